@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+help:  ## Show this help.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## Learn a representation of the embedded digits, probe it beside an untrained encoder's, write a report.
+	rm -rf runs/demo runs/demo-random
+	$(BIN)/dim train --recipe random --data digits --out runs/demo-random
+	$(BIN)/dim evaluate runs/demo-random
+	$(BIN)/dim train --recipe local-infonce --data digits --out runs/demo
+	$(BIN)/dim evaluate runs/demo
+	$(BIN)/dim report runs/demo runs/demo-random --out runs/demo/report.html
+
+test: lint  ## Run every check that CI runs.
+	$(BIN)/pytest
+
+lint: $(READY)  ## Check style, types and the direction of imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)  ## Time a training step against an eager float32 reference.
+	$(BIN)/python benchmarks/training_step.py
+
+clean:  ## Remove the environment and the tools' caches; runs stay.
+	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+# One call of pip resolves everything under the constraints, so the pinned PyTorch is the only one ever downloaded.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "Creating the environment in $(VENV); PyTorch is a large download where no local copy is found."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,168 @@
+"""One training step of the library beside a careful float32 eager implementation of the same mathematics.
+
+Both run in this process, one after the other, with the same threads and the same allocator, on random images of CIFAR-10's size. Printed for
+each shape: milliseconds a step, images a second, the ratio of the two, and for each the share of the matrix-product rate measured in
+its own precision in this run; then the peak memory of the InfoNCE loss, forward and backward. Run it with `make bench`.
+"""
+
+import dataclasses
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from deep_infomax.bounds import info_nce
+from deep_infomax.negatives import all_pairs
+from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
+from deep_infomax.scorers import EncodeAndDot, ResidualProjection, ScaledCosine
+from deep_infomax.training import fit, has_fast_bfloat16, keep_freed_memory
+
+LOCATIONS = 64
+STEPS = 20
+
+
+def main() -> None:
+    if "--loss-memory" in sys.argv:
+        print(loss_memory(int(sys.argv[-1])))
+        return
+    keep_freed_memory()
+    cpu = torch.device("cpu")
+    print(f"threads {torch.get_num_threads()}, load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
+    peaks = {dtype: matrix_product_rate(dtype) for dtype in (torch.float32, torch.bfloat16)}
+    print("matrix products: " + ", ".join(f"{dtype} {rate / 1e9:.0f} GFLOP/s" for dtype, rate in peaks.items()))
+    print(f"bfloat16 in hardware: {has_fast_bfloat16(cpu)}\n")
+    header = ("shape", "library ms", "images/s", "reference ms", "ratio", "library peak share", "reference peak share")
+    print(" | ".join(header))
+    for name, config in shapes().items():
+        images = torch.randint(256, (config.training.batch_size * 4, 3, 32, 32), dtype=torch.uint8)
+        library = library_seconds(config, images)
+        reference, flops = reference_seconds(config, images)
+        peak = peaks[torch.bfloat16 if has_fast_bfloat16(cpu) else torch.float32]
+        print(
+            f"{name} | {library * 1e3:.0f} | {config.training.batch_size / library:.0f} | {reference * 1e3:.0f} | "
+            f"{reference / library:.2f} | {flops / library / peak:.0%} | {flops / reference / peaks[torch.float32]:.0%}"
+        )
+    print("\nInfoNCE loss, forward and backward: batch | scores (bfloat16) MB | peak beyond them MB")
+    for n in (512, 1024):
+        scores = n * n * LOCATIONS * 2 / 1e6
+        command = [sys.executable, __file__, "--loss-memory", str(n)]
+        peak_mb = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        print(f"{n} | {scores:.0f} | {peak_mb:.0f}")
+
+
+def shapes() -> dict[str, Config]:
+    """The plain recipe, and the paper's scorer at its batch without the prior, which the reference leaves out."""
+    paper = RECIPES["local-infonce-paper"]
+    paper = dataclasses.replace(paper, objective=dataclasses.replace(paper.objective, gamma=0.0))
+    plain = RECIPES["local-infonce"]
+    plain = dataclasses.replace(plain, objective=dataclasses.replace(plain.objective, gamma=0.0))
+    return {"plain (256, 512)": plain, "paper (64, 2048)": paper}
+
+
+def matrix_product_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """Floating-point operations a second of a square matrix product: the best of ten."""
+    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
+    return 2 * size**3 / min(_timed(lambda: a @ b) for _ in range(10))
+
+
+def library_seconds(config: Config, images: Tensor) -> float:
+    """Seconds of a step of `fit` itself: data, forward, backward, optimiser, log; the median of what it logs."""
+    encoder = build_encoder(config.encoder, 3, (32, 32))
+    objective = build_objective(config.objective, encoder)
+    batch = config.training.batch_size
+    training = dataclasses.replace(
+        config.training, epochs=STEPS * batch / len(images), log_every=1, device="cpu", checkpoint_seconds=1e9
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        fit(encoder, objective, images, training, out=folder, progress=False)
+        records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    speeds = [record["images_per_second"] for record in records if record["kind"] == "train"][5:]
+    return batch / statistics.median(speeds)
+
+
+def reference_seconds(config: Config, images: Tensor) -> tuple[float, int]:
+    """Seconds and floating-point operations of a step of the float32 reference, whose loss is first checked."""
+    encoder = build_encoder(config.encoder, 3, (32, 32)).train()
+    local_term = build_objective(config.objective, encoder).local_term
+    scorer = local_term.scorer.train()
+    batch = images[: config.training.batch_size]
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *scorer.parameters()], 1e-4, weight_decay=0.0, foreach=True)
+
+    def loss() -> Tensor:
+        local, vector, _ = encoder(batch)
+        return reference_info_nce(reference_scores(scorer, local, vector))
+
+    def step() -> None:
+        loss().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    torch.testing.assert_close(loss(), local_term(encoder(batch))[0], rtol=1e-4, atol=1e-4)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return statistics.median(_timed(step) for _ in range(STEPS // 2)), counter.get_total_flops()
+
+
+def reference_scores(scorer: EncodeAndDot | ScaledCosine, local: Tensor, vector: Tensor) -> Tensor:
+    """Scores (n, n, m) of all pairs: 1x1 convolutions on the map as it lies, then one product over the units."""
+    if isinstance(scorer, ScaledCosine):
+        layer, norm, _ = scorer.encode_local
+        hidden = _batch_norm(norm, F.conv2d(local, layer.weight[:, :, None, None])).relu()
+        locations = F.normalize(hidden, dim=1)
+        vectors = scorer.scale * F.normalize(_projection(scorer.encode_vector, vector), dim=1)
+    else:
+        locations = _projection(scorer.encode_local, local)
+        vectors = _projection(scorer.encode_vector, vector)
+    return torch.einsum("iu,jum->ijm", vectors, locations.flatten(2))
+
+
+def _projection(block: ResidualProjection, x: Tensor) -> Tensor:
+    first, norm, _, second = block.residual
+    maps = x if x.dim() == 4 else x[:, :, None, None]
+    hidden = _batch_norm(norm, F.conv2d(maps, first.weight[:, :, None, None])).relu()
+    y = F.conv2d(hidden, second.weight[:, :, None, None], second.bias)
+    y = y + F.conv2d(maps, block.shortcut.weight[:, :, None, None])
+    if isinstance(block.norm, torch.nn.LayerNorm):
+        y = F.layer_norm(y.movedim(1, -1), y.shape[1:2], block.norm.weight, block.norm.bias).movedim(-1, 1)
+    return y if x.dim() == 4 else y[:, :, 0, 0]
+
+
+def _batch_norm(norm: torch.nn.BatchNorm1d, x: Tensor) -> Tensor:
+    return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
+
+
+def reference_info_nce(scores: Tensor) -> Tensor:
+    """InfoNCE of scores (n, n, m) in O(n^2 m): own pairs are filled with -inf, one log-sum for an anchor's locations."""
+    n = len(scores)
+    own = torch.eye(n, dtype=torch.bool)[:, :, None]
+    log_sum = scores.masked_fill(own, -torch.inf).flatten(1).logsumexp(1, keepdim=True)
+    return F.softplus(log_sum - scores.diagonal().T).mean()
+
+
+def loss_memory(n: int) -> float:
+    """Peak memory in MB of the InfoNCE loss and its gradient beyond the bfloat16 scores of all pairs, in a fresh process."""
+    scores = torch.randn(n * n * LOCATIONS // 64, dtype=torch.bfloat16).repeat(64).view(n, n, LOCATIONS).requires_grad_()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    info_nce(all_pairs(scores)).backward()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+
+
+def _timed(step: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What every test and doctest runs under: shapes checked, a fixed seed, an empty cache, no network."""
+
+import os
+
+# Read once, when the Hugging Face libraries are first imported; processes that tests start inherit them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+import numpy as np
+import pytest
+import torch
+from beartype import beartype
+from jaxtyping import jaxtyped
+
+from deep_infomax.contracts import Batch, Features, Losses, Scores
+
+# jaxtyping's import hook (see pyproject.toml) checks functions and dataclasses, but passes over named tuples.
+for contract in (Batch, Features, Losses, Scores):
+    contract.__new__ = staticmethod(jaxtyped(typechecker=beartype)(contract.__new__))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)  # what scikit-learn draws from unless told otherwise
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEP_INFOMAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,57 @@
+"""Representations learned by maximising mutual information (Deep InfoMax, Hjelm et al., 2019, arXiv 1808.06670).
+
+The names below load on first use, so that ``import deep_infomax`` costs nothing and the report never loads PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deep_infomax.contracts import Batch, Features, Losses, Scores
+    from deep_infomax.data import DataOptions, Dataset, Source, load_dataset
+    from deep_infomax.encoders import Encoder, TappedEncoder
+    from deep_infomax.evaluation import evaluate_encoder
+    from deep_infomax.objectives import DeepInfoMax
+    from deep_infomax.training import TrainingConfig, fit
+
+__all__ = [
+    "Batch",
+    "DataOptions",
+    "Dataset",
+    "DeepInfoMax",
+    "Encoder",
+    "Features",
+    "Losses",
+    "Scores",
+    "Source",
+    "TappedEncoder",
+    "TrainingConfig",
+    "__version__",
+    "evaluate_encoder",
+    "fit",
+    "load_dataset",
+]
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "contracts": ("Batch", "Features", "Losses", "Scores"),
+    "data": ("DataOptions", "Dataset", "Source", "load_dataset"),
+    "encoders": ("Encoder", "TappedEncoder"),
+    "evaluation": ("evaluate_encoder",),
+    "objectives": ("DeepInfoMax",),
+    "training": ("TrainingConfig", "fit"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,136 @@
+"""The command ``dim``: parse, build objects, call the library; errors become one sentence and an exit code."""
+
+import dataclasses
+import difflib
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
+from rich.console import Console
+
+import deep_infomax
+from deep_infomax import commands
+from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, keep_freed_memory
+
+_GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``dim``; the exit code is 0 (done), 1 (a failure), 2 (wrong input) or 130 (interrupted)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parser, train_parser = _parser()
+        options = parser.parse_args(given)
+        keep_freed_memory()
+        if options.command == "train":
+            _train(options.train, train_parser, given)
+        else:
+            getattr(commands, options.command)(**vars(options[options.command]))
+    except (InterruptedTrainingError, KeyboardInterrupt) as error:
+        return _fail(130, str(error) or "interrupted")
+    except NonFiniteLossError as error:
+        return _fail(1, str(error))
+    except (ArgumentError, ValueError, OSError) as error:
+        return _fail(2, _sentence(error))
+    return 0
+
+
+def _parser() -> tuple[ArgumentParser, ArgumentParser]:
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    train = ArgumentParser(exit_on_error=False, description="Learn a representation from unlabelled data.")
+    train.add_argument("--recipe", type=str, default="local-infonce", help=f"One of {', '.join(RECIPES)}.")
+    train.add_argument("--data", type=str, default="digits", help="What to learn from; see SPEC in the README.")
+    train.add_argument("--epochs", type=float | None, default=None, help="Short for --training.epochs.")
+    train.add_argument("--seed", type=int, default=0, help="Of the weights, the order of the data, and all noise.")
+    train.add_argument("--out", type=str | None, default=None, help="Run directory (default: runs/RECIPE-DATA-SEED).")
+    train.add_argument("--probe", type=str | None, default=None, help="Labelled data for later probes.")
+    train.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="Continue an interrupted run.")
+    train.add_argument("--config", action="config")
+    for field in dataclasses.fields(Config):
+        train.add_class_arguments(field.type, field.name)
+
+    evaluation = ArgumentParser(exit_on_error=False, description="Probe the frozen encoder of a run.")
+    evaluation.add_argument("run", type=str, help="Run directory.")
+    evaluation.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the run's own).")
+    evaluation.add_argument("--metrics", type=str, default="linear,mlp,knn", help="Comma-separated protocols.")
+    evaluation.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
+    evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
+    evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
+
+    encode = ArgumentParser(exit_on_error=False, description="Write the representation of a data set.")
+    encode.add_argument("run", type=str, help="Run directory, folder of a saved encoder, or Hub name.")
+    encode.add_argument("data", type=str, metavar="SPEC", help="What to encode.")
+    encode.add_argument("--out", type=str, required=True, metavar="Y.npy", help="File to write.")
+    encode.add_argument("--layer", type=str, default="Y", help="Layer to write.")
+    encode.add_argument("--split", type=str, default="train", help="train, test or unlabelled.")
+
+    report = ArgumentParser(exit_on_error=False, description="Write one HTML page about one or several runs.")
+    report.add_argument("runs", type=str, nargs="+", metavar="RUN", help="Run directories, or folders of them.")
+    report.add_argument("--out", type=str | None, default=None, metavar="FILE.html", help="(default: in the first RUN)")
+
+    parser = ArgumentParser(prog="dim", exit_on_error=False, version=deep_infomax.__version__, description=__doc__)
+    parser.description = "Deep InfoMax: representations from unlabelled data by maximising mutual information."
+    subcommands = parser.add_subcommands(required=True, dest="command")
+    for name, command in {"train": train, "evaluate": evaluation, "encode": encode, "report": report}.items():
+        subcommands.add_subcommand(name, command, help=command.description)
+    return parser, train
+
+
+def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> None:
+    if options.resume is not None:
+        if len(given) > 3:
+            raise ValueError("--resume takes the run's own configuration and no other option; leave the others out")
+        run = Path(options.resume)
+        commands.resume(run, _config(parser, commands.configuration(run)))
+        return
+    if options.recipe not in RECIPES:
+        raise ValueError(f"--recipe {options.recipe} is unknown{_suggestion(options.recipe)}; known are {', '.join(RECIPES)}")
+    # Precedence: the recipe's values become the defaults, below a configuration file and flags.
+    recipe = commands.plain(RECIPES[options.recipe])
+    parser.set_defaults({f"{group}.{name}": value for group in _GROUPS for name, value in recipe[group].items()})
+    options = parser.parse_args(given[1:])
+    if options.epochs is not None:
+        options.training.epochs = options.epochs
+    commands.train(
+        recipe=options.recipe,
+        data=options.data,
+        config=_config(parser, options.as_dict()),
+        seed=options.seed,
+        probe=options.probe,
+        out=options.out,
+        command=f"dim {shlex.join(given)}",
+    )
+
+
+def _config(parser: ArgumentParser, settings: dict[str, Any]) -> Config:
+    """The typed configuration in a mapping with its groups."""
+    groups = parser.instantiate(parser.parse_object({group: settings[group] for group in _GROUPS}))
+    return Config(**{group: groups[group] for group in _GROUPS})
+
+
+def _fail(code: int, sentence: str) -> int:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"dim: {sentence}")
+    return code
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, RECIPES, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _sentence(error: BaseException) -> str:
+    """The message of an error as one line in the user's words: flags instead of parser keys, types by their names."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"Parser key \"([^\"]+)\": ", r"--\1: ", text)
+    text = re.sub(r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors:.*Given value: ", r"Expected one of \1. Got value: ", text)
+    text = re.sub(r"<class '(\w+)'>", r"\1", text)
+    text = re.sub(r"typing\.Literal\[(.*?)\]", r"\1", text)
+    text = text.replace("NoneType", "null")
+    if "unrecognized arguments" in text or "required" in text or "choice" in text:
+        text += "; see dim --help"
+    return text

@@ -1,0 +1,132 @@
+"""What each command does once its arguments are parsed; the cli's other half."""
+
+import shlex
+from collections.abc import Sequence
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset
+from deep_infomax.encoders import Encoder
+from deep_infomax.evaluation import Result, encode_dataset, evaluate_encoder
+from deep_infomax.recipes import Config, build_encoder, build_objective
+from deep_infomax.report import write_report
+from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
+from deep_infomax.training import InterruptedTrainingError, fit, resolve_precision
+
+_NOTES = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def train(
+    *, recipe: str, data: str, config: Config, seed: int, probe: str | None, out: str | None, command: str
+) -> None:
+    """Start a run."""
+    name = Path(data.removeprefix("hub:")).stem
+    run = Path(out or f"runs/{recipe}-{name}-{seed}")
+    create_run(run)
+    settings = {"recipe": recipe, "command": command, "seed": seed, "data": data, "probe": probe} | plain(config)
+    write_config(run, settings)
+    _train(run, settings, config, resuming=False)
+
+
+def resume(run: Path, config: Config) -> None:
+    """Continue a run from its newest checkpoint."""
+    _train(run, read_config(run), config, resuming=True)
+
+
+def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, seeds: int, json: bool) -> None:
+    """Probe a run's encoder, print the results and keep them in the run."""
+    folder = Path(run)
+    settings = _finished(folder)
+    encoder = Encoder.from_pretrained(folder)
+    dataset = load_dataset(probe or settings["probe"] or settings["data"], DataOptions(**settings["data_options"]))
+    results = evaluate_encoder(
+        encoder,
+        dataset,
+        metrics=metrics.split(","),
+        layers=None if layers is None else layers.split(","),
+        seeds=seeds,
+        out=folder,
+    )
+    if json:
+        print(dumps({"run": str(folder), "results": [plain(result) for result in results]}))
+    else:
+        _print_results(folder, results)
+
+
+def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
+    """Write the representation of a data set as a .npy file."""
+    encoder = Encoder.from_pretrained(run)
+    options = DataOptions(**read_config(Path(run))["data_options"]) if (Path(run) / "config.yaml").exists() else None
+    sources = _splits(load_dataset(data, options))
+    if split not in sources:
+        raise ValueError(f"{data} has no split {split!r}; it has {', '.join(sources)}")
+    encode_dataset(encoder, sources[split], Path(out), layer)
+    _NOTES.print(f"wrote {out}: layer {layer} of {len(sources[split]):,} inputs")
+
+
+def report(*, runs: Sequence[str], out: str | None) -> None:
+    """Write one HTML page about one or several runs."""
+    page = write_report([Path(run) for run in runs], None if out is None else Path(out))
+    _NOTES.print(f"report: {page}")
+
+
+def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
+    dataset = load_dataset(settings["data"], config.data_options)
+    if settings["probe"] is not None:
+        load_dataset(settings["probe"], config.data_options)  # a wrong SPEC shows now, not after the training
+    description = plain(dataset.description)
+    if settings.setdefault("dataset", description) != description:
+        raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
+    torch.manual_seed(settings["seed"])
+    channels, *spatial = dataset.train.shape
+    encoder = build_encoder(config.encoder, channels, tuple(spatial))
+    objective = build_objective(config.objective, encoder)
+    device = torch.device("cuda" if config.training.device != "cpu" and torch.cuda.is_available() else "cpu")
+    settings["environment"] = environment(device, resolve_precision(config.training.precision, device))
+    write_config(run, settings)
+    source = dataset.pretraining
+    _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
+    try:
+        result = fit(
+            encoder,
+            objective,
+            source,
+            config.training,
+            seed=settings["seed"],
+            out=run,
+            resume=resuming,
+            transform=augmentation(config.data_options),
+        )
+    except InterruptedTrainingError as error:
+        raise InterruptedTrainingError(f"{error}; continue with: dim train --resume {shlex.quote(str(run))}") from None
+    _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+
+
+def _finished(run: Path) -> dict[str, Any]:
+    settings = read_config(run)
+    if not (run / "encoder.safetensors").is_file():
+        raise ValueError(f"{run} has no trained encoder yet; finish it with 'dim train --resume {run}'")
+    return settings
+
+
+def _splits(dataset: Dataset) -> dict[str, Source]:
+    splits = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
+    return {name: source for name, source in splits.items() if source is not None}
+
+
+def _print_results(run: Path, results: Sequence[Result]) -> None:
+    table = Table(title=str(run), title_justify="left")
+    for heading in ("metric", "layer", "value", "spread", "seeds", "split", "protocol", "seconds"):
+        table.add_column(heading, justify="right" if heading in ("value", "spread", "seconds") else "left")
+    for r in results:
+        spread = "" if r.spread is None else f"{r.spread:.2f}"
+        table.add_row(
+            r.metric, r.layer, f"{r.value:.2f} {r.unit}", spread, str(len(r.seeds)), f"{r.split} ({r.n:,})", r.protocol,
+            f"{r.seconds:.1f}",
+        )  # fmt: skip
+    Console(soft_wrap=True).print(table)

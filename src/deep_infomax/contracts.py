@@ -1,0 +1,100 @@
+"""What the parts of the project hand to each other, and the legend of the shapes.
+
+========  =====================================================================================
+letter    meaning
+========  =====================================================================================
+n         inputs of a batch (also: anchors, the inputs whose global vector is scored)
+k         other inputs an anchor is scored against
+m         locations of a local feature map (the product of its spatial sizes; 1 for a global score)
+c         channels of a local feature map
+d         units of the global vector
+u         units a scorer maps both sides to
+spatial   spatial sizes of an input or a map: one (series), two (images) or three (volumes)
+========  =====================================================================================
+
+Paper letters: the local map is ``C``, the global vector ``Y``, the scorer (discriminator, critic) ``T``.
+All information is in nats.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+
+class Batch(NamedTuple):
+    """What data hand over: raw values, as stored; the encoder normalises them with statistics of its own."""
+
+    inputs: Num[Tensor, "n channels *spatial"]
+    index: Int[Tensor, " n"]
+    """Position of each input in its data set."""
+    labels: Int[Tensor, " n"] | None = None
+    """Class of each input; only supervised objectives and probes read it."""
+
+
+class Features(NamedTuple):
+    """What an encoder hands over."""
+
+    local: Float[Tensor, "n c *spatial"]
+    """The local feature map ``C``."""
+    vector: Float[Tensor, "n d"]
+    """The global vector ``Y``."""
+    hidden: dict[str, Float[Tensor, "n _"]]
+    """Layers that probes read beside ``Y``, flattened, by name (``conv``, ``fc``)."""
+
+
+class Scores(NamedTuple):
+    """What a scorer hands over: real scores ``T(C^(location), Y)`` of pairs."""
+
+    joint: Float[Tensor, "n m"]
+    """Each anchor with its own locations."""
+    marginal: Float[Tensor, "n k m"]
+    """Each anchor with the locations of k other inputs; never its own pair, so that no bound masks anything."""
+
+
+class Losses(NamedTuple):
+    """What an objective hands to the training loop."""
+
+    encoder: Float[Tensor, ""]
+    """Minimised by the encoder, the scorers and other heads; its gradient never reaches an adversary."""
+    adversary: Float[Tensor, ""] | None
+    """Minimised by the adversary alone; its gradient reaches nothing else."""
+    terms: dict[str, Float[Tensor, ""]]
+    """Detached values for the log. ``<name>_bound`` is an estimate in nats, ``<name>_ceiling`` its largest possible value."""
+
+
+class Bound(NamedTuple):
+    """A variational objective: what is minimised, and the figure in nats that is reported."""
+
+    name: str
+    loss: Callable[[Scores], Float[Tensor, ""]]
+    """Minimised."""
+    report: Callable[[Scores], Float[Tensor, ""]]
+    """The lower bound (or divergence) in nats. Equal to minus the loss for all but InfoNCE."""
+    ceiling: Callable[[int], float]
+    """The largest value ``report`` can take with k others; infinity where there is none."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Scores pairs of local maps and global vectors."""
+
+    def __call__(
+        self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"], others: Int[Tensor, "n k"] | None = None
+    ) -> Scores:
+        """Score each vector with its own map and with the maps at ``others``; None stands for all others of the batch."""
+        ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """A training method: a module (its scorers, heads, adversaries) that turns a batch into losses."""
+
+    def __call__(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+        """Losses of one batch; ``encode`` is the encoder in training."""
+        ...
+
+    def adversary_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters that minimise ``Losses.adversary``; all others of the module minimise ``Losses.encoder``."""
+        ...

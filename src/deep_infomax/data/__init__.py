@@ -1,0 +1,21 @@
+"""Data: from names, folders and files to sources, and from sources to batches."""
+
+from deep_infomax.data.augment import CropAndFlip, augmentation
+from deep_infomax.data.batches import Batches
+from deep_infomax.data.dataset import Dataset, Source, require_labels
+from deep_infomax.data.options import DataOptions
+from deep_infomax.data.sources import NAMES, load_dataset
+from deep_infomax.data.statistics import statistics
+
+__all__ = [
+    "NAMES",
+    "Batches",
+    "CropAndFlip",
+    "DataOptions",
+    "Dataset",
+    "Source",
+    "augmentation",
+    "load_dataset",
+    "require_labels",
+    "statistics",
+]

@@ -1,0 +1,196 @@
+"""Arrays of any shape: ``.npy`` (inputs) and ``.npz`` (inputs, labels, test inputs, test labels).
+
+========  =======================================================================================================
+axes      read as, where the layout is "auto"
+========  =======================================================================================================
+2         (n, length): series of one channel
+3         (n, height, width): images of one channel
+4         (n, height, width, channels) if the last axis has 1, 3 or 4 entries and the second has not;
+          else (n, channels, height, width)
+5         (n, channels, depth, height, width)
+========  =======================================================================================================
+
+The layouts "channels_first" and "channels_last" say which axis of 3 or more holds the channels.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Num
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from deep_infomax.data.dataset import Dataset, Source, by
+from deep_infomax.data.images import NO_LABELS, held_out_rule
+from deep_infomax.data.labels import hold_out, number_classes
+from deep_infomax.data.options import DataOptions
+
+INPUTS = ("x", "inputs", "images", "arr_0")
+LABELS = ("y", "labels")
+CHUNK = 1024
+"""Inputs that are checked or resized at a time."""
+
+
+def load_arrays(file: Path, options: DataOptions) -> Dataset:
+    """Load a ``.npy`` file (memory-mapped where its numbers can stay as they are) or a ``.npz`` file.
+
+    Keys of a ``.npz`` file: ``x``, ``inputs``, ``images`` or ``arr_0``; ``y`` or ``labels``; ``x_test``, ``y_test``.
+    Numbers of 8 bits without sign stay so, all others become float32.
+
+    Raises:
+        ValueError: The file cannot be read, or its arrays cannot be used.
+    """
+    try:
+        return build(file.stem, read_arrays(file), options)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file as x, y, x_test, y_test."""
+    try:
+        if file.suffix == ".npy":
+            return {"x": np.load(file, mmap_mode="r")}
+        with np.load(file) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        objects = "allow_pickle" in str(error)
+        remedy = "save plain arrays of numbers, not objects" if objects else "write it again with numpy.save or savez"
+        raise ValueError(f"cannot be read as numpy arrays ({error}); {remedy}") from error
+    x = next((key for key in INPUTS if key in arrays), None)
+    if x is None:
+        raise ValueError(f"no inputs among the arrays {sorted(arrays)}; name them x, and the labels y")
+    y = next((key for key in LABELS if key in arrays), None)
+    named = {"x": x, "y": y, "x_test": "x_test", "y_test": "y_test"}
+    return {role: arrays[key] for role, key in named.items() if key in arrays}
+
+
+def build(name: str, arrays: Mapping[str, np.ndarray], options: DataOptions) -> Dataset:
+    """Check the arrays and make a data set of them."""
+    x, rule = to_inputs(arrays["x"], options)
+    x_test = to_inputs(arrays["x_test"], options)[0] if "x_test" in arrays else None
+    if x_test is not None and x_test.shape[1:] != x.shape[1:]:
+        raise ValueError(f"x has inputs of {by(x.shape[1:])}, x_test of {by(x_test.shape[1:])}; give both one shape")
+    n_test = 0 if x_test is None else len(x_test)
+    labels, classes = number_classes(
+        {"train": to_labels(arrays, "y", len(x)), "test": to_labels(arrays, "y_test", n_test)}
+    )
+    train = Source(x, labels["train"], None if labels["train"] is None else classes, name, "train")
+    if x_test is None:
+        return split_off_test(train, rule)
+    test = Source(x_test, labels["test"], None if labels["test"] is None else classes, name, "test")
+    return Dataset(name, train, test, None, {**rule, "split_rule": "x_test as given"})
+
+
+def split_off_test(train: Source, description: dict[str, str | int], count: int | None = None) -> Dataset:
+    """Hold out a part of labelled inputs as the test split; unlabelled inputs are all for training."""
+    if train.labels is None:
+        return Dataset(train.name, train, None, None, {**description, "split_rule": NO_LABELS})
+    parts = [
+        Source(train.take(index), train.labels[index], train.classes, train.name, split)
+        for split, index in zip(("train", "test"), hold_out(train.labels, count), strict=True)
+    ]
+    description = {**description, "split_rule": held_out_rule(len(parts[1]), len(train))}
+    return Dataset(train.name, parts[0], parts[1], None, description)
+
+
+def to_labels(arrays: Mapping[str, np.ndarray], key: str, n: int) -> list[object] | None:
+    """Check the labels of n inputs; None where there are none."""
+    if key not in arrays:
+        return None
+    y = arrays[key]
+    if y.shape not in ((n,), (n, 1)):
+        raise ValueError(f"{key} has the shape {y.shape} for {n} inputs; give one label for each input, shape ({n},)")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"{key} has labels that are not finite; label every input")
+    whole = y.dtype.kind == "f" and (y == y.round()).all()
+    labels: list[object] = (y.astype(np.int64) if whole else y).reshape(-1).tolist()
+    return labels
+
+
+def to_inputs(
+    array: np.ndarray, options: DataOptions
+) -> tuple[Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"], dict[str, str | int]]:
+    """Check the numbers, put the channels second and apply ``resize`` and ``crop``; also say what was done."""
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"the inputs are of type {array.dtype}; save real numbers")
+    if array.ndim < 2 or array.ndim > 5:
+        raise ValueError(
+            f"the inputs have the shape {array.shape}; arrays have 2 to 5 axes: (n, length), (n, height, width), "
+            "(n, channels, height, width), (n, channels, depth, height, width)"
+        )
+    if 0 in array.shape:
+        raise ValueError(f"the inputs have the shape {array.shape}, so there are none; give at least one")
+    array, layout = channels_second(array, options.layout)
+    if options.channels not in (None, array.shape[1]):
+        raise ValueError(
+            f"the inputs have {array.shape[1]} channels and --data_options.channels {options.channels} converts only "
+            "image files; leave it out, or set --data_options.layout if the channels lie elsewhere"
+        )
+    if array.dtype not in (np.uint8, np.float32):
+        with np.errstate(over="ignore"):  # what becomes infinite is reported below
+            array = np.array(array, np.float32)
+    check_finite(array)
+    mapped = isinstance(array, np.memmap)
+    inputs, size_rule = resized(array if mapped else torch.from_numpy(np.ascontiguousarray(array)), options)
+    rule: dict[str, str | int] = {"shape": by(inputs.shape[1:]), "encoding": str(array.dtype), "channels_rule": layout}
+    return inputs, rule | {"size_rule": size_rule}
+
+
+def channels_second(array: np.ndarray, layout: str) -> tuple[Num[np.ndarray, "n channels *spatial"], str]:
+    """Move the channels to the second axis, or add one; a view. Also say which rule was used."""
+    if array.ndim == 2 or (array.ndim == 3 and layout == "auto"):
+        return array[:, None], "one channel"
+    if layout == "auto":
+        last = array.ndim == 4 and array.shape[-1] in (1, 3, 4) and array.shape[1] not in (1, 3, 4)
+        layout = "channels_last" if last else "channels_first"
+    return (np.moveaxis(array, -1, 1) if layout == "channels_last" else array), layout.replace("_", " ")
+
+
+def check_finite(array: np.ndarray) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        ValueError: Some number is not finite in float32.
+    """
+    if array.dtype.kind != "f":
+        return
+    for start in range(0, len(array), CHUNK):
+        finite = np.isfinite(array[start : start + CHUNK]).all(axis=tuple(range(1, array.ndim)))
+        if not finite.all():
+            first = start + int(np.argmin(finite))
+            raise ValueError(
+                f"input {first} has numbers that are NaN or infinite in float32; replace them or remove the input"
+            )
+
+
+def resized(
+    inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"], options: DataOptions
+) -> tuple[Num[Tensor, "n channels *_"] | Num[np.ndarray, "n channels *_"], str]:
+    """Apply ``resize`` (images only) and ``crop``; also say what was done."""
+    rules = []
+    if options.resize is not None:
+        if inputs.ndim != 4:
+            raise ValueError(f"--data_options.resize is for images; leave it out for {inputs.ndim - 2} spatial axes")
+        height, width = inputs.shape[2:]
+        scale = options.resize / min(height, width)
+        size = [max(options.resize, round(height * scale)), max(options.resize, round(width * scale))]
+        inputs = torch.cat(
+            [resize_chunk(inputs[start : start + CHUNK], size) for start in range(0, len(inputs), CHUNK)]
+        )
+        rules.append(f"short side resized to {options.resize} (bilinear, antialiased)")
+    side = options.crop or options.resize
+    if side is not None:
+        inputs = Source(inputs, None, None, "the inputs", "").centre_crop(side).inputs
+        rules.append(f"centre crop of {side}")
+    return inputs, ", ".join(rules) or "kept"
+
+
+def resize_chunk(chunk: Tensor | np.ndarray, size: list[int]) -> Tensor:
+    """Resize images, keeping their type."""
+    images = torch.as_tensor(np.array(chunk))
+    scaled = interpolate(images.float(), size=size, mode="bilinear", antialias=True)
+    return scaled if images.is_floating_point() else scaled.round().to(images.dtype)

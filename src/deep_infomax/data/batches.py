@@ -1,0 +1,123 @@
+"""Batches by number: the batch of a step depends on the seed and the step alone, so that a run resumes anywhere.
+
+One epoch is one permutation of the source, drawn from (seed, epoch). A step takes the next ``batch_size * world``
+positions of it, and each of ``world`` processes its own ``batch_size`` of those; what is left over at the end of an
+epoch, less than a step, is dropped (another part in every epoch).
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+import psutil
+import torch
+from jaxtyping import Int, Num
+from torch import Tensor
+
+from deep_infomax.contracts import Batch
+from deep_infomax.data.dataset import Source
+
+
+class Batches:
+    """Random access to the batches of a source.
+
+    Where the inputs take less than half of the device's free memory they are put there once, and a batch is one gather.
+    Otherwise they stay on disk, and a thread gathers the next step's inputs while this one is computed.
+
+    Args:
+        source: Where the inputs come from.
+        batch_size: Inputs of a batch, in each process.
+        seed: Settles the order, together with the epoch.
+        device: Where batches are wanted.
+        rank: The number of this process.
+        world: The number of processes.
+        transform: Applied to the inputs of each batch on the device. It may draw from torch's global generator; only
+            then does a batch depend on more than (seed, step).
+        resident_bytes: Inputs of at most this size are kept on the device; None stands for half of its free memory.
+
+    Raises:
+        ValueError: The source has fewer inputs than one step takes.
+
+    >>> source = Source(torch.arange(10.0).reshape(10, 1, 1), None, None, "ramp", "train")
+    >>> batches = Batches(source, batch_size=4, seed=0, device=torch.device("cpu"))
+    >>> batches.steps_per_epoch, batches.batch(7).inputs.shape
+    (2, torch.Size([4, 1, 1]))
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        rank: int = 0,
+        world: int = 1,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        resident_bytes: int | None = None,
+    ) -> None:
+        assert 0 <= rank < world, (rank, world)
+        if batch_size < 1:
+            raise ValueError(f"--training.batch_size must be at least 1, got {batch_size}")
+        if len(source) < batch_size * world:
+            batches = f"one batch of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
+            raise ValueError(
+                f"{source.name} {source.split} has {len(source)} inputs, less than {batches}; "
+                f"set --training.batch_size to at most {len(source) // world}"
+            )
+        self.source, self.batch_size, self.seed, self.device = source, batch_size, seed, torch.device(device)
+        self.rank, self.world, self.transform = rank, world, transform
+        self.steps_per_epoch = len(source) // (batch_size * world)
+        self.labels = None if source.labels is None else source.labels.to(self.device)
+        self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
+        limit = free_memory(self.device) // 2 if resident_bytes is None else resident_bytes
+        self.resident = resident(source, self.device, limit)
+        self._gatherer = (
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") if self.resident is None else None
+        )
+        self._next: tuple[int, Future[Tensor]] | None = None
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 0 over all epochs, on the device."""
+        index = self.index(step)
+        on_device = index.to(self.device)
+        inputs = self._gathered(step) if self.resident is None else self.resident.index_select(0, on_device)
+        labels = None if self.labels is None else self.labels.index_select(0, on_device)
+        return Batch(inputs if self.transform is None else self.transform(inputs), on_device, labels)
+
+    def index(self, step: int) -> Int[Tensor, " n"]:
+        """Return the positions that a step reads in the source."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = (position * self.world + self.rank) * self.batch_size
+        return self._permutation(epoch)[start : start + self.batch_size]
+
+    def _draw_permutation(self, epoch: int) -> Int[Tensor, " _"]:
+        return torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(self.source)))
+
+    def _gathered(self, step: int) -> Num[Tensor, "n channels *spatial"]:
+        assert self._gatherer is not None
+        ready, self._next = self._next, None
+        future = ready[1] if ready is not None and ready[0] == step else self._gatherer.submit(self._gather, step)
+        self._next = step + 1, self._gatherer.submit(self._gather, step + 1)
+        return future.result().to(self.device, non_blocking=True)
+
+    def _gather(self, step: int) -> Num[Tensor, "n channels *spatial"]:
+        inputs = self.source.take(self.index(step))
+        return inputs.pin_memory() if self.device.type == "cuda" else inputs
+
+
+def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n channels *spatial"] | None:
+    """Put all inputs on the device, or return None where they are too large for that."""
+    if isinstance(source.inputs, Tensor) and source.inputs.device == device:
+        return source.inputs
+    if source.nbytes > limit:
+        return None
+    inputs = source.inputs
+    return (inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs, order="C"))).to(device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)

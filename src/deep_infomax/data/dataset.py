@@ -1,0 +1,112 @@
+"""What the rest of the project sees of data: a `Source` of inputs, and the `Dataset` of its splits."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Int, Num
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Inputs of one split, as stored: uint8 or float32, in memory or memory-mapped.
+
+    >>> source = Source(torch.arange(12, dtype=torch.uint8).reshape(3, 1, 4), None, None, "ramp", "train")
+    >>> len(source), source.shape
+    (3, (1, 4))
+    >>> source.take(torch.tensor([2])).tolist()
+    [[[8, 9, 10, 11]]]
+    """
+
+    inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]
+    """A tensor where the inputs lie in memory, a numpy memory map where they lie on disk."""
+    labels: Int[Tensor, " n"] | None
+    """Classes 0 to len(classes) - 1; None where the inputs are unlabelled."""
+    classes: tuple[str, ...] | None
+    """The name of each class."""
+    name: str
+    """The data set."""
+    split: str
+    """The part of it: train, test, validation or unlabelled."""
+
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        return len(self.inputs)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of one input: channels, then the spatial sizes."""
+        return tuple(self.inputs.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all inputs occupy once in memory."""
+        return int(np.prod(self.inputs.shape)) * self.inputs.dtype.itemsize
+
+    def take(self, index: Int[Tensor, " k"]) -> Num[Tensor, "k channels *spatial"]:
+        """Gather the inputs at ``index``: a copy, on their device (the CPU where they are mapped)."""
+        if isinstance(self.inputs, Tensor):
+            return self.inputs[index.to(self.inputs.device)].contiguous()
+        return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()]))
+
+    def centre_crop(self, size: int) -> "Source":
+        """Return the same source seen through a central window of ``size`` along every spatial axis; nothing is copied.
+
+        Raises:
+            ValueError: An axis is shorter than ``size``.
+        """
+        spatial = self.shape[1:]
+        if min(spatial) < size:
+            raise ValueError(
+                f"{self.name} {self.split}: inputs of {by(spatial)} cannot be cropped to {size}; "
+                f"use --data_options.resize {size} or a crop of at most {min(spatial)}"
+            )
+        starts = [(length - size) // 2 for length in spatial]
+        window = (slice(None), slice(None), *(slice(start, start + size) for start in starts))
+        return replace(self, inputs=self.inputs[window])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The splits of a data set. ``train`` and ``test`` serve the probes, `pretraining` the encoder."""
+
+    name: str
+    train: Source
+    """Training inputs, labelled where the data set has labels."""
+    test: Source | None
+    """Inputs that neither training nor any choice has seen; None where there are none."""
+    unlabelled: Source | None
+    """Further training inputs without labels (STL-10)."""
+    description: dict[str, str | int]
+    """What was read and by which rules, for the records of a run."""
+    uncropped: Source | None = None
+    """Where random crops are drawn from: the training inputs at full size, where the splits show the centre."""
+
+    @property
+    def pretraining(self) -> Source:
+        """The inputs an encoder is trained on: ``unlabelled`` where the data set has such a split, else ``train``."""
+        return self.uncropped or self.unlabelled or self.train
+
+
+def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
+    """Return the labels and class names of a source that a probe or a supervised objective reads.
+
+    Raises:
+        ValueError: The source has no labels, or all its inputs have the same one.
+    """
+    if source.labels is None or source.classes is None:
+        raise ValueError(
+            f"{source.name} {source.split} has no labels, which a probe needs; name a labelled data set with --probe, "
+            "sort the images into one folder for each class, or add the labels (a label column, y in an .npz file)"
+        )
+    if len(source.classes) < 2:
+        raise ValueError(
+            f"{source.name} {source.split} has one class only, {source.classes[0]!r}; a probe needs at least 2"
+        )
+    return source.labels, source.classes
+
+
+def by(sizes: tuple[int, ...] | list[int]) -> str:
+    """Write sizes as people do: ``32 x 32``."""
+    return " x ".join(str(size) for size in sizes)

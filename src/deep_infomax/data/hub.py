@@ -1,0 +1,110 @@
+"""Data sets of the Hugging Face Hub, by name."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from deep_infomax.data.cache import stamp_files
+from deep_infomax.data.columns import find_columns
+from deep_infomax.data.dataset import Dataset
+from deep_infomax.data.encoded import EncodedImage, EncodedImages, split_of
+from deep_infomax.data.images import Splits, load_images
+from deep_infomax.data.options import DataOptions
+from deep_infomax.data.parquet import BLOCK, encoded_rows, first_line
+
+if TYPE_CHECKING:
+    import datasets
+
+
+class HubName(NamedTuple):
+    """Where a well-known data set lies, and its columns; its splits have the usual names."""
+
+    repository: str
+    image: str
+    label: str
+    """"none" where it has no classes."""
+
+
+KNOWN = {
+    "cifar10": HubName("uoft-cs/cifar10", "img", "label"),
+    "cifar100": HubName("uoft-cs/cifar100", "img", "fine_label"),
+    "stl10": HubName("jxie/stl10", "image", "label"),
+    "tiny-imagenet": HubName("zh-plus/tiny-imagenet", "image", "label"),
+    "celeba": HubName("flwrlabs/celeba", "image", "none"),
+}
+"""Data sets that have a name of their own; ``jxie/stl10`` is the copy that has the unlabelled split."""
+
+
+def load_known(name: str, options: DataOptions) -> Dataset:
+    """Load one of the `KNOWN` data sets from the Hub."""
+    known = KNOWN[name]
+    image, label = options.image_column or known.image, options.label_column or known.label
+    return load_hub(known.repository, replace(options, image_column=image, label_column=label), name)
+
+
+def load_hub(repository: str, options: DataOptions, name: str | None = None) -> Dataset:
+    """Load a data set of the Hub, downloaded once into the cache of the `datasets` library.
+
+    Args:
+        repository: ``owner/name``.
+        options: Channels, sizes, columns.
+        name: What to call it; ``repository`` unless given.
+
+    Raises:
+        ValueError: The Hub has no such data set or cannot be reached, or its columns cannot be used.
+    """
+    splits = download(repository)
+    files = sorted({Path(file["filename"]) for split in splits.values() for file in split.cache_files})
+    stamp = [repository, stamp_files(files, Path("/"))]
+    return load_images(name or repository, stamp, lambda: open_hub(splits, options), options)
+
+
+def download(repository: str) -> "datasets.DatasetDict":
+    """Download a data set, or find it in the cache of the `datasets` library.
+
+    Raises:
+        ValueError: It does not exist, is not open to this user, or the Hub cannot be reached.
+    """
+    import datasets  # here because it takes seconds, which other sources need not wait for
+
+    try:
+        splits = datasets.load_dataset(repository)
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise ValueError(
+            f"the Hugging Face Hub shows no data set {repository!r}; correct the name, "
+            "or log in with `hf auth login` if it is private"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"cannot get {repository!r} from the Hugging Face Hub ({first_line(error)}); connect to the network "
+            "(and unset HF_HUB_OFFLINE), or download its parquet files elsewhere and give the folder"
+        ) from error
+    assert isinstance(splits, datasets.DatasetDict)
+    return splits
+
+
+def open_hub(splits: "datasets.DatasetDict", options: DataOptions) -> Splits:
+    """Name the splits as this project does; a data set with one split of another name is all training data."""
+    named = {split_of(split): split for split in splits}
+    if None in named and len(splits) > 1:
+        raise ValueError(
+            f"cannot tell train from test among the splits {list(splits)}; give a folder of parquet files named so"
+        )
+    return {role or "train": open_split(splits[split], split, options) for role, split in named.items()}
+
+
+def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> EncodedImages:
+    """Open one split."""
+    columns = find_columns(table.features.arrow_schema, options)
+    labels = None if columns.label is None else table.with_format(None)[columns.label][:]
+
+    def read() -> Iterator[Sequence[EncodedImage]]:
+        import datasets
+
+        encoded = table.select_columns([columns.image]).cast_column(columns.image, datasets.Image(decode=False))
+        for start in range(0, len(table), BLOCK):
+            rows = encoded[start : start + BLOCK][columns.image]
+            yield encoded_rows(rows, split, start, Path())
+
+    return EncodedImages(len(table), read, labels, columns.classes)

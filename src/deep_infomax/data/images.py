@@ -1,0 +1,148 @@
+"""A data set of image files, wherever they come from: choose the splits, decode them, keep the result."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from deep_infomax.data import cache
+from deep_infomax.data.dataset import Dataset, Source, by
+from deep_infomax.data.decode import choose_rule, decode, survey_all
+from deep_infomax.data.encoded import EncodedImages
+from deep_infomax.data.labels import SEED, hold_out, number_classes
+from deep_infomax.data.options import DataOptions
+
+Splits = dict[str, EncodedImages]
+"""The images of each split: train, and where they exist test, validation, unlabelled."""
+
+
+def load_images(name: str, stamp: Any, open_splits: Callable[[], Splits], options: DataOptions) -> Dataset:
+    """Load a data set of images, as an earlier command decoded it or decoded now.
+
+    Args:
+        name: The data set.
+        stamp: What identifies the contents of its files (JSON).
+        open_splits: Finds the splits; called only where the cache has no decoded copy.
+        options: Channels, sizes, columns.
+
+    Raises:
+        ValueError: A file, a column or a label cannot be used.
+    """
+    choices = [options.resize, options.crop, options.channels, options.image_column, options.label_column]
+    path = cache.entry_path(name, [stamp, choices])
+    entry = cache.read_entry(path)
+    if entry is None:
+        try:
+            entry = build_entry(path, open_splits(), options)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return dataset_of(name, entry)
+
+
+def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry:
+    """Number the labels, settle the splits and decode them into a cache entry."""
+    splits = {split: replace(images, labels=known(images)) for split, images in splits.items()}
+    names = next((images.classes for images in splits.values() if images.classes is not None), None)
+    labels, classes = number_classes({split: images.labels for split, images in splits.items()}, names)
+    splits = {
+        split: replace(images, labels=None if (numbers := labels[split]) is None else numbers.tolist())
+        for split, images in splits.items()
+    }
+    splits, split_rule = choose_splits(splits)
+    n = sum(images.n for images in splits.values())
+    with progress("reading headers", n) as advance:
+        rule = choose_rule(survey_all(splits.values(), advance), options)
+    pixel_bytes = n * rule.channels * rule.height * rule.width
+    with cache.new_entry(path, pixel_bytes) as entry, progress("decoding", n) as advance:
+        for split, images in splits.items():
+            decode(images, rule, entry.allocate(split, (images.n, *rule.shape)), advance)
+        entry.record = {
+            "labels": {split: images.labels for split, images in splits.items()},
+            "classes": classes,
+            "description": {"shape": by(rule.shape), **rule.description, "split_rule": split_rule},
+        }
+    return cache.read_entry(path) or entry
+
+
+def known(images: EncodedImages) -> list[Any] | None:
+    """Return the labels, or None where no image has one (-1 stands for none among class numbers, as on the Hub)."""
+    if images.labels is None:
+        return None
+    labels = [None if label == -1 and images.classes is not None else label for label in images.labels]
+    return None if all(label is None for label in labels) else labels
+
+
+def choose_splits(splits: Splits) -> tuple[Splits, str]:
+    """Settle what is trained and tested on, and say by which rule.
+
+    The test split is the published one; the validation split where there is none with labels (ImageNet keeps the labels
+    of its test images); else a part of the labelled training images, held out. An empty split counts as none.
+    """
+    splits = {split: images for split, images in splits.items() if images.n}
+    if not splits:
+        raise ValueError("there are no images; give a data set that has some")
+    train = splits.pop("train" if "train" in splits else next(iter(splits)))
+    chosen = {"train": train} | ({"unlabelled": splits["unlabelled"]} if "unlabelled" in splits else {})
+    candidates = [split for split in ("test", "validation") if split in splits]
+    if candidates:
+        split = min(candidates, key=lambda split: splits[split].labels is None)
+        return chosen | {split: splits[split]}, f"{split} split as published"
+    if train.labels is None:
+        return chosen, NO_LABELS
+    kept, held = hold_out(torch.tensor(train.labels))
+    chosen |= {"train": train.subset(kept), "test": train.subset(held)}
+    return chosen, held_out_rule(len(held), train.n)
+
+
+NO_LABELS = "no test split: there are no labels to test with"
+
+
+def held_out_rule(held: int, n: int) -> str:
+    """Describe how a test split was made of labelled inputs."""
+    return f"{held} of {n} labelled inputs held out for testing, stratified by class, seed {SEED}"
+
+
+def dataset_of(name: str, entry: cache.Entry) -> Dataset:
+    """Wrap a cache entry, arrays unread."""
+    record = entry.record
+    classes = tuple(record["classes"]) if record["classes"] else None
+
+    def source(split: str) -> Source | None:
+        if split not in entry.arrays:
+            return None
+        labels, inputs = record["labels"][split], entry.arrays[split]
+        return Source(
+            inputs if entry.folder else torch.from_numpy(inputs),
+            None if labels is None else torch.tensor(labels, dtype=torch.long),
+            None if labels is None else classes,
+            name,
+            split,
+        )
+
+    train = source("train")
+    assert train is not None
+    return Dataset(name, train, source("test") or source("validation"), source("unlabelled"), record["description"])
+
+
+class Speed(ProgressColumn):
+    """Images a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the speed so far, as text."""
+        return Text(f"{task.speed or 0:,.0f} images/s")
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar with speed and time left on standard error; yields what to call with the number of images done."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,47 @@
+"""How data are read and prepared: the part of a configuration called ``data_options``."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Choices of the user about data; every default keeps the values as they are stored.
+
+    Raises:
+        ValueError: A size is not positive, ``channels`` is neither 1 nor 3, or a crop is larger than its image.
+    """
+
+    resize: int | None = None
+    """Resize images to a short side of this many pixels (bilinear, antialiased), then crop to the central square."""
+    crop: int | None = None
+    """Keep the central square (cube, segment) of this size, after ``resize``."""
+    channels: int | None = None
+    """Channels of image files: 1 (grey), 3 (RGB), or None: 3 if any image of the data set has colour, else 1."""
+    layout: Literal["auto", "channels_first", "channels_last"] = "auto"
+    """Where arrays (``.npy``, ``.npz``) keep their channels; the rule of "auto" is in `deep_infomax.data.arrays`."""
+    random_crop: int | None = None
+    """Train on random crops of this size, redrawn for each batch; evaluate on the central crop of the same size."""
+    flip: bool = False
+    """Mirror each training input left to right with probability 1/2."""
+    image_column: str | None = None
+    """Column of the images in parquet files and Hub data sets; None finds it."""
+    label_column: str | None = None
+    """Column of the labels in parquet files and Hub data sets; None finds it, "none" reads without labels."""
+
+    def __post_init__(self) -> None:
+        """Check every value on its own and against the others."""
+        for name in ("resize", "crop", "random_crop"):
+            if (size := getattr(self, name)) is not None and size < 1:
+                raise ValueError(f"--data_options.{name} must be at least 1, got {size}")
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"--data_options.channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+        steps = [
+            (name, size) for name in ("resize", "crop", "random_crop") if (size := getattr(self, name)) is not None
+        ]
+        for (outer, large), (inner, small) in pairwise(steps):
+            if small > large:
+                raise ValueError(
+                    f"--data_options.{inner} {small} does not fit into --data_options.{outer} {large}; lower it"
+                )

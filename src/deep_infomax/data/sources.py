@@ -1,0 +1,90 @@
+"""From what a user types for ``--data`` to a `Dataset`."""
+
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from deep_infomax.data.arrays import load_arrays
+from deep_infomax.data.dataset import Dataset
+from deep_infomax.data.digits import load_digits
+from deep_infomax.data.folders import load_folder
+from deep_infomax.data.hub import KNOWN, load_hub, load_known
+from deep_infomax.data.options import DataOptions
+from deep_infomax.data.parquet import load_parquet
+
+NAMES = ("digits", *KNOWN)
+"""The data sets that have a name of their own."""
+
+
+def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
+    """Load a data set.
+
+    Args:
+        spec: ``digits`` (embedded); ``cifar10``, ``cifar100``, ``stl10``, ``tiny-imagenet``, ``celeba`` or
+            ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a ``.parquet``, ``.npy`` or
+            ``.npz`` file. A name goes before a folder called the same; write ``./digits`` for the folder.
+        options: How to read it.
+
+    Raises:
+        ValueError: There is no such data set, or it cannot be used; the message says what to do.
+
+    >>> load_dataset("digits").description["n_train"]
+    1297
+    """
+    options = options or DataOptions()
+    dataset = read(spec, options)
+    if options.random_crop is not None:
+        dataset = centred(dataset, options.random_crop)
+    sources = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
+    counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
+    classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
+    return replace(
+        dataset, description={"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
+    )
+
+
+def read(spec: str, options: DataOptions) -> Dataset:
+    """Find out what a spec stands for, and load that."""
+    if spec == "digits":
+        return load_digits(options)
+    if spec in KNOWN:
+        return load_known(spec, options)
+    if spec.startswith("hub:"):
+        repository = spec.removeprefix("hub:")
+        if repository.count("/") != 1 or not all(repository.split("/")):
+            raise ValueError(f"{spec!r} is not the name of a Hub data set; write hub:owner/name")
+        return load_hub(repository, options)
+    path = Path(spec).expanduser()
+    if not spec or not path.exists():
+        raise ValueError(nothing_called(spec))
+    if path.is_dir():
+        return load_folder(path, options)
+    if path.suffix in (".npy", ".npz"):
+        return load_arrays(path, options)
+    if path.suffix == ".parquet":
+        return load_parquet(path.parent, [path], options)
+    raise ValueError(f"{spec} is a file of no known kind; give a .npy, .npz or .parquet file, or a folder of images")
+
+
+def nothing_called(spec: str) -> str:
+    """Say that a spec is no name and no path, and what may have been meant."""
+    close = get_close_matches(spec.lower(), NAMES, n=2)
+    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    if not close and spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
+        meant = f"; for a data set of the Hub write hub:{spec}"
+    return f"no data set, file or folder is called {spec!r}{meant} (names: {', '.join(NAMES)}, hub:owner/name)"
+
+
+def centred(dataset: Dataset, size: int) -> Dataset:
+    """Show the splits through the central crop, and keep the training inputs whole for random crops."""
+    return replace(
+        dataset,
+        train=dataset.train.centre_crop(size),
+        test=dataset.test and dataset.test.centre_crop(size),
+        unlabelled=dataset.unlabelled and dataset.unlabelled.centre_crop(size),
+        uncropped=dataset.pretraining,
+        description={
+            **dataset.description,
+            "crop_rule": f"random crops of {size} for training, the centre crop for evaluation",
+        },
+    )

@@ -1,0 +1,32 @@
+"""Encoders: inputs to :class:`~deep_infomax.contracts.Features`.
+
+``encoder_for`` chooses a convolutional network by the size of the inputs; ``TappedEncoder`` wraps one of your own.
+"""
+
+from deep_infomax.encoders.base import Encoder
+from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
+from deep_infomax.encoders.networks import (
+    ENCODERS,
+    convolutional,
+    convolutional_28,
+    convolutional_32,
+    convolutional_64,
+    digits,
+    encoder_for,
+)
+from deep_infomax.encoders.tapped import TappedEncoder
+
+__all__ = [
+    "ENCODERS",
+    "Convolution",
+    "ConvolutionalEncoder",
+    "ConvolutionalNetwork",
+    "Encoder",
+    "TappedEncoder",
+    "convolutional",
+    "convolutional_28",
+    "convolutional_32",
+    "convolutional_64",
+    "digits",
+    "encoder_for",
+]

@@ -1,0 +1,250 @@
+"""What every encoder does: normalise its inputs, hand over :class:`Features`, encode arrays, save and load itself.
+
+An encoder takes inputs as they are stored (``uint8`` images, ``float32`` series) and normalises them with statistics of
+its own, so that a saved encoder can be used without knowing how its training data were scaled.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num, Shaped
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Features
+from deep_infomax.encoders import pretrained
+
+
+class Encoder(nn.Module, ABC):
+    """Maps inputs to a local map ``C``, a global vector ``Y`` and the layers that probes read.
+
+    A subclass defines :meth:`features`, and for saving :meth:`arguments` and :meth:`from_arguments`; its class
+    statement gives the name under which it is saved: ``class Mine(Encoder, architecture="mine")``.
+
+    Attributes:
+        channels: Channels of an input.
+        spatial: Spatial sizes of an input: one, two or three.
+        local_shape: Shape ``(c, *spatial)`` of the local map of one input.
+        layer_sizes: Units of each layer that probes can read, ``Y`` last.
+        mean: Buffer ``(channels,)``: what is subtracted from the inputs, in their units.
+        std: Buffer ``(channels,)``: what the inputs are divided by, in their units.
+    """
+
+    architecture: ClassVar[str]
+    _architectures: ClassVar[dict[str, type["Encoder"]]] = {}
+    mean: Tensor
+    std: Tensor
+
+    def __init_subclass__(cls, architecture: str | None = None) -> None:
+        """Register the subclass under the name in its saved files; without a name it keeps that of its parent."""
+        super().__init_subclass__()
+        if architecture is not None:
+            cls.architecture = architecture
+            Encoder._architectures[architecture] = cls
+
+    def __init__(
+        self,
+        channels: int,
+        spatial: tuple[int, ...],
+        local_shape: tuple[int, ...],
+        layer_sizes: dict[str, int],
+    ) -> None:
+        super().__init__()
+        assert list(layer_sizes)[-1] == "Y"
+        self.channels = channels
+        self.spatial = spatial
+        self.local_shape = local_shape
+        self.layer_sizes = layer_sizes
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that probes can read, ``Y`` last."""
+        return tuple(self.layer_sizes)
+
+    @property
+    def vector_size(self) -> int:
+        """Units d of the global vector ``Y``."""
+        return self.layer_sizes["Y"]
+
+    @abstractmethod
+    def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
+        """Features of inputs that are normalised already."""
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """What :meth:`from_arguments` rebuilds the network from; JSON values only."""
+
+    @classmethod
+    @abstractmethod
+    def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "Encoder":
+        """An encoder with fresh weights; ``module`` is the user's network, for encoders that wrap one."""
+
+    def forward(self, inputs: Num[Tensor, "n channels *spatial"]) -> Features:
+        """Features of raw inputs of any numeric type, on the encoder's device."""
+        return self.features(self.normalise(inputs))
+
+    def normalise(self, inputs: Num[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
+        """The inputs as the network sees them: ``(inputs - mean) / std``, per channel."""
+        per_channel = (-1, *(1 for _ in self.spatial))
+        return (inputs.to(self.mean.dtype) - self.mean.view(per_channel)) / self.std.view(per_channel)
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether inputs are normalised at all; a new encoder takes them as they are."""
+        return bool((self.mean != 0).any() or (self.std != 1).any())
+
+    @torch.no_grad()
+    def set_statistics(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
+        """Set what inputs are normalised with: a mean and a standard deviation a channel, in the units of the inputs.
+
+        Raises:
+            ValueError: a wrong number of values, one that is not finite, or a standard deviation that is not positive.
+        """
+        values = {"mean": torch.as_tensor(mean).to(self.mean), "std": torch.as_tensor(std).to(self.std)}
+        for name, value in values.items():
+            if value.shape != self.mean.shape:
+                raise ValueError(
+                    f"{name} must hold one value for each of {self.channels} channels, got shape {tuple(value.shape)}"
+                )
+            if not value.isfinite().all():
+                raise ValueError(f"{name} must be finite, got {value.tolist()}; look for NaN or infinity in the data")
+        if not (values["std"] > 0).all():
+            raise ValueError(f"std must be positive, got {values['std'].tolist()}; give 1 for a constant channel")
+        self.mean.copy_(values["mean"])
+        self.std.copy_(values["std"])
+
+    def check_inputs(self, shape: Sequence[int]) -> None:
+        """Raise a ValueError that names the remedy unless inputs of this shape, batch included, fit the encoder."""
+        found, expected = tuple(shape), (self.channels, *self.spatial)
+        if found[1:] == expected:
+            return
+        size = "x".join(map(str, self.spatial))
+        if found == expected:
+            remedy = "add the batch dimension: inputs[None]"
+        elif self.channels == 1 and found[1:] == self.spatial:
+            remedy = "add the channel dimension: inputs[:, None]"
+        elif len(found) != len(expected) + 1:
+            remedy = f"arrange them as batch, channels and {len(self.spatial)} spatial size(s)"
+        elif found[1:] == (*self.spatial, self.channels):
+            remedy = "move the channels to the second place: moveaxis(inputs, -1, 1)"
+        elif found[1] != self.channels:
+            remedy = f"convert them to {self.channels} channel(s) or build an encoder with channels={found[1]}"
+        else:
+            remedy = f"resize or crop them to {size} or build an encoder for {'x'.join(map(str, found[2:]))}"
+        raise ValueError(f"inputs of shape {found} do not fit an encoder of (n, {str(expected)[1:-1]}): {remedy}")
+
+    def encode(
+        self, inputs: Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."], layer: str = "Y", batch_size: int = 512
+    ) -> Float[Tensor, "n _"]:
+        """Representations of raw inputs, as ``float32`` on the CPU, in evaluation mode and without gradients.
+
+        The mode of every submodule is restored afterwards. Memory-mapped arrays are read one batch at a time.
+
+        >>> import torch
+        >>> from deep_infomax.encoders import convolutional_32
+        >>> images = torch.randint(256, (5, 3, 32, 32), dtype=torch.uint8)
+        >>> convolutional_32().encode(images, layer="fc").shape
+        torch.Size([5, 1024])
+
+        Args:
+            inputs: Array of shape ``(n, channels, *spatial)``, torch or numpy, of any real numeric type.
+            layer: One of :attr:`layers`.
+            batch_size: Inputs encoded at a time; it changes speed and memory, not the result.
+
+        Raises:
+            ValueError: an unknown layer, inputs that do not fit, or a batch size below 1.
+        """
+        if layer not in self.layer_sizes:
+            raise ValueError(f"unknown layer '{layer}'; this encoder has {', '.join(self.layers)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.check_inputs(inputs.shape)
+        encoded = torch.empty(len(inputs), self.layer_sizes[layer])
+        with eval_mode(self), torch.no_grad():
+            for start in range(0, len(inputs), batch_size):
+                batch = _tensor(inputs[start : start + batch_size]).to(self.mean.device)
+                features = self(batch)
+                encoded[start : start + len(batch)] = features.vector if layer == "Y" else features.hidden[layer]
+        return encoded
+
+    def remaining_layers(self, units: int) -> nn.Module:
+        """A fresh network from the local map to ``units`` outputs, shaped like the layers after the local map.
+
+        Raises:
+            ValueError: the encoder cannot tell which layers these are.
+        """
+        raise ValueError(
+            f"{type(self).__name__} does not know which of its layers follow the local map; "
+            f"give the scorer a module of your own from {self.local_shape} to {units} units"
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``encoder.safetensors`` and ``encoder.json`` into ``folder``, each replaced atomically."""
+        pretrained.write(Path(folder), pretrained.Configuration(self.architecture, self.arguments()), self)
+
+    @staticmethod
+    def from_pretrained(source: str | Path, module: nn.Module | None = None) -> "Encoder":
+        """The encoder saved in a folder, in a run directory or on the Hugging Face Hub, on the CPU in evaluation mode.
+
+        Args:
+            source: A folder, a run directory, or a Hub name ``owner/name``.
+            module: For a tapped encoder, a network of the architecture that was saved; its weights are replaced.
+
+        Raises:
+            ValueError: nothing there, damaged or newer files, weights that do not fit, a module missing or unwanted.
+        """
+        folder = pretrained.locate(source)
+        architecture, arguments = pretrained.read_configuration(folder)
+        path = folder / pretrained.CONFIGURATION
+        if architecture not in Encoder._architectures:
+            known = ", ".join(sorted(Encoder._architectures))
+            raise ValueError(
+                f"'{path}' names the architecture '{architecture}', and those known are {known}; "
+                "upgrade deep-infomax or import the module that defines it"
+            )
+        try:
+            encoder = Encoder._architectures[architecture].from_arguments(arguments, module)
+        except (KeyError, TypeError) as error:
+            reason = f"its arguments do not describe a {architecture} encoder ({error})"
+            raise pretrained.damaged(path, reason) from None
+        pretrained.load_weights(encoder, folder)
+        return encoder.eval()
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool = False, token: str | None = None, commit_message: str = "Upload encoder"
+    ) -> str:
+        """Upload the saved encoder to the Hugging Face Hub as ``owner/name``; the address of the repository.
+
+        Raises:
+            ValueError: the Hub refused or could not be reached.
+        """
+        return pretrained.upload(repo_id, self.save_pretrained, private=private, token=token, message=commit_message)
+
+
+@contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; afterwards every submodule is in the mode it was in, whatever happened."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+def _tensor(batch: Tensor | Shaped[np.ndarray, "..."]) -> Tensor:
+    """The batch as a tensor of its own memory, so that read-only and memory-mapped arrays are welcome."""
+    if isinstance(batch, np.ndarray):
+        if batch.dtype.kind not in "uif":
+            raise ValueError(f"inputs must be real numbers, got {batch.dtype}; convert them to uint8 or float32")
+        return torch.from_numpy(np.array(batch, dtype=batch.dtype.newbyteorder("=")))
+    if batch.dtype.is_complex or batch.dtype is torch.bool:
+        raise ValueError(f"inputs must be real numbers, got {batch.dtype}; convert them to uint8 or float32")
+    return batch

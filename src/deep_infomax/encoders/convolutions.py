@@ -1,0 +1,181 @@
+"""Convolutional encoders described by data: convolutions, the place of the local map, fully connected layers, d.
+
+Every convolution and every fully connected layer is followed by batch normalisation and ReLU and carries no bias, which
+the normalisation would take away again. The last layer, which gives ``Y``, is linear.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Features
+from deep_infomax.encoders.base import Encoder
+
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with batch normalisation, ReLU and, where given, max-pooling; a tuple has one value a dimension."""
+
+    filters: int
+    kernel: int | tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    padding: int | tuple[int, ...] = 0
+    pool: tuple[int, int] | None = None
+    """Kernel and stride of the max-pooling."""
+
+    def sizes(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """Spatial sizes after the layer; one below 1 means that the kernel does not fit."""
+        kernel, stride, padding = (_each(value, len(spatial)) for value in (self.kernel, self.stride, self.padding))
+        sizes = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(spatial, kernel, stride, padding, strict=True)]
+        if self.pool is not None:
+            sizes = [(n - self.pool[0]) // self.pool[1] + 1 for n in sizes]
+        return tuple(sizes)
+
+    def block(self, channels: int, dimensions: int) -> nn.Sequential:
+        """The layer as a module, for ``channels`` input channels and one, two or three spatial dimensions."""
+        kernel, stride, padding = (_each(value, dimensions) for value in (self.kernel, self.stride, self.padding))
+        block = nn.Sequential(
+            _CONVOLUTIONS[dimensions](channels, self.filters, kernel, stride, padding, bias=False),  # type: ignore[arg-type]
+            _NORMALISATIONS[dimensions](self.filters),
+            nn.ReLU(inplace=True),
+        )
+        if self.pool is not None:
+            block.append(_POOLS[dimensions](*self.pool))
+        return block
+
+
+@dataclass(frozen=True)
+class ConvolutionalNetwork:
+    """All that is needed to build a :class:`ConvolutionalEncoder`.
+
+    Raises:
+        ValueError: the inputs have no or more than three spatial dimensions, are too small for a convolution, or a size
+            or the place of the local map is out of range.
+    """
+
+    channels: int
+    spatial: tuple[int, ...]
+    convolutions: tuple[Convolution, ...]
+    local: int
+    """The local map is read after this many convolutions."""
+    fully_connected: tuple[int, ...]
+    dim: int = 64
+    """Units d of the global vector."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if len(self.spatial) not in _CONVOLUTIONS:
+            raise ValueError(f"inputs need one, two or three spatial sizes, got {self.spatial}")
+        if min(self.channels, self.dim, *self.spatial, *self.fully_connected) < 1:
+            raise ValueError(
+                f"sizes must be at least 1, got channels={self.channels}, spatial={self.spatial}, "
+                f"fully_connected={self.fully_connected}, dim={self.dim}"
+            )
+        if not 1 <= self.local <= len(self.convolutions):
+            raise ValueError(
+                f"the local map is read after one of {len(self.convolutions)} convolution(s), got local={self.local}"
+            )
+        if not self.fully_connected:
+            raise ValueError("a convolutional encoder needs at least one fully connected layer; give its size")
+        for number, (convolution, map_shape) in enumerate(zip(self.convolutions, self.maps, strict=True), start=1):
+            if min(map_shape) < 1:
+                raise ValueError(
+                    f"inputs of {'x'.join(map(str, self.spatial))} are too small: nothing is left of them after "
+                    f"convolution {number} (kernel {convolution.kernel}); use larger inputs or fewer convolutions"
+                )
+
+    @property
+    def maps(self) -> tuple[tuple[int, ...], ...]:
+        """Shape ``(filters, *spatial)`` of the map after each convolution."""
+        maps, spatial = [], self.spatial
+        for convolution in self.convolutions:
+            spatial = convolution.sizes(spatial)
+            maps.append((convolution.filters, *spatial))
+        return tuple(maps)
+
+
+class ConvolutionalEncoder(Encoder, architecture="convolutional"):
+    """Convolutions up to the local map ``C``, those after it, fully connected layers and a linear layer to ``Y``.
+
+    Probed layers: ``conv``, the last map, flattened; ``fc``, the last hidden fully connected layer; ``Y``.
+    Source: Hjelm et al., "Learning deep representations by mutual information estimation and maximization", 2019,
+    arXiv 1808.06670.
+
+    >>> from deep_infomax.encoders import convolutional_32
+    >>> encoder = convolutional_32(channels=3)
+    >>> encoder.local_shape, encoder.layer_sizes
+    ((128, 8, 8), {'conv': 4096, 'fc': 1024, 'Y': 64})
+    """
+
+    def __init__(self, network: ConvolutionalNetwork) -> None:
+        sizes = {"conv": math.prod(network.maps[-1]), "fc": network.fully_connected[-1], "Y": network.dim}
+        super().__init__(network.channels, network.spatial, network.maps[network.local - 1], sizes)
+        self.network = network
+        self.lower = _convolutions(network, 0, network.local)
+        self.upper = _convolutions(network, network.local, len(network.convolutions))
+        self.fully_connected = _fully_connected(network)
+        self.output = nn.Linear(sizes["fc"], sizes["Y"])
+
+    def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
+        """Features of inputs that are normalised already."""
+        local = self.lower(inputs)
+        conv = self.upper(local).flatten(1)
+        fc = self.fully_connected(conv)
+        return Features(local, self.output(fc), {"conv": conv, "fc": fc})
+
+    def remaining_layers(self, units: int) -> nn.Sequential:
+        """Fresh layers like those after the local map, from ``(n, *local_shape)`` to ``(n, units)``.
+
+        The local side of the global encode-and-dot scorer.
+        """
+        return nn.Sequential(
+            _convolutions(self.network, self.network.local, len(self.network.convolutions)),
+            nn.Flatten(),
+            _fully_connected(self.network),
+            nn.Linear(self.layer_sizes["fc"], units),
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The network as JSON values."""
+        return asdict(self.network)
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "ConvolutionalEncoder":
+        """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
+        if module is not None:
+            raise ValueError("this is a convolutional encoder, which wraps no module; load it without module=")
+        convolutions = tuple(Convolution(**_tuples(convolution)) for convolution in arguments["convolutions"])
+        return cls(ConvolutionalNetwork(**_tuples({**arguments, "convolutions": convolutions})))
+
+
+def _convolutions(network: ConvolutionalNetwork, start: int, stop: int) -> nn.Sequential:
+    channels = [network.channels, *(convolution.filters for convolution in network.convolutions)]
+    return nn.Sequential(
+        *(network.convolutions[i].block(channels[i], len(network.spatial)) for i in range(start, stop))
+    )
+
+
+def _fully_connected(network: ConvolutionalNetwork) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    inputs = math.prod(network.maps[-1])
+    for units in network.fully_connected:
+        layers += [nn.Linear(inputs, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(inplace=True)]
+        inputs = units
+    return nn.Sequential(*layers)
+
+
+def _each(value: int | tuple[int, ...], dimensions: int) -> tuple[int, ...]:
+    return (value,) * dimensions if isinstance(value, int) else value
+
+
+def _tuples(arguments: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}

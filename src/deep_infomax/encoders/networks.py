@@ -1,0 +1,122 @@
+"""The named convolutional networks, and the choice among them by the size of the inputs.
+
+The 28, 32 and 64 pixel networks are those of Hjelm et al., "Learning deep representations by mutual information
+estimation and maximization", 2019, arXiv 1808.06670, for any number of channels; the others are of the same kind.
+"""
+
+import math
+from collections.abc import Callable
+
+from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
+
+Factory = Callable[[int, tuple[int, ...], int | None], ConvolutionalEncoder]
+
+
+def convolutional_28(channels: int = 1, dim: int = 64) -> ConvolutionalEncoder:
+    """The network for 28x28 images: two convolutions, fc 1024; the local map is the last one, 128 x 7 x 7."""
+    convolutions = (Convolution(64, 5, 2, 2), Convolution(128, 5, 2, 2))
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, (28, 28), convolutions, 2, (1024,), dim))
+
+
+def convolutional_32(channels: int = 3, dim: int = 64) -> ConvolutionalEncoder:
+    """The network for 32x32 images: three convolutions, fc 1024; the local map follows the second, 128 x 8 x 8."""
+    convolutions = tuple(Convolution(filters, 4, 2, 1) for filters in (64, 128, 256))
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, (32, 32), convolutions, 2, (1024,), dim))
+
+
+def convolutional_64(channels: int = 3, dim: int = 64) -> ConvolutionalEncoder:
+    """The "alexnet" for 64x64 images: five convolutions, fc 4096 twice; the local map is the third, 384 x 15 x 15."""
+    convolutions = (
+        Convolution(96, 3, 1, 1, pool=(3, 2)),
+        Convolution(192, 3, 1, 1, pool=(3, 2)),
+        Convolution(384, 3, 1, 1),
+        Convolution(384, 3, 1, 1),
+        Convolution(192, 3, 1, 1, pool=(3, 2)),
+    )
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, (64, 64), convolutions, 3, (4096, 4096), dim))
+
+
+def digits(channels: int = 1, dim: int = 16) -> ConvolutionalEncoder:
+    """The network for 8x8 images: three convolutions, fc 256; the local map follows the second, 128 x 4 x 4.
+
+    ``Y`` has 16 units, so that it is narrower than the 64 values of an input.
+    """
+    convolutions = (Convolution(64, 3, 1, 1), Convolution(128, 4, 2, 1), Convolution(256, 4, 2, 1))
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, (8, 8), convolutions, 2, (256,), dim))
+
+
+def convolutional(channels: int, spatial: tuple[int, ...], dim: int = 64) -> ConvolutionalEncoder:
+    """A network for series, images or volumes of any size.
+
+    Each convolution halves the sides of 6 or more (kernel 4, stride 2, padding 1) and keeps the shorter ones (kernel 3,
+    stride 1, padding 1), until every side is below 6: the last map has about 4 positions a side. Where the longest side
+    is below 32, a convolution that keeps all sides comes first. The filters double from 64 to 256, for volumes from 32
+    to 128. The local map is the first one, from the second convolution on, whose longest side is at most 11: about 8
+    positions a side where the input allows. Then fc 1024; 512 where an input has fewer than 1024 positions.
+
+    >>> encoder = convolutional(channels=2, spatial=(1000,))
+    >>> encoder.local_shape, encoder.layer_sizes
+    ((256, 7), {'conv': 768, 'fc': 512, 'Y': 64})
+    """
+    spatial = tuple(spatial)
+    first, last = (32, 128) if len(spatial) == 3 else (64, 256)
+    longest, sides, local = max(spatial, default=0), spatial, 0
+    convolutions = [Convolution(first, 3, 1, 1)] if longest < 32 else []
+    while max(sides, default=0) >= 6 or len(convolutions) < 2:
+        convolutions.append(_halving(min(first << len(convolutions), last), sides))
+        sides = convolutions[-1].sizes(sides)
+        if local == 0 and len(convolutions) >= 2 and max(sides, default=0) <= 11:
+            local = len(convolutions)
+    units = 512 if math.prod(spatial) < 1024 else 1024
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, spatial, tuple(convolutions), local, (units,), dim))
+
+
+def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
+    """The network for inputs of this size: a named one for squares of 8, 28, 32 and 64, the generic one for all others.
+
+    >>> encoder_for(1, (8, 8)).vector_size, encoder_for(1, (48000,)).vector_size
+    (16, 64)
+
+    Args:
+        channels: Channels of an input.
+        spatial: Spatial sizes of an input: one, two or three.
+        dim: Units of ``Y``; None takes the network's own (16 for 8x8, else 64).
+    """
+    square = len(spatial) == 2 and spatial[0] == spatial[1]
+    name = {8: "digits", 28: "convolutional-28", 32: "convolutional-32", 64: "convolutional-64"}.get(spatial[0])
+    return ENCODERS[name if square and name else "convolutional"](channels, spatial, dim)
+
+
+def _halving(filters: int, sides: tuple[int, ...]) -> Convolution:
+    """A convolution that halves the sides of 6 or more and keeps the others."""
+    kernel = tuple(4 if side >= 6 else 3 for side in sides)
+    stride = tuple(2 if side >= 6 else 1 for side in sides)
+    return Convolution(filters, kernel, stride, 1)
+
+
+def _generic(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
+    return convolutional(channels, spatial) if dim is None else convolutional(channels, spatial, dim)
+
+
+def _square(network: Callable[..., ConvolutionalEncoder], side: int) -> Factory:
+    """The factory of a network that takes squares of one size only."""
+
+    def build(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
+        if tuple(spatial) != (side, side):
+            raise ValueError(
+                f"the encoder {network.__name__.replace('_', '-')} takes {side}x{side} inputs, "
+                f"got {'x'.join(map(str, spatial))}; resize or crop them, or choose convolutional, which takes any size"
+            )
+        return network(channels) if dim is None else network(channels, dim)
+
+    return build
+
+
+ENCODERS: dict[str, Factory] = {
+    "convolutional-28": _square(convolutional_28, 28),
+    "convolutional-32": _square(convolutional_32, 32),
+    "convolutional-64": _square(convolutional_64, 64),
+    "digits": _square(digits, 8),
+    "convolutional": _generic,
+}
+"""By the names that recipes use: ``(channels, spatial, dim)`` to a network; a dim of None takes the network's own."""

@@ -1,0 +1,182 @@
+"""The files of a saved encoder: ``encoder.safetensors`` (weights, input statistics) and ``encoder.json`` (the network).
+
+No pickle is written or read. Each file is replaced atomically: a process killed while it saves leaves the older one
+whole. A run directory holds the same two files, so that a run, a folder and a Hub repository load alike.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import huggingface_hub
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from deep_infomax import __version__
+
+WEIGHTS = "encoder.safetensors"
+CONFIGURATION = "encoder.json"
+SCHEMA = 1
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+class Configuration(NamedTuple):
+    """What ``encoder.json`` says of a network."""
+
+    architecture: str
+    """Name of the class that builds it."""
+    arguments: dict[str, Any]
+    """What that class builds it from; JSON values only."""
+
+
+def write(folder: Path, configuration: Configuration, module: nn.Module) -> None:
+    """Write both files of a saved encoder into ``folder``, which is made where it does not exist."""
+    # Copies: safetensors takes neither channels-last memory nor tensors that share storage (tied weights).
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in module.state_dict().items()
+    }
+    described = {"schema": SCHEMA, "package": f"deep-infomax {__version__}", **configuration._asdict()}
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    _replace(folder / CONFIGURATION, (json.dumps(described, indent=2) + "\n").encode())
+
+
+def locate(source: str | Path) -> Path:
+    """The folder behind a folder, a run directory or a Hub name ``owner/name``, which is downloaded.
+
+    Raises:
+        ValueError: ``source`` is neither a folder nor a Hub name, or the Hub has nothing to give under that name.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if isinstance(source, Path) or folder.exists() or not _HUB_NAME.fullmatch(source):
+        raise ValueError(
+            f"no saved encoder at '{source}': it is neither a folder nor a Hub name (owner/name); check the path"
+        )
+    with _hub_errors(f"no folder '{source}' here, and the Hugging Face Hub gave none", "check the path, the name"):
+        return Path(huggingface_hub.snapshot_download(source, allow_patterns=[WEIGHTS, CONFIGURATION]))
+
+
+def read_configuration(folder: Path) -> Configuration:
+    """What ``encoder.json`` in ``folder`` says.
+
+    Raises:
+        ValueError: a file is missing or damaged, or a newer version of the package wrote it.
+    """
+    if missing := [name for name in (CONFIGURATION, WEIGHTS) if not (folder / name).is_file()]:
+        remedy = (
+            f"the run has not written its encoder yet: finish it with dim train --resume {folder}"
+            if (folder / "checkpoints").is_dir()
+            else "give a folder that save_pretrained wrote or a finished run directory"
+        )
+        raise ValueError(f"'{folder}' lacks {' and '.join(missing)}; {remedy}")
+    path = folder / CONFIGURATION
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise damaged(path, f"not JSON ({error})") from None
+    match described:
+        case {"schema": int(schema)} if schema > SCHEMA:
+            raise ValueError(
+                f"'{path}' has schema {schema}, written by {described.get('package')}, and deep-infomax {__version__} "
+                f"reads schemas up to {SCHEMA}; upgrade it: pip install --upgrade deep-infomax"
+            )
+        case {"schema": int(), "architecture": str(architecture), "arguments": dict(arguments)}:
+            return Configuration(architecture, arguments)
+    raise damaged(path, "it lacks schema, architecture or arguments")
+
+
+def load_weights(module: nn.Module, folder: Path) -> None:
+    """Copy the weights in ``folder`` into ``module``; every name and shape must agree.
+
+    Raises:
+        ValueError: the file is damaged, or its tensors do not fit; the first names are given.
+    """
+    path = folder / WEIGHTS
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except SafetensorError as error:
+        raise damaged(path, str(error)) from None
+    if misfits := _misfits(module.state_dict(), tensors):
+        raise ValueError(
+            f"the weights in '{path}' do not fit the encoder: {'; '.join(misfits)}; "
+            "build the network that was saved, or save the encoder again"
+        )
+    module.load_state_dict(tensors)
+
+
+def upload(repo_id: str, save: Callable[[Path], None], *, private: bool, token: str | None, message: str) -> str:
+    """Upload what ``save`` writes into a folder as the Hub repository ``repo_id``, made where it does not exist.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        ValueError: the Hub refused or could not be reached.
+    """
+    hub = huggingface_hub.HfApi(token=token)
+    with tempfile.TemporaryDirectory() as folder:
+        save(Path(folder))
+        with _hub_errors(f"could not upload to '{repo_id}' on the Hugging Face Hub", "check the login (hf auth login)"):
+            address = hub.create_repo(repo_id, private=private, exist_ok=True)
+            hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
+    return str(address)
+
+
+def damaged(path: Path, why: str) -> ValueError:
+    """The error for a file that cannot be used as it is."""
+    return ValueError(f"'{path}' is damaged: {why}; copy or save the encoder again")
+
+
+def _misfits(expected: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
+    """How the tensors ``found`` differ from those ``expected``, one phrase for each kind of difference."""
+    reshaped = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in found and found[name].shape != value.shape
+    ]
+    kinds = {
+        "missing": [name for name in expected if name not in found],
+        "not expected": [name for name in found if name not in expected],
+        "of another shape": reshaped,
+    }
+    return [f"{kind}: {_first(names)}" for kind, names in kinds.items() if names]
+
+
+def _first(names: Sequence[str], shown: int = 3) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write ``content`` beside ``path``, then rename: readers see the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _hub_errors(failure: str, remedy: str) -> Iterator[None]:
+    """Turn whatever the Hub's client raises into one sentence."""
+    try:
+        yield
+    # The client lets errors of its own, of its HTTP library and of the system through; which, depends on its version.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{failure} ({reason}); {remedy} and the connection to https://huggingface.co") from None

@@ -1,0 +1,26 @@
+"""The floor of every comparison: an encoder that is never trained."""
+
+from collections.abc import Callable, Iterable
+
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Batch, Features, Losses
+
+
+class Untrained(nn.Module):
+    """Leave the weights as they were initialised: the loss is 0 and so is the gradient of every parameter.
+
+    Passing through the same loop as every other method still estimates the batch normalisation's statistics, without
+    which a random encoder in eval mode would be a needlessly weak floor. Train it without weight decay, which would
+    shrink the weights whatever the gradient.
+    """
+
+    def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+        """A loss of 0 that every parameter of the encoder takes part in."""
+        local, vector, _ = encode(batch.inputs)
+        loss = 0 * (local.float().mean() + vector.float().mean())
+        return Losses(loss, None, {"loss": loss.detach()})
+
+    def adversary_parameters(self) -> Iterable[nn.Parameter]:
+        """None."""
+        return ()

@@ -1,0 +1,156 @@
+"""The figures of the paper, to stand beside results of the same data set, method, metric and layer.
+
+Source: Hjelm et al., Learning deep representations by mutual information estimation and maximization, 2019,
+arXiv 1808.06670, Tables 1 to 3. Accuracies are in %, MINE and NDM in nats.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+
+class PublishedFigure(NamedTuple):
+    """One entry of a table of the paper."""
+
+    value: str
+    """As printed."""
+    method: str
+    """The row."""
+    table: int
+
+
+EPOCHS: Final = {"cifar10": 1000, "cifar100": 1000, "stl10": 200}
+"""How long the paper trained; not stated for Tiny ImageNet."""
+
+SUPERVISED: Final = {"cifar10": "75.39", "cifar100": "42.27", "tinyimagenet": "36.60", "stl10": "68.7"}
+"""Accuracy of the paper's fully supervised network, in %."""
+
+_LAYERS: Final = ("conv", "fc", "Y")
+
+# (data set, metric) -> table, then by method the figures of conv, fc and Y, or of Y alone
+_TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
+    ("cifar10", "mlp"): (
+        1,
+        {
+            "VAE": "60.71 60.54 54.61",
+            "AAE": "59.44 57.19 52.81",
+            "BiGAN": "62.57 62.74 52.54",
+            "NAT": "56.19 51.29 31.16",
+            "DIM(G)": "52.2 52.84 43.17",
+            "DIM(L) JSD": "73.25 73.62 66.96",
+            "DIM(L) InfoNCE": "75.21 75.57 69.13",
+        },
+    ),
+    ("cifar100", "mlp"): (
+        1,
+        {
+            "VAE": "37.21 34.05 24.22",
+            "AAE": "36.22 33.38 23.25",
+            "BiGAN": "37.59 33.34 21.49",
+            "NAT": "29.18 24.57 9.72",
+            "DIM(G)": "27.68 24.35 19.98",
+            "DIM(L) JSD": "48.13 45.92 39.60",
+            "DIM(L) InfoNCE": "49.74 47.72 41.61",
+        },
+    ),
+    ("tinyimagenet", "mlp"): (
+        2,
+        {
+            "VAE": "18.63 16.88 11.93",
+            "BiGAN": "24.38 20.21 13.06",
+            "DIM(L) JSD": "33.54 36.88 31.66",
+            "DIM(L) InfoNCE": "34.21 38.09 33.33",
+        },
+    ),
+    ("stl10", "mlp"): (
+        2,
+        {
+            "BiGAN": "71.53 67.18 58.48",
+            "DIM(L) JSD": "72.86 70.85 65.93",
+            "DIM(L) InfoNCE": "72.57 70.00 67.08",
+        },
+    ),
+    ("cifar10", "svm"): (
+        3,
+        {
+            "VAE": "53.83 42.14 39.59",
+            "AAE": "55.22 43.34 37.76",
+            "BiGAN": "56.40 38.42 44.90",
+            "NAT": "48.62 42.63 39.59",
+            "DIM(G)": "46.8 28.79 29.08",
+            "DIM(L+G)": "57.55 45.56 18.63",
+            "DIM(L)": "63.25 54.06 49.62",
+        },
+    ),
+    ("cifar10", "ms_ssim"): (
+        3,
+        {
+            "VAE": "0.72", "AAE": "0.67", "BiGAN": "0.46", "NAT": "0.29",
+            "DIM(G)": "0.49", "DIM(L+G)": "0.53", "DIM(L)": "0.37",
+        },
+    ),
+    ("cifar10", "mine-paper"): (
+        3,
+        {
+            "VAE": "93.02", "AAE": "87.48", "BiGAN": "37.69", "NAT": "6.04",
+            "DIM(G)": "49.63", "DIM(L+G)": "101.65", "DIM(L)": "45.09",
+        },
+    ),
+    ("cifar10", "ndm-paper"): (
+        3,
+        {
+            "VAE": "1.62", "AAE": "0.03", "BiGAN": "24.49", "NAT": "0.02",
+            "DIM(G)": "0.35", "DIM(L+G)": "0.5", "DIM(L)": "0.18",
+        },
+    ),
+}  # fmt: skip
+
+_BASELINES: Final = {"vae": "VAE", "aae": "AAE", "bigan": "BiGAN", "nat": "NAT"}
+_BOUNDS: Final = {"infonce": "InfoNCE", "jsd": "JSD"}
+
+
+def data_key(name: str) -> str:
+    """A data set's name without case and punctuation, as the tables here are keyed.
+
+    >>> data_key("Tiny-ImageNet")
+    'tinyimagenet'
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def method_of(recipe: str, objective: Mapping[str, Any]) -> str | None:
+    """The paper's name of a method; None where the paper has no such row.
+
+    What an objective is made of counts more than its recipe's name, since any field may have been changed by a flag.
+
+    >>> method_of("local-infonce", {"method": "deep-infomax", "bound": "jsd", "alpha": 0.0, "beta": 1.0})
+    'DIM(L) JSD'
+    """
+    if objective.get("method", "deep-infomax") != "deep-infomax":
+        return None
+    if "bound" not in objective:
+        return _BASELINES.get(recipe.removesuffix("-paper"))
+    has_global, has_local = bool(objective.get("alpha")), bool(objective.get("beta"))
+    bound = _BOUNDS.get(str(objective["bound"]))
+    if has_local and not has_global:
+        return f"DIM(L) {bound}" if bound else None
+    if has_global and bound == "JSD":
+        return "DIM(L+G)" if has_local else "DIM(G)"
+    return None
+
+
+def published_figure(data: str, method: str | None, metric: str, layer: str) -> PublishedFigure | None:
+    """The paper's figure for a data set (any spelling), a method of `method_of`, a metric and a layer.
+
+    >>> published_figure("cifar10", "DIM(L) InfoNCE", "mlp", "Y")
+    PublishedFigure(value='69.13', method='DIM(L) InfoNCE', table=1)
+    """
+    if method is None or (data_key(data), metric) not in _TABLES:
+        return None
+    table, rows = _TABLES[data_key(data), metric]
+    # Table 3 has one row for both local bounds.
+    row = method if method in rows else method.split()[0]
+    figures = rows.get(row, "").split()
+    layers = _LAYERS if len(figures) == len(_LAYERS) else ("Y",)
+    by_layer = dict(zip(layers, figures, strict=False))
+    return PublishedFigure(by_layer[layer], row, table) if layer in by_layer else None

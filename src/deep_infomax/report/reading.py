@@ -1,0 +1,296 @@
+"""What a run directory holds, as dataclasses; a part that is missing is None, one that is damaged also leaves a note."""
+
+import json
+import math
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import yaml
+from jaxtyping import Float, Int, UInt8
+
+_CONFIG: Final = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of ``evaluation.json``."""
+
+    metric: str
+    variant: str
+    layer: str
+    value: float
+    unit: str
+    spread: float | None
+    """Over the seeds, in the unit of the value; None where there is one seed."""
+    n: int | None
+    """Inputs it was measured on."""
+    seeds: int
+    split: str
+    protocol: str
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Global vectors of some test inputs."""
+
+    vectors: Float[np.ndarray, "p d"]
+    labels: Int[np.ndarray, " p"]
+    """-1 where there is none."""
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Some test images and those whose vectors are nearest, in order of distance."""
+
+    queries: UInt8[np.ndarray, "q h w channels"]
+    neighbours: UInt8[np.ndarray, "q r h w channels"]
+    query_labels: Int[np.ndarray, " q"]
+    neighbour_labels: Int[np.ndarray, "q r"]
+    distance: Float[np.ndarray, "q r"]
+    metric: str
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """``metrics.jsonl`` as columns, in the order of the records; NaN where a record lacks a value or it is not finite."""
+
+    train: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
+    terms: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
+    health: dict[str, Float[np.ndarray, " passes"]] = field(default_factory=dict)
+    finished: bool = False
+
+    def last(self, name: str) -> float | None:
+        """The last finite value of a column, whichever kind of record holds it."""
+        for columns in (self.train, self.terms, self.health):
+            if name in columns and len(finite := columns[name][np.isfinite(columns[name])]):
+                return float(finite[-1])
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """All that the report shows of one run."""
+
+    path: Path
+    name: str
+    """Unique among the runs of a report."""
+    config: Mapping[str, Any]
+    encoder: Mapping[str, Any] | None
+    """``encoder.json``, which a finished training writes."""
+    log: Log
+    results: tuple[Result, ...] | None
+    probe_data: Mapping[str, Any]
+    """Description of what the results were measured on."""
+    representation: Representation | None
+    neighbours: Neighbours | None
+    notes: tuple[str, ...]
+    """What could not be read, one sentence each."""
+
+    def group(self, name: str) -> dict[str, Any]:
+        """A mapping of the configuration; empty where there is none."""
+        value = self.config.get(name)
+        return dict(value) if isinstance(value, Mapping) else {}
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's name."""
+        return str(self.config.get("recipe") or "unnamed recipe")
+
+    @property
+    def data_name(self) -> str:
+        """The name of the training data."""
+        return str(self.group("dataset").get("name") or Path(str(self.config.get("data") or "unnamed data")).name)
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether the encoder was left untrained."""
+        return self.group("objective").get("method") == "untrained" or self.recipe in ("random", "random-paper")
+
+    @property
+    def prior(self) -> str | None:
+        """The prior that Y was matched to; None where its weight is 0."""
+        objective = self.group("objective")
+        return str(objective["prior"]) if objective.get("gamma") and objective.get("prior") else None
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Run directories among ``paths`` and in the folders among them, each once, in the order given.
+
+    Raises:
+        ValueError: a path is neither a run directory nor a folder that holds one.
+    """
+    runs: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        found = [path] if (path / _CONFIG).is_file() else sorted(file.parent for file in path.rglob(_CONFIG))
+        if not found:
+            what = "is no folder" if not path.is_dir() else f"holds no run: there is no {_CONFIG} in it or below it"
+            raise ValueError(f"{path} {what}; give a folder that 'dim train --out' named, or one that holds such folders")
+        for run in found:
+            runs.setdefault(run.resolve(), run)
+    return list(runs.values())
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """Read run directories, named by as much of their paths as tells them apart.
+
+    Raises:
+        ValueError: one has a configuration that cannot be read.
+    """
+    resolved = [path.resolve() for path in paths]
+    depth = 1
+    while len({path.parts[-depth:] for path in resolved}) < len(resolved):
+        depth += 1
+    names = ["/".join(path.parts[-depth:]) for path in resolved]
+    return [read_run(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def read_run(path: Path, name: str) -> Run:
+    """Read one run directory, which may be unfinished, not evaluated, or cut short by a kill.
+
+    Raises:
+        ValueError: its configuration cannot be read.
+    """
+    notes: list[str] = []
+    evaluation = _read_json(path / "evaluation.json", "run 'dim evaluate' again", notes)
+    results = None if evaluation is None else _results(evaluation.get("results"), notes)
+    probe_data = (evaluation or {}).get("data")
+    return Run(
+        path=path,
+        name=name,
+        config=_read_config(path / _CONFIG),
+        encoder=_read_json(path / "encoder.json", "train anew", notes),
+        log=_read_log(path / "metrics.jsonl", notes),
+        results=results,
+        probe_data=probe_data if isinstance(probe_data, Mapping) else {},
+        representation=_read_representation(path / "arrays" / "representation.npz", notes),
+        neighbours=_read_neighbours(path / "arrays" / "neighbours.npz", notes),
+        notes=tuple(notes),
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is no configuration of a run; restore it or train anew")
+    return config
+
+
+def _read_json(path: Path, remedy: str, notes: list[str]) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        return content
+    notes.append(f"{path.name} is damaged and left out; {remedy}.")
+    return None
+
+
+def _results(entries: Any, notes: list[str]) -> tuple[Result, ...]:
+    results = []
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            seeds, n, spread = entry.get("seeds") or [], entry.get("n"), entry.get("spread")
+            results.append(
+                Result(
+                    metric=str(entry["metric"]),
+                    variant=str(entry.get("variant") or "default"),
+                    layer=str(entry.get("layer") or "Y"),
+                    value=float(entry["value"]),
+                    unit=str(entry.get("unit") or ""),
+                    spread=float(spread) if spread is not None and len(seeds) > 1 else None,
+                    n=None if n is None else int(n),
+                    seeds=len(seeds),
+                    split=str(entry.get("split") or ""),
+                    protocol=str(entry.get("protocol") or ""),
+                )
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            notes.append("evaluation.json holds a result that is not understood and left out; run 'dim evaluate' again.")
+    return tuple(results)
+
+
+def _read_log(path: Path, notes: list[str]) -> Log:
+    if not path.is_file():
+        return Log()
+    # A training that is killed leaves its last line torn: whatever follows the last newline is not a record yet.
+    lines = path.read_bytes().split(b"\n")[:-1]
+    records = [record for record in map(_record, lines) if record is not None]
+    if damaged := len(lines) - len(records):
+        notes.append(f"metrics.jsonl: {damaged} damaged line{'s' * (damaged > 1)} left out.")
+    train = [record for record in records if record.get("kind") == "train"]
+    terms = [record["terms"] if isinstance(record.get("terms"), dict) else {} for record in train]
+    return Log(
+        train=_columns(train),
+        terms=_columns(terms),
+        health=_columns([record for record in records if record.get("kind") == "health"]),
+        finished=any(record.get("kind") == "end" for record in records),
+    )
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, Float[np.ndarray, " records"]]:
+    names = dict.fromkeys(name for record in records for name, value in record.items() if _is_number(value))
+    return {name: np.array([_number(record.get(name)) for record in records]) for name in names}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> float:
+    return float(value) if _is_number(value) and math.isfinite(value) else math.nan
+
+
+def _read_representation(path: Path, notes: list[str]) -> Representation | None:
+    arrays = _read_arrays(path, ("Y", "labels"), notes)
+    if arrays is None:
+        return None
+    vectors = arrays["Y"].astype(np.float32)
+    classes = tuple(str(name) for name in arrays.get("classes", ()))
+    return Representation(vectors, arrays["labels"].astype(np.int64), classes)
+
+
+def _read_neighbours(path: Path, notes: list[str]) -> Neighbours | None:
+    arrays = _read_arrays(path, ("queries", "neighbours", "query_labels", "neighbour_labels", "distance"), notes)
+    if arrays is None:
+        return None
+    return Neighbours(
+        queries=arrays["queries"],
+        neighbours=arrays["neighbours"],
+        query_labels=arrays["query_labels"].astype(np.int64),
+        neighbour_labels=arrays["neighbour_labels"].astype(np.int64),
+        distance=arrays["distance"].astype(np.float32),
+        metric=str(arrays.get("metric", "")),
+    )
+
+
+def _read_arrays(path: Path, names: Sequence[str], notes: list[str]) -> dict[str, np.ndarray] | None:
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = {}
+    if all(name in arrays for name in names):
+        return arrays
+    notes.append(f"arrays/{path.name} is damaged and left out; run 'dim evaluate' again.")
+    return None

@@ -1,0 +1,78 @@
+"""The run directory: where a training keeps its configuration, log, checkpoints, encoder and results."""
+
+import dataclasses
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import yaml
+
+import deep_infomax
+
+_CONFIG: Final = "config.yaml"
+
+
+def create_run(run: Path) -> None:
+    """Make an empty run directory.
+
+    Raises:
+        ValueError: it already holds a run, or something else is in its place.
+    """
+    if (run / _CONFIG).exists():
+        raise ValueError(f"{run} already holds a run; continue it with 'dim train --resume {run}' or name another --out")
+    if run.exists() and not run.is_dir():
+        raise ValueError(f"{run} is a file; name a folder with --out")
+    run.mkdir(parents=True, exist_ok=True)
+
+
+def write_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.yaml`` whole or not at all."""
+    partial = run / f"{_CONFIG}.partial"
+    partial.write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
+    partial.replace(run / _CONFIG)
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises:
+        ValueError: there is no run, or its configuration is damaged.
+    """
+    path = run / _CONFIG
+    if not path.is_file():
+        raise ValueError(f"{run} is no run directory: it has no {_CONFIG}; give the folder that 'dim train --out' named")
+    try:
+        config = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
+    missing = [key for key in ("recipe", "data", "seed", "encoder", "objective", "training") if key not in config or ()]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; restore it or train anew")
+    return dict(config)
+
+
+def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
+    """What a figure depends on beside the configuration."""
+    return {
+        "version": deep_infomax.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": str(precision).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, mappings, tuples and paths as what YAML and JSON know."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain({entry.name: getattr(value, entry.name) for entry in dataclasses.fields(value)})
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value

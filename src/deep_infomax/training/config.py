@@ -1,0 +1,65 @@
+"""The settings of a training, and the learning rate as a function of the step."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How any objective is trained; the defaults are those of the plain recipes."""
+
+    epochs: float = 20.0
+    """Passes over the data; a fraction stops within a pass."""
+    batch_size: int = 256
+    """Inputs of one step, per process."""
+    learning_rate: float = 1e-3
+    """Largest learning rate of the encoder, the scorers and other heads."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """One-cycle: up from 1/25 over the warm-up, then down to 0, both along a cosine."""
+    warmup: float = 0.1
+    """Share of all steps in which a one-cycle schedule rises."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of the encoder side (Loshchilov and Hutter 2019, 1711.05101)."""
+    adversary_learning_rate: float = 1e-4
+    """Constant learning rate of the adversary (prior matching)."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of matrix products and convolutions; auto: bfloat16 where the processor computes with it, else float32."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto: a GPU where there is one."""
+    log_every: int = 20
+    """Steps that one line of metrics.jsonl averages."""
+    checkpoint_seconds: float = 60.0
+    """Time between checkpoints; one more is written at the end and on an interrupt."""
+    checkpoints: int = 2
+    """Checkpoints kept on disk."""
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Where the log goes beside metrics.jsonl, through Accelerate."""
+
+    def __post_init__(self) -> None:
+        """Reject values no training can use."""
+        for name, least in (("batch_size", 1), ("log_every", 1), ("checkpoints", 1)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"training.{name} is {value}; give {least} or more")
+        for name in ("epochs", "learning_rate", "weight_decay", "adversary_learning_rate", "checkpoint_seconds"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise ValueError(f"training.{name} is {value}; give a finite number of at least 0")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"training.warmup is {self.warmup}; give a share of the steps, at least 0 and below 1")
+
+
+def learning_rate_factor(training: TrainingConfig, step: int, total: int) -> float:
+    """Share of the largest learning rate that step 0 <= step < total uses.
+
+    >>> learning_rate_factor(TrainingConfig(schedule="constant"), 3, 10)
+    1.0
+    >>> [round(learning_rate_factor(TrainingConfig(warmup=0.5), step, 8), 2) for step in (0, 4, 7)]
+    [0.04, 1.0, 0.15]
+    """
+    if training.schedule == "constant":
+        return 1.0
+    rise = training.warmup * total
+    if step < rise:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * step / rise)) / 2
+    return (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2

@@ -1,0 +1,299 @@
+"""The one training loop, for every objective: on a CPU, a GPU, or several processes started by ``accelerate launch``.
+
+A step draws its batch and its random numbers as a function of (seed, step, process), so the state of a run is its
+weights, its optimisers and the number of the step. A resumed run therefore ends in the very weights of one that was
+never interrupted.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from jaxtyping import Num
+from rich.console import Console
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Batch, Losses
+from deep_infomax.data import Batches, Source, statistics
+from deep_infomax.encoders import Encoder
+from deep_infomax.training.allocator import keep_freed_memory
+from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, load_optimizer, optimizer_tensors
+from deep_infomax.training.config import TrainingConfig, learning_rate_factor
+from deep_infomax.training.health import dead_units, effective_rank
+from deep_infomax.training.interrupt import StopRequest, stop_requests
+from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
+from deep_infomax.training.precision import resolve_precision
+
+_HEALTH_INPUTS: Final = 512
+
+
+class InterruptedTrainingError(Exception):
+    """SIGINT or SIGTERM stopped the training; everything up to its last checkpoint is kept."""
+
+
+class NonFiniteLossError(Exception):
+    """A loss became infinite or not a number."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a finished training reports."""
+
+    steps: int
+    seconds: float
+    """Time of training, over all parts of an interrupted run."""
+    terms: dict[str, float]
+    """Means of the loss terms over the last logged steps of this part; empty when none was left to do."""
+
+
+def fit(
+    encoder: Encoder,
+    objective: nn.Module,
+    data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"],
+    training: TrainingConfig | None = None,
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = False,
+    transform: Callable[[Tensor], Tensor] | None = None,
+    progress: bool = True,
+) -> Training:
+    """Train an encoder with an objective, in place.
+
+    Args:
+        encoder: any `Encoder`; one without statistics of its own is given those of the data.
+        objective: an `Objective` that is an ``nn.Module``, such as `DeepInfoMax`.
+        data: inputs (n, channels, *spatial) as an array, a tensor or a `Source`; labels are not needed.
+        training: see `TrainingConfig`.
+        seed: of the order of the data and of all random numbers drawn in training (weights are drawn before it).
+        out: a run directory for the log, the checkpoints and the trained encoder; None writes nothing.
+        resume: continue from the newest checkpoint in ``out``, or from the beginning where there is none.
+        transform: applied on the device to the inputs of every batch, such as a random crop.
+        progress: show progress on standard error.
+
+    Raises:
+        ValueError: the data or a setting cannot be used.
+        NonFiniteLossError: a loss became infinite or not a number.
+        InterruptedTrainingError: SIGINT or SIGTERM arrived; a checkpoint has been written.
+
+    Example:
+        >>> from deep_infomax.encoders import convolutional
+        >>> from deep_infomax.objectives import Untrained
+        >>> encoder = convolutional(channels=2, spatial=(32,), dim=8)
+        >>> series = np.random.default_rng(0).normal(size=(64, 2, 32)).astype(np.float32)
+        >>> training = TrainingConfig(epochs=2, batch_size=16, device="cpu")
+        >>> fit(encoder, Untrained(), series, training, progress=False).steps
+        8
+    """
+    run = _Run(encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out))
+    with torch.random.fork_rng(), stop_requests() as stop:
+        return run.train(stop, resume, transform, progress)
+
+
+class _Model(nn.Module):
+    """Encoder and objective as one module, so that one forward and one backward serve several processes."""
+
+    def __init__(self, encoder: Encoder, objective: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> Losses:
+        losses: Losses = self.objective(batch, self.encoder)
+        return losses
+
+
+class _Run:
+    """One training: its parts, placed on their device, and the state that a checkpoint keeps."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        objective: nn.Module,
+        data: Source | Tensor | np.ndarray,
+        training: TrainingConfig,
+        seed: int,
+        out: Path | None,
+    ) -> None:
+        self.encoder, self.training, self.seed, self.out = encoder, training, seed, out
+        self.accelerator = _accelerator(training, out)
+        self.device = self.accelerator.device
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self.source = data if isinstance(data, Source) else Source(torch.as_tensor(data), None, None, "array", "train")
+        if not encoder.has_statistics:
+            encoder.set_statistics(*statistics(self.source))
+        bfloat16 = resolve_precision(training.precision, self.device) is torch.bfloat16
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        # Channels last is the layout of the fast convolutions; it changes no value.
+        self.bare_model = _Model(encoder.to(memory_format=torch.channels_last), objective).to(self.device).train()
+        self.optimizers = _optimizers(self.bare_model, training)
+        self.model = self.accelerator.prepare(self.bare_model)
+        self.means = RunningMeans()
+        self.step, self.seconds, self.log_size = 0, 0.0, 0
+
+    def train(
+        self, stop: StopRequest, resume: bool, transform: Callable[[Tensor], Tensor] | None, progress: bool
+    ) -> Training:
+        """Take the steps that are left, writing the log and checkpoints."""
+        accelerator, training = self.accelerator, self.training
+        world, main = accelerator.num_processes, accelerator.is_main_process
+        batches = Batches(
+            self.source, training.batch_size, self.seed, self.device, accelerator.process_index, world, transform
+        )
+        per_epoch = batches.steps_per_epoch
+        total = math.ceil(training.epochs * per_epoch)
+        checkpoints = self._checkpoints(resume)
+        metrics = MetricsFile(self.out / "metrics.jsonl", self.log_size) if self.out is not None and main else None
+        bar = TrainingProgress(total, self.step, Console(stderr=True) if progress and main else None)
+        began = time.monotonic() - self.seconds
+        logged, logged_step, saved = self.seconds, self.step, self.seconds
+        terms: dict[str, float] = {}
+        try:
+            while self.step < total:
+                factor = learning_rate_factor(training, self.step, total)
+                self._take_step(batches.batch(self.step), factor)
+                self.seconds = time.monotonic() - began
+                bar.advance(self.step)
+                last, epoch = self.step == total, self.step / per_epoch
+                if last or self.step % training.log_every == 0:
+                    self._check_finite(checkpoints)
+                    speed = (self.step - logged_step) * training.batch_size * world / (self.seconds - logged)
+                    terms, logged, logged_step = self.means.take(), self.seconds, self.step
+                    record = {
+                        "kind": "train", "step": self.step, "epoch": epoch, "images_per_second": speed,
+                        "learning_rate": factor * training.learning_rate, "seconds": self.seconds, "terms": terms,
+                    }  # fmt: skip
+                    self._write(metrics, record)
+                    bar.report(record, (total - self.step) * training.batch_size * world / speed)
+                if last or self.step % per_epoch == 0:
+                    self._write(metrics, {"kind": "health", "step": self.step, "epoch": epoch} | self._health())
+                stopping = self._agree(stop.requested)
+                if checkpoints is not None and (
+                    last or stopping or self._agree(self.seconds - saved > training.checkpoint_seconds)
+                ):
+                    self._check_finite(checkpoints)
+                    self._save(checkpoints, metrics)
+                    saved = self.seconds
+                if stopping and not last:
+                    raise InterruptedTrainingError(f"interrupted after step {self.step} of {total}")
+            self._write(metrics, {"kind": "end", "step": self.step, "epoch": training.epochs, "seconds": self.seconds})
+        finally:
+            bar.close()
+            if metrics is not None:
+                metrics.close()
+        self.encoder.eval()
+        if self.out is not None and main:
+            self.encoder.save_pretrained(self.out)
+        accelerator.end_training()
+        return Training(self.step, self.seconds, terms)
+
+    def _take_step(self, batch: Batch, factor: float) -> None:
+        """One step of all optimisers; every random number in it is a function of (seed, step, process)."""
+        entropy = [self.seed, self.step, self.accelerator.process_index]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
+        with self.autocast:
+            losses: Losses = self.model(batch)
+        loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary
+        self.accelerator.backward(loss)
+        for group in self.optimizers["encoder"].param_groups:
+            group["lr"] = factor * self.training.learning_rate
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.means.add(self.step, loss, losses.terms)
+
+    def _agree(self, wish: bool) -> bool:
+        """What any process wishes, so that all do the same; several processes ask one another where they log."""
+        if self.accelerator.num_processes == 1:
+            return wish
+        if self.step % self.training.log_every:
+            return False
+        wishes = self.accelerator.reduce(torch.tensor(float(wish), device=self.device), "sum")
+        return bool(wishes > 0)
+
+    def _health(self) -> dict[str, Any]:
+        """Signs of collapse, on the first inputs of the data, in eval mode."""
+        inputs = torch.as_tensor(np.asarray(self.source.inputs[:_HEALTH_INPUTS]))
+        vectors = self.encoder.encode(inputs)
+        spread = float(vectors.std(0).mean())
+        return {"vector_rank": float(effective_rank(vectors)), "dead_units": dead_units(vectors), "vector_std": spread}
+
+    def _check_finite(self, checkpoints: Checkpoints | None) -> None:
+        step = self.means.first_non_finite_step()
+        if step is None:
+            return
+        paths = [] if checkpoints is None else checkpoints.paths()
+        kept = f"the last good checkpoint is {paths[-1]}" if paths else "no checkpoint had been written"
+        raise NonFiniteLossError(
+            f"the loss of step {step} is not finite; {kept}. Lower --training.learning_rate (now "
+            f"{self.training.learning_rate:g}), use --training.precision float32, or limit the scores"
+        )
+
+    def _write(self, metrics: MetricsFile | None, record: dict[str, Any]) -> None:
+        if metrics is not None:
+            metrics.write(record)
+        values = {name: value for name, value in record.items() if isinstance(value, float | int)}
+        self.accelerator.log(values | record.get("terms", {}), step=self.step)
+
+    def _checkpoints(self, resume: bool) -> Checkpoints | None:
+        """The run's checkpoints; on a resume the state of the newest is taken up."""
+        if self.out is None:
+            return None
+        checkpoints = Checkpoints(self.out / "checkpoints", self.training.checkpoints)
+        if self.accelerator.is_main_process:
+            checkpoints.prepare(checkpoint_bytes(self.bare_model))
+        self.accelerator.wait_for_everyone()
+        if resume and (found := checkpoints.read_latest()) is not None:
+            tensors, state = found
+            prefix = "model."
+            weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            self.bare_model.load_state_dict(weights)
+            for name, optimizer in self.optimizers.items():
+                load_optimizer(name, optimizer, tensors)
+            self.means.load(tensors, self.device)
+            self.step, self.seconds, self.log_size = state["step"], state["seconds"], state["log_size"]
+        return checkpoints
+
+    def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
+        if metrics is None:
+            return
+        tensors = {f"model.{name}": tensor for name, tensor in self.bare_model.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            tensors |= optimizer_tensors(name, optimizer)
+        state = {"step": self.step, "seconds": self.seconds, "log_size": metrics.size}
+        checkpoints.write(self.step, tensors | self.means.tensors(), state)
+
+
+def _accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("training.device is cuda, but this torch finds no GPU; use auto or cpu")
+    accelerator = Accelerator(
+        cpu=training.device == "cpu",
+        mixed_precision="no",  # the loop's own autocast covers the forward pass
+        log_with=list(training.trackers) or None,
+        project_dir=out,
+    )
+    if training.trackers:
+        accelerator.init_trackers("deep-infomax")
+    return accelerator
+
+
+def _optimizers(model: _Model, training: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for the encoder side and, where the objective has an adversary, one for that."""
+    adversary = list(model.objective.adversary_parameters())
+    apart = {id(parameter) for parameter in adversary}
+    encoder = [p for p in model.parameters() if id(p) not in apart and p.requires_grad]
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        "encoder": torch.optim.AdamW(encoder, training.learning_rate, weight_decay=training.weight_decay, fused=True)
+    }
+    if adversary:
+        optimizers["adversary"] = torch.optim.Adam(adversary, training.adversary_learning_rate, fused=True)
+    return optimizers

@@ -1,0 +1,378 @@
+"""The convolutional encoders: exact shapes, parameters counted by hand, normalisation, encoding, errors."""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deep_infomax.encoders import (
+    ENCODERS,
+    Convolution,
+    ConvolutionalEncoder,
+    ConvolutionalNetwork,
+    Encoder,
+    convolutional,
+    convolutional_28,
+    convolutional_32,
+    convolutional_64,
+    digits,
+    encoder_for,
+)
+
+
+def exactly(message: str) -> str:
+    """A pattern that matches this message and no other."""
+    return f"^{re.escape(message)}$"
+
+
+@pytest.fixture
+def encoder() -> ConvolutionalEncoder:
+    """A small encoder of two channels that has seen some data and statistics."""
+    encoder = convolutional(channels=2, spatial=(9, 7), dim=5)
+    encoder.set_statistics([120.0, 3.0], [50.0, 0.5])
+    encoder(torch.randint(256, (32, 2, 9, 7), dtype=torch.uint8))
+    return encoder
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randint(256, (7, 2, 9, 7), dtype=torch.uint8)
+
+
+NETWORKS = [
+    (lambda: convolutional_28(1), (1, 28, 28), (128, 7, 7), {"conv": 6272, "fc": 1024, "Y": 64}),
+    (lambda: convolutional_32(3), (3, 32, 32), (128, 8, 8), {"conv": 4096, "fc": 1024, "Y": 64}),
+    (lambda: convolutional_64(3), (3, 64, 64), (384, 15, 15), {"conv": 9408, "fc": 4096, "Y": 64}),
+    (lambda: digits(), (1, 8, 8), (128, 4, 4), {"conv": 1024, "fc": 256, "Y": 16}),
+    (lambda: convolutional_32(13, dim=7), (13, 32, 32), (128, 8, 8), {"conv": 4096, "fc": 1024, "Y": 7}),
+    (lambda: convolutional(2, (128,)), (2, 128), (256, 8), {"conv": 1024, "fc": 512, "Y": 64}),
+    (lambda: convolutional(1, (5,)), (1, 5), (128, 5), {"conv": 640, "fc": 512, "Y": 64}),
+    (lambda: convolutional(4, (48, 20)), (4, 48, 20), (256, 6, 5), {"conv": 3840, "fc": 512, "Y": 64}),
+    (lambda: convolutional(1, (16, 16, 16)), (1, 16, 16, 16), (64, 8, 8, 8), {"conv": 8192, "fc": 1024, "Y": 64}),
+    (lambda: convolutional(2, (3, 40, 40)), (2, 3, 40, 40), (64, 3, 10, 10), {"conv": 9600, "fc": 1024, "Y": 64}),
+]
+
+
+@pytest.mark.parametrize(("build", "input_shape", "local_shape", "layer_sizes"), NETWORKS)
+def test_shapes(build, input_shape, local_shape, layer_sizes):
+    encoder = build()
+    features = encoder(torch.zeros(2, *input_shape))
+    assert (encoder.channels, *encoder.spatial) == input_shape
+    assert encoder.local_shape == features.local.shape[1:] == local_shape
+    assert encoder.layer_sizes == layer_sizes
+    assert encoder.layers == ("conv", "fc", "Y")
+    assert encoder.vector_size == features.vector.shape[1] == layer_sizes["Y"]
+    assert {name: hidden.shape[1] for name, hidden in features.hidden.items()} | {
+        "Y": encoder.vector_size
+    } == layer_sizes
+
+
+def test_parameters_of_the_32_pixel_network():
+    convolutions = 3 * 64 * 16 + 64 * 128 * 16 + 128 * 256 * 16
+    normalisations = 2 * (64 + 128 + 256 + 1024)
+    fully_connected = 4096 * 1024
+    output = 1024 * 64 + 64
+    counted = sum(parameter.numel() for parameter in convolutional_32(3).parameters())
+    assert counted == convolutions + normalisations + fully_connected + output
+
+
+def test_parameters_of_the_64_pixel_network():
+    convolutions = 9 * (1 * 96 + 96 * 192 + 192 * 384 + 384 * 384 + 384 * 192)
+    normalisations = 2 * (96 + 192 + 384 + 384 + 192 + 4096 + 4096)
+    fully_connected = 192 * 7 * 7 * 4096 + 4096 * 4096
+    output = 4096 * 10 + 10
+    with torch.device("meta"):
+        counted = sum(parameter.numel() for parameter in convolutional_64(1, dim=10).parameters())
+    assert counted == convolutions + normalisations + fully_connected + output
+
+
+def test_parameters_of_a_network_for_volumes():
+    convolutions = 27 * 2 * 32 + 64 * 32 * 64 + 64 * 64 * 128
+    normalisations = 2 * (32 + 64 + 128 + 1024)
+    fully_connected = 128 * 4**3 * 1024
+    output = 1024 * 64 + 64
+    counted = sum(parameter.numel() for parameter in convolutional(2, (16, 16, 16)).parameters())
+    assert counted == convolutions + normalisations + fully_connected + output
+
+
+def plain_forward(encoder: ConvolutionalEncoder, inputs: torch.Tensor) -> torch.Tensor:
+    """Y of the 8x8 network in evaluation mode, from its weights by name and the definition of each layer."""
+    weights = encoder.state_dict()
+
+    def normalised(x, layer):
+        mean, variance = weights[f"{layer}.running_mean"], weights[f"{layer}.running_var"]
+        x = (x.movedim(1, -1) - mean) / (variance + 1e-5).sqrt()
+        return (x * weights[f"{layer}.weight"] + weights[f"{layer}.bias"]).movedim(-1, 1).clamp(min=0)
+
+    x = (inputs - weights["mean"].item()) / weights["std"].item()
+    for layer, stride in (("lower.0", 1), ("lower.1", 2), ("upper.0", 2)):
+        kernel = weights[f"{layer}.0.weight"]
+        side = (x.shape[-1] + 2 - kernel.shape[-1]) // stride + 1
+        patches = nn.functional.unfold(x, kernel.shape[-2:], padding=1, stride=stride)
+        x = normalised((kernel.flatten(1) @ patches).unflatten(2, (side, side)), f"{layer}.1")
+    x = normalised(x.flatten(1) @ weights["fully_connected.0.weight"].T, "fully_connected.1")
+    return x @ weights["output.weight"].T + weights["output.bias"]
+
+
+def test_forward_equals_the_definition_of_every_layer():
+    encoder = digits().double()
+    encoder.set_statistics([4.0], [6.0])
+    images = torch.randint(17, (64, 1, 8, 8)).double()
+    encoder(images)  # moves the running statistics away from 0 and 1
+    torch.testing.assert_close(encoder.eval()(images).vector, plain_forward(encoder, images))
+
+
+def test_pooling_follows_relu():
+    network = ConvolutionalNetwork(1, (6,), (Convolution(4, 3, padding=1, pool=(3, 2)),), 1, (8,), 2)
+    encoder = ConvolutionalEncoder(network).eval()
+    inputs = torch.randn(3, 1, 6)
+    mapped = nn.functional.conv1d(inputs, encoder.lower[0][0].weight, padding=1) / (1 + 1e-5) ** 0.5
+    expected = torch.stack([mapped[..., 0:3].amax(-1), mapped[..., 2:5].amax(-1)], dim=-1).clamp(min=0)
+    torch.testing.assert_close(encoder(inputs).local, expected)
+
+
+def test_channels_last_changes_no_value(encoder, images):
+    expected = encoder.eval()(images)
+    found = encoder.to(memory_format=torch.channels_last)(images.contiguous(memory_format=torch.channels_last))
+    assert found.local.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, expected)
+
+
+def test_every_parameter_gets_a_gradient(encoder, images):
+    encoder(images).vector.square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in encoder.parameters())
+
+
+def test_remaining_layers_are_those_after_the_local_map(encoder, images):
+    remaining = encoder.remaining_layers(11)
+    assert remaining(encoder(images).local).shape == (7, 11)
+    own = [*encoder.upper.parameters(), *encoder.fully_connected.parameters()]
+    fresh = list(remaining.parameters())
+    assert [p.shape for p in own] == [p.shape for p in fresh[:-2]]
+    # Drawn anew and shared with nothing; only the affine parameters of the normalisations begin alike.
+    assert not any(torch.equal(a, b) for a, b in zip(own, fresh, strict=False) if a.ndim > 1)
+    assert {p.data_ptr() for p in own}.isdisjoint(p.data_ptr() for p in fresh)
+
+
+# Normalisation
+
+
+def test_normalisation_equals_the_formula_per_channel(encoder, images):
+    expected = torch.stack([(images[:, 0].float() - 120) / 50, (images[:, 1].float() - 3) / 0.5], dim=1)
+    torch.testing.assert_close(encoder.normalise(images), expected)
+
+
+def test_statistics_are_0_and_1_until_set(images):
+    encoder = convolutional(2, (9, 7))
+    assert not encoder.has_statistics
+    assert torch.equal(encoder.normalise(images), images.float())
+    encoder.set_statistics(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 2.0]))
+    assert encoder.has_statistics
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int64, torch.float32, torch.float64])
+def test_all_numeric_types_encode_alike(encoder, images, dtype):
+    assert torch.equal(encoder.encode(images.to(dtype)), encoder.encode(images))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "message"),
+    [
+        ([0.0], [1.0, 1.0], "mean must hold one value for each of 2 channels, got shape (1,)"),
+        ([0.0, 0.0], [1.0] * 3, "std must hold one value for each of 2 channels, got shape (3,)"),
+        ([0.0, float("nan")], [1.0, 1.0], "mean must be finite, got [0.0, nan]; look for NaN or infinity in the data"),
+        ([0.0, 0.0], [1.0, float("inf")], "std must be finite, got [1.0, inf]; look for NaN or infinity in the data"),
+        ([0.0, 0.0], [1.0, 0.0], "std must be positive, got [1.0, 0.0]; give 1 for a constant channel"),
+    ],
+)
+def test_statistics_that_cannot_be_used(encoder, mean, std, message):
+    before = encoder.mean.clone(), encoder.std.clone()
+    with pytest.raises(ValueError, match=exactly(message)):
+        encoder.set_statistics(mean, std)
+    assert torch.equal(encoder.mean, before[0])
+    assert torch.equal(encoder.std, before[1])
+
+
+# encode
+
+
+@pytest.mark.parametrize("layer", ["conv", "fc", "Y"])
+def test_encode_is_forward_in_evaluation_mode(encoder, images, layer):
+    encoded = encoder.encode(images, layer)
+    features = encoder.eval()(images)
+    expected = features.vector if layer == "Y" else features.hidden[layer]
+    torch.testing.assert_close(encoded, expected.detach())
+    assert encoded.shape == (7, encoder.layer_sizes[layer])
+    assert not encoded.requires_grad
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_encode_does_not_depend_on_the_batch(encoder, images, batch_size):
+    torch.testing.assert_close(encoder.encode(images, batch_size=batch_size), encoder.encode(images))
+
+
+def test_encode_of_nothing_is_empty(encoder, images):
+    assert encoder.encode(images[:0], "fc").shape == (0, 512)
+
+
+def test_encode_gives_float32_whatever_the_weights(encoder, images):
+    assert copy.deepcopy(encoder).double().encode(images).dtype is torch.float32
+    assert copy.deepcopy(encoder).bfloat16().encode(images).dtype is torch.float32
+
+
+def test_encode_takes_numpy_read_only_and_memory_mapped(encoder, images, tmp_path):
+    expected = encoder.encode(images)
+    array = images.numpy()
+    np.save(tmp_path / "images.npy", array)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert torch.equal(encoder.encode(mapped, batch_size=512), expected)
+    assert torch.equal(encoder.encode(array.astype(">i4")), expected)
+    assert torch.equal(encoder.encode(np.asfortranarray(array)), expected)
+
+
+def test_encode_restores_the_mode_of_every_submodule_and_leaves_statistics_alone(encoder, images):
+    encoder.train()
+    encoder.upper.eval()
+    encoder.lower[0][1].eval()
+    modes = [part.training for part in encoder.modules()]
+    state = copy.deepcopy(encoder.state_dict())
+    encoder.encode(images)
+    assert [part.training for part in encoder.modules()] == modes
+    assert all(torch.equal(value, state[name]) for name, value in encoder.state_dict().items())
+
+
+def test_encode_restores_the_mode_after_an_error(encoder, images):
+    encoder.output = nn.Linear(3, 3)
+    encoder.train()
+    with pytest.raises(RuntimeError):
+        encoder.encode(images)
+    assert all(part.training for part in encoder.modules())
+
+
+FITS = "inputs of shape {} do not fit an encoder of (n, {}): {}"
+
+
+@pytest.mark.parametrize(
+    ("channels", "spatial", "shape", "remedy"),
+    [
+        (2, (9, 7), (4, 3, 9, 7), "convert them to 2 channel(s) or build an encoder with channels=3"),
+        (2, (9, 7), (4, 2, 8, 7), "resize or crop them to 9x7 or build an encoder for 8x7"),
+        (2, (9, 7), (2, 9, 7), "add the batch dimension: inputs[None]"),
+        (2, (9, 7), (4, 9, 7, 2), "move the channels to the second place: moveaxis(inputs, -1, 1)"),
+        (2, (9, 7), (4, 126), "arrange them as batch, channels and 2 spatial size(s)"),
+        (2, (9, 7), (), "arrange them as batch, channels and 2 spatial size(s)"),
+        (1, (9, 7), (4, 9, 7), "add the channel dimension: inputs[:, None]"),
+    ],
+)
+def test_inputs_that_do_not_fit(channels, spatial, shape, remedy):
+    with pytest.raises(
+        ValueError, match=exactly(FITS.format(shape, f"{channels}, {spatial[0]}, {spatial[1]}", remedy))
+    ):
+        convolutional(channels, spatial).encode(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", [np.dtype("bool"), np.dtype("complex64"), np.dtype("U3"), np.dtype("object")])
+def test_inputs_that_are_no_real_numbers(encoder, dtype):
+    with pytest.raises(
+        ValueError, match=rf"inputs must be real numbers, got {dtype}; convert them to uint8 or float32"
+    ):
+        encoder.encode(np.zeros((1, 2, 9, 7), dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64])
+def test_tensors_that_are_no_real_numbers(encoder, dtype):
+    with pytest.raises(ValueError, match=rf"inputs must be real numbers, got {dtype}"):
+        encoder.encode(torch.zeros(1, 2, 9, 7, dtype=dtype))
+
+
+def test_unknown_layer_and_batch_size(encoder, images):
+    with pytest.raises(ValueError, match=r"^unknown layer 'local'; this encoder has conv, fc, Y$"):
+        encoder.encode(images, layer="local")
+    with pytest.raises(ValueError, match=r"^batch_size must be at least 1, got 0$"):
+        encoder.encode(images, batch_size=0)
+
+
+# Networks by description and by name
+
+
+def test_a_kernel_that_does_not_fit():
+    convolutions = (Convolution(8, 5, 2), Convolution(8, 5, 2))
+    with pytest.raises(
+        ValueError,
+        match=exactly(
+            "inputs of 12x9 are too small: nothing is left of them after convolution 2 (kernel 5); "
+            "use larger inputs or fewer convolutions"
+        ),
+    ):
+        ConvolutionalNetwork(1, (12, 9), convolutions, 1, (16,))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: convolutional(1, ()), r"inputs need one, two or three spatial sizes, got \(\)"),
+        (lambda: convolutional(1, (8, 8, 8, 8)), r"inputs need one, two or three spatial sizes, got \(8, 8, 8, 8\)"),
+        (lambda: convolutional(0, (8, 8)), "sizes must be at least 1, got channels=0"),
+        (lambda: convolutional(1, (8, 0)), r"sizes must be at least 1, got channels=1, spatial=\(8, 0\)"),
+        (lambda: convolutional_32(3, dim=0), "sizes must be at least 1, .* dim=0"),
+        (
+            lambda: ConvolutionalNetwork(1, (8,), (Convolution(2, 3),), 2, (4,)),
+            r"the local map is read after one of 1 convolution\(s\), got local=2",
+        ),
+        (
+            lambda: ConvolutionalNetwork(1, (8,), (Convolution(2, 3),), 1, ()),
+            "a convolutional encoder needs at least one fully connected layer; give its size",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_built(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+@pytest.mark.parametrize(
+    "spatial", [(1,), (5,), (6,), (11,), (12,), (31,), (32,), (100,), (7, 90), (13, 13), (2, 9, 33)]
+)
+def test_the_generic_network_keeps_its_rule(spatial):
+    encoder = convolutional(1, spatial)
+    *_, last = encoder.network.maps
+    local = encoder.network.local
+    assert all(side < 6 for side in last[1:])
+    assert all(side >= min(3, size) for side, size in zip(last[1:], spatial, strict=True))
+    assert max(encoder.local_shape[1:]) <= 11
+    assert local >= 2
+    assert local == 2 or max(encoder.network.maps[local - 2][1:]) > 11
+    assert encoder(torch.zeros(2, 1, *spatial)).local.shape[1:] == encoder.local_shape
+
+
+def test_registry_and_choice_by_size():
+    assert set(ENCODERS) == {"convolutional-28", "convolutional-32", "convolutional-64", "digits", "convolutional"}
+    assert encoder_for(3, (32, 32)).network == convolutional_32(3).network
+    assert encoder_for(2, (28, 28), dim=5).network == convolutional_28(2, 5).network
+    assert encoder_for(1, (8, 8)).network == digits().network
+    assert encoder_for(1, (8,)).network == convolutional(1, (8,)).network
+    assert encoder_for(3, (32, 28), dim=9).network == convolutional(3, (32, 28), 9).network
+    with torch.device("meta"):
+        assert encoder_for(1, (64, 64)).network == convolutional_64(1).network
+
+
+def test_a_named_network_takes_its_own_size_only():
+    with pytest.raises(
+        ValueError,
+        match=exactly(
+            "the encoder convolutional-32 takes 32x32 inputs, got 28x28; "
+            "resize or crop them, or choose convolutional, which takes any size"
+        ),
+    ):
+        ENCODERS["convolutional-32"](3, (28, 28), None)
+
+
+def test_an_encoder_without_remaining_layers_says_so():
+    class Mean(Encoder):
+        features = arguments = from_arguments = None
+
+    with pytest.raises(ValueError, match=r"Mean does not know which .* module of your own from \(3, 2\) to 5 units"):
+        Mean(1, (2,), (3, 2), {"Y": 1}).remaining_layers(5)

@@ -1,0 +1,270 @@
+"""The information term and its weighted sum with the others, against slow references and their own parts."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from deep_infomax.bounds import BOUNDS, INFO_NCE, JENSEN_SHANNON, NWJ
+from deep_infomax.contracts import Batch, Bound, Features, Scores
+from deep_infomax.objectives import DeepInfoMax, Gaussian, MutualInformation, PriorMatching, Untrained
+from deep_infomax.scorers import ConcatAndConvolve, GlobalConcat
+
+
+class FixedScorer(nn.Module):
+    """Hands over the scores it was given, whatever the features, and keeps the others it was asked for."""
+
+    def __init__(self, joint: torch.Tensor, marginal: torch.Tensor) -> None:
+        super().__init__()
+        self.joint = nn.Parameter(joint)
+        self.marginal = nn.Parameter(marginal)
+        self.others = []
+
+    def forward(self, local, vector, others=None):
+        self.others.append(others)
+        return Scores(self.joint, self.marginal)
+
+
+def fixed_scorer(dtype: torch.dtype = torch.float32) -> FixedScorer:
+    """The worked example: two anchors, two locations, one other."""
+    joint = torch.tensor([[1.0, 2.0], [2.5, 0.5]], dtype=dtype)
+    return FixedScorer(joint, torch.tensor([[[0.5, -1.0]], [[0.0, 1.5]]], dtype=dtype))
+
+
+def features(n: int = 2, size: int = 3) -> Features:
+    return Features(torch.randn(n, 4, size, size), torch.randn(n, 5), {})
+
+
+def local_term(bound: Bound = JENSEN_SHANNON, others: int | None = None) -> MutualInformation:
+    return MutualInformation(ConcatAndConvolve(4, 5, units=8), bound, others)
+
+
+def global_term(bound: Bound = JENSEN_SHANNON) -> MutualInformation:
+    return MutualInformation(GlobalConcat(4 * 9, 5, units=8), bound)
+
+
+def prior() -> PriorMatching:
+    return PriorMatching(Gaussian(), 5, units=(8,))
+
+
+# --- MutualInformation -------------------------------------------------------
+
+
+@pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
+def test_reports_what_the_bound_reports(bound):
+    scorer = fixed_scorer()
+    loss, terms = MutualInformation(scorer, bound)(features())
+    scores = Scores(scorer.joint, scorer.marginal)
+    assert torch.equal(loss, bound.loss(scores))
+    assert terms.keys() == {"loss", "bound", "ceiling"}
+    assert terms["loss"].item() == loss.item()
+    assert terms["bound"].item() == pytest.approx(bound.report(scores).item(), abs=1e-6)
+    assert terms["ceiling"].item() == pytest.approx(bound.ceiling(1))
+
+
+def test_worked_example():
+    _, terms = MutualInformation(fixed_scorer(), INFO_NCE)(features())
+    assert terms["loss"].item() == pytest.approx(0.658044, abs=1e-6)
+    assert terms["bound"].item() == pytest.approx(0.286756, abs=1e-6)
+    assert terms["ceiling"].item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_terms_are_detached_float32_scalars(dtype):
+    _, terms = MutualInformation(fixed_scorer(dtype), NWJ, limit=5.0, penalty=0.1)(features())
+    assert all(term.shape == () and term.dtype == torch.float32 and not term.requires_grad for term in terms.values())
+
+
+def test_a_bound_of_the_users_own_is_asked_for_its_report():
+    """It may train on one figure and report another, as InfoNCE does."""
+    bound = Bound("own", loss=lambda s: s.marginal.mean(), report=lambda s: s.joint.mean(), ceiling=lambda k: 10.0 * k)
+    scorer = fixed_scorer()
+    loss, terms = MutualInformation(scorer, bound)(features())
+    assert loss.item() == pytest.approx(scorer.marginal.mean().item())
+    assert terms["bound"].item() == pytest.approx(scorer.joint.mean().item())
+    assert terms["ceiling"].item() == 10.0
+
+
+def test_limit_and_penalty_equal_a_loop_over_scores():
+    scorer, limit, penalty = fixed_scorer(torch.float64), 1.5, 0.3
+    loss, terms = MutualInformation(scorer, JENSEN_SHANNON, limit=limit, penalty=penalty)(features())
+
+    joint = [limit * math.tanh(score / limit) for score in scorer.joint.flatten().tolist()]
+    marginal = [limit * math.tanh(score / limit) for score in scorer.marginal.flatten().tolist()]
+    squares = [score**2 for score in (*scorer.joint.flatten().tolist(), *scorer.marginal.flatten().tolist())]
+    value = 2 * math.log(2)
+    value -= sum(math.log1p(math.exp(-score)) for score in joint) / len(joint)
+    value -= sum(math.log1p(math.exp(score)) for score in marginal) / len(marginal)
+    assert loss.item() == pytest.approx(-value + penalty * sum(squares) / len(squares), rel=1e-12)
+    assert terms["bound"].item() == pytest.approx(value)
+
+
+def test_a_limit_far_above_the_scores_changes_nothing():
+    plain, _ = MutualInformation(fixed_scorer(torch.float64), INFO_NCE)(features())
+    limited, _ = MutualInformation(fixed_scorer(torch.float64), INFO_NCE, limit=1e6)(features())
+    assert limited.item() == pytest.approx(plain.item(), rel=1e-9)
+
+
+def test_limited_and_penalised_gradient_is_that_of_the_loss():
+    scorer = fixed_scorer(torch.float64)
+    term, given = MutualInformation(scorer, INFO_NCE, limit=2.0, penalty=0.1), features()
+
+    def loss(joint, marginal):
+        values = {"scorer.joint": joint, "scorer.marginal": marginal}
+        return torch.func.functional_call(term, values, (given,))[0]
+
+    assert torch.autograd.gradcheck(loss, (scorer.joint, scorer.marginal))
+
+
+@pytest.mark.parametrize(("size", "info_nce"), [(0.0, math.log(4)), (1e4, 3 * math.exp(-40)), (-1e4, 40 + math.log(3))])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_limit_and_penalty_stay_finite_at_extreme_scores(dtype, size, info_nce):
+    scorer = FixedScorer(torch.full((2, 3), size, dtype=dtype), torch.full((2, 1, 3), -size, dtype=dtype))
+    loss, terms = MutualInformation(scorer, INFO_NCE, limit=20.0, penalty=0.05)(features())
+    loss.backward()
+    assert loss.item() == pytest.approx(info_nce + 0.05 * size**2, rel=1e-2)
+    assert terms["bound"].isfinite()
+    assert all(gradient.isfinite().all() for gradient in (scorer.joint.grad, scorer.marginal.grad))
+
+
+def test_others_are_redrawn_at_every_call():
+    scorer = FixedScorer(torch.zeros(16, 1), torch.zeros(16, 3, 1))
+    term = MutualInformation(scorer, JENSEN_SHANNON, others=3)
+    given = features(16)
+    term(given)
+    term(given)
+    first, second = scorer.others
+    assert first.shape == (16, 3)
+    assert not torch.equal(first, second)
+    for drawn in (first, second):
+        assert all(len({i, *row}) == 4 for i, row in enumerate(drawn.tolist()))
+
+
+def test_all_others_are_scored_unless_told_otherwise():
+    scorer = fixed_scorer()
+    MutualInformation(scorer, JENSEN_SHANNON)(features())
+    assert scorer.others == [None]
+
+
+def test_as_many_others_as_there_are_equal_all_pairs():
+    all_others, chosen = local_term(), local_term(others=5)
+    chosen.load_state_dict(all_others.state_dict())
+    given = features(6)
+    assert chosen(given)[0].item() == pytest.approx(all_others(given)[0].item(), rel=1e-5)
+
+
+def test_order_of_the_batch_does_not_matter():
+    term, given, order = local_term(INFO_NCE), features(6), torch.randperm(6)
+    shuffled = Features(given.local[order], given.vector[order], {})
+    assert term(shuffled)[0].item() == pytest.approx(term(given)[0].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"others": 0}, "others is 0"),
+        ({"limit": 0.0}, "limit is 0.0"),
+        ({"limit": math.nan}, "limit is nan"),
+        ({"penalty": -0.1}, "penalty is -0.1"),
+        ({"penalty": math.inf}, "penalty is inf"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MutualInformation(fixed_scorer(), INFO_NCE, **options)
+
+
+# --- DeepInfoMax -------------------------------------------------------------
+
+
+def test_is_the_weighted_sum_of_its_parts():
+    parts = {"global_term": global_term(), "local_term": local_term(), "prior": prior()}
+    objective = DeepInfoMax(**parts, alpha=0.5, beta=0.1, gamma=2.0)
+    given = features(6)
+    torch.manual_seed(1)
+    losses = objective(Batch(torch.zeros(6, 1, 2, 2), torch.arange(6)), lambda inputs: given)
+
+    of_global, global_terms = parts["global_term"](given)
+    of_local, local_terms = parts["local_term"](given)
+    torch.manual_seed(1)
+    of_prior, adversary, prior_terms = parts["prior"](given.vector)
+    assert losses.encoder.item() == pytest.approx((0.5 * of_global + 0.1 * of_local + 2.0 * of_prior).item())
+    assert losses.adversary.item() == adversary.item()
+    assert losses.terms == {
+        "loss": losses.encoder,
+        **{f"global_{name}": term for name, term in global_terms.items()},
+        **{f"local_{name}": term for name, term in local_terms.items()},
+        **prior_terms,
+    }
+
+
+def test_encodes_the_inputs_once():
+    calls = []
+
+    def encode(inputs):
+        calls.append(inputs)
+        return given
+
+    given, inputs = features(6), torch.zeros(6, 1, 2, 2)
+    parts = {"global_term": global_term(), "local_term": local_term(), "prior": prior()}
+    DeepInfoMax(**parts, alpha=1.0, beta=1.0, gamma=1.0)(Batch(inputs, torch.arange(6)), encode)
+    assert len(calls) == 1
+    assert calls[0] is inputs
+
+
+def test_without_a_prior_there_is_no_adversary():
+    objective = DeepInfoMax(local_term=local_term(), beta=1.0)
+    given = features(6)
+    losses = objective(Batch(torch.zeros(6, 1, 2, 2), torch.arange(6)), lambda inputs: given)
+    assert losses.adversary is None
+    assert list(objective.adversary_parameters()) == []
+
+
+def test_adversary_parameters_are_the_discriminators():
+    objective = DeepInfoMax(local_term=local_term(), prior=prior(), beta=1.0, gamma=0.1)
+    names = {id(parameter): name for name, parameter in objective.named_parameters()}
+    adversary = {names[id(parameter)] for parameter in objective.adversary_parameters()}
+    assert adversary == {name for name in names.values() if name.startswith("prior.")}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "all 0"),
+        ({"beta": 1.0}, "beta is 1.0 but there is no local_term"),
+        ({"alpha": 1.0}, "alpha is 1.0 but there is no global_term"),
+        ({"gamma": 1.0}, "gamma is 1.0 but there is no prior"),
+        ({"local_term": local_term}, "local_term is given but beta is 0"),
+        ({"global_term": global_term}, "global_term is given but alpha is 0"),
+        ({"prior": prior}, "prior is given but gamma is 0"),
+        ({"local_term": local_term, "beta": -1.0}, "beta is -1.0"),
+        ({"local_term": local_term, "beta": math.nan}, "beta is nan"),
+        ({"prior": prior, "gamma": math.inf}, "gamma is inf"),
+    ],
+)
+def test_weights_and_parts_must_agree(options, message):
+    given = {name: value() if callable(value) else value for name, value in options.items()}
+    with pytest.raises(ValueError, match=message):
+        DeepInfoMax(**given)
+
+
+# --- Untrained ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
+def test_untrained_keeps_its_weights_and_estimates_its_statistics(optimizer):
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * 9, 5))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def encode(inputs):
+        local = network[:2](inputs)
+        return Features(local, network[2:](local), {})
+
+    step = optimizer(network.parameters(), lr=1.0)
+    for _ in range(3):
+        Untrained()(Batch(torch.randn(8, 1, 5, 5) + 3, torch.arange(8)), encode).encoder.backward()
+        step.step()
+    after = network.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name, _ in network.named_parameters())
+    assert not torch.equal(after["1.running_mean"], before["1.running_mean"])

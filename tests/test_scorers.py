@@ -1,0 +1,191 @@
+"""Scorers: each pair against a network written out for that pair alone."""
+
+import pytest
+import torch
+from torch import nn
+
+from deep_infomax.bounds import info_nce
+from deep_infomax.negatives import draw_others
+from deep_infomax.scorers import (
+    ConcatAndConvolve,
+    EncodeAndDot,
+    GlobalConcat,
+    GlobalEncodeAndDot,
+    ResidualProjection,
+)
+
+C, D, N, UNITS = 3, 5, 6, 16
+SPATIAL = [(7,), (2, 3), (2, 1, 3)]
+
+
+def features(spatial, n=N):
+    return torch.randn(n, C, *spatial), torch.randn(n, D)
+
+
+def locations(spatial):
+    return torch.Size(spatial).numel()
+
+
+def global_encode_and_dot(spatial):
+    encode_local = nn.Sequential(nn.Flatten(), nn.Linear(C * locations(spatial), UNITS), nn.BatchNorm1d(UNITS))
+    return GlobalEncodeAndDot(encode_local, D, units=UNITS)
+
+
+SCORERS = {
+    "global-concat": lambda spatial: GlobalConcat(C * locations(spatial), D, units=UNITS),
+    "concat-and-convolve": lambda spatial: ConcatAndConvolve(C, D, units=UNITS),
+    "encode-and-dot": lambda spatial: EncodeAndDot(C, D, units=UNITS),
+    "global-encode-and-dot": global_encode_and_dot,
+}
+each_scorer = pytest.mark.parametrize("name", SCORERS)
+each_spatial = pytest.mark.parametrize("spatial", SPATIAL, ids=["1d", "2d", "3d"])
+
+
+def built(name, spatial):
+    """A scorer with statistics and weights that are not those it starts with, in eval mode."""
+    scorer = SCORERS[name](spatial)
+    for _ in range(3):
+        scorer(*features(spatial))
+    with torch.no_grad():
+        for parameter in scorer.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return scorer.eval()
+
+
+def concat_by_hand(network, piece, vector):
+    x = torch.cat([piece, vector])
+    for layer in (network.first, network.rest[1], network.rest[3]):
+        x = layer.weight @ x + layer.bias
+        x = x.relu() if len(x) > 1 else x
+    return x[0]
+
+
+def project_by_hand(block, row):
+    first, norm, _, last = block.residual
+    x = (first.weight @ row - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
+    x = last.weight @ x.relu() + last.bias + block.shortcut.weight @ row
+    x = (x - x.mean()) / (x.var(correction=0) + block.norm.eps).sqrt()
+    return x * block.norm.weight + block.norm.bias
+
+
+def score_by_hand(name, scorer, local, vector):
+    """Scores (m,) of one map (c, *spatial) with one vector."""
+    rows = local.flatten(1).T
+    match name:
+        case "global-concat":
+            return concat_by_hand(scorer.network, local.flatten(), vector)[None]
+        case "concat-and-convolve":
+            return torch.stack([concat_by_hand(scorer.network, row, vector) for row in rows])
+        case "encode-and-dot":
+            encoded = project_by_hand(scorer.encode_vector, vector)
+            return torch.stack([project_by_hand(scorer.encode_local, row) @ encoded for row in rows])
+        case "global-encode-and-dot":
+            return (scorer.encode_local(local[None])[0] @ project_by_hand(scorer.encode_vector, vector))[None]
+
+
+@each_spatial
+@each_scorer
+@torch.no_grad()
+def test_scores_are_those_of_each_pair_alone(name, spatial):
+    scorer, (local, vector), others = built(name, spatial), features(spatial), draw_others(N, 2)
+    m = 1 if name.startswith("global") else locations(spatial)
+    table = torch.stack([torch.stack([score_by_hand(name, scorer, c, y) for c in local]) for y in vector])
+    assert table.shape == (N, N, m)
+    every, chosen = scorer(local, vector), scorer(local, vector, others)
+    for i in range(N):
+        rest = [j for j in range(N) if j != i]
+        torch.testing.assert_close(every.joint[i], table[i, i], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(every.marginal[i], table[i, rest], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(chosen.joint[i], table[i, i], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(chosen.marginal[i], table[i, others[i]], rtol=1e-4, atol=1e-4)
+
+
+@each_spatial
+def test_concat_and_convolve_is_a_convolution_of_the_repeated_vector(spatial):
+    scorer, (local, vector) = built("concat-and-convolve", spatial), features(spatial)
+    convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(spatial)]
+    layers = (scorer.network.first, scorer.network.rest[1], scorer.network.rest[3])
+    convolutions = [convolution(layer.in_features, layer.out_features, 1) for layer in layers]
+    for ours, theirs in zip(layers, convolutions, strict=True):
+        theirs.weight.data = ours.weight.data.view_as(theirs.weight)
+        theirs.bias.data = ours.bias.data
+    first, second, third = convolutions
+    repeated = vector.view(N, D, *(1 for _ in spatial)).expand(N, D, *spatial)
+    expected = third(second(first(torch.cat([local, repeated], dim=1)).relu()).relu())
+    torch.testing.assert_close(scorer(local, vector).joint, expected.flatten(1))
+
+
+@each_scorer
+def test_all_others_given_are_all_others_of_the_batch(name):
+    scorer, (local, vector) = built(name, (2, 3)), features((2, 3))
+    others = torch.stack([torch.tensor([j for j in range(N) if j != i]) for i in range(N)])
+    for given, default in zip(scorer(local, vector, others), scorer(local, vector), strict=True):
+        torch.testing.assert_close(given, default)
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["all", "chosen"])
+@each_scorer
+def test_gradient_reaches_every_parameter_and_both_inputs(name, chosen):
+    scorer, (local, vector) = SCORERS[name]((2, 3)), features((2, 3))
+    local.requires_grad_()
+    vector.requires_grad_()
+    info_nce(scorer(local, vector, draw_others(N, 2) if chosen else None)).backward()
+    gradients = {"local": local.grad, "vector": vector.grad, **{key: p.grad for key, p in scorer.named_parameters()}}
+    # A constant added to all scores leaves the loss as it is, so the last bias of a concat network gets none here.
+    gradients.pop("network.rest.3.bias", None)
+    assert [key for key, gradient in gradients.items() if gradient is None or not gradient.any()] == []
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+
+
+@each_scorer
+def test_works_under_bf16_autocast(name):
+    scorer, (local, vector) = built(name, (2, 3)), features((2, 3))
+    expected = scorer(local, vector)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = scorer(local, vector)
+    for ours, theirs in zip(scores, expected, strict=True):
+        assert ours.dtype == torch.bfloat16
+        torch.testing.assert_close(ours.float(), theirs, rtol=0.05, atol=0.05 * theirs.abs().max().item())
+
+
+@each_scorer
+def test_trains_under_bf16_autocast(name):
+    scorer, (local, vector) = SCORERS[name]((2, 3)), features((2, 3))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = info_nce(scorer(local, vector))
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in scorer.parameters())
+
+
+@each_scorer
+def test_channels_last_maps_score_the_same(name):
+    scorer, (local, vector) = built(name, (2, 3)), features((2, 3))
+    for ours, theirs in zip(
+        scorer(local.to(memory_format=torch.channels_last), vector), scorer(local, vector), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+@each_scorer
+def test_a_batch_of_1_is_an_error(name):
+    scorer = SCORERS[name]((2, 3))
+    with pytest.raises(
+        ValueError, match="at least 2 inputs, got a batch of 1; use a larger batch or drop the last one"
+    ):
+        scorer(*features((2, 3), n=1))
+
+
+@pytest.mark.parametrize(("size", "units"), [(16, 64), (64, 64), (64, 16)])
+def test_shortcut_starts_near_the_identity(size, units):
+    weight = ResidualProjection(size, units).shortcut.weight.detach()
+    off_diagonal = weight - torch.eye(units, size)
+    assert (weight.diagonal() == 1).all()
+    assert off_diagonal.abs().max() <= 0.01
+    assert off_diagonal.std().item() == pytest.approx(0.01 / 3**0.5, rel=0.1)
+
+
+def test_projection_is_normalised_over_its_units():
+    rows = ResidualProjection(C, 64)(5 * torch.randn(32, C) + 2)
+    torch.testing.assert_close(rows.mean(1), torch.zeros(32), rtol=0, atol=1e-5)
+    torch.testing.assert_close(rows.var(1, correction=0), torch.ones(32), rtol=0, atol=1e-3)

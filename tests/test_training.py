@@ -1,0 +1,304 @@
+import dataclasses
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.encoders import Encoder, convolutional
+from deep_infomax.objectives import Untrained
+from deep_infomax.recipes import ObjectiveConfig, build_objective
+from deep_infomax.training import (
+    InterruptedTrainingError,
+    NonFiniteLossError,
+    TrainingConfig,
+    dead_units,
+    effective_rank,
+    fit,
+    has_fast_bfloat16,
+    keep_freed_memory,
+    learning_rate_factor,
+    resolve_precision,
+)
+from deep_infomax.training.checkpoint import Checkpoints, load_optimizer, optimizer_tensors
+from deep_infomax.training.log import MetricsFile, RunningMeans
+
+SERIES = np.random.default_rng(0).normal(size=(40, 2, 32)).astype(np.float32)
+TRAINING = TrainingConfig(epochs=3, batch_size=8, device="cpu", log_every=4)
+# Everything random at once: other inputs are drawn, the prior is sampled, an adversary has an optimiser of its own.
+OBJECTIVE = ObjectiveConfig(alpha=0.5, beta=1.0, gamma=0.1, others=3, units=16)
+
+
+def built() -> tuple[Encoder, nn.Module]:
+    torch.manual_seed(1)
+    encoder = convolutional(channels=2, spatial=(32,), dim=8)
+    return encoder, build_objective(OBJECTIVE, encoder)
+
+
+def interrupt_at(step: int) -> Callable[[Tensor], Tensor]:
+    calls = iter(range(1, 10**6))
+
+    def transform(inputs: Tensor) -> Tensor:
+        if next(calls) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return inputs
+
+    return transform
+
+
+def records(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("step", [1, 6, 14])
+def test_an_interrupted_training_resumes_to_identical_weights_and_log(tmp_path: Path, step: int, precision: str) -> None:
+    training = dataclasses.replace(TRAINING, precision=precision)
+    whole, whole_objective = built()
+    fit(whole, whole_objective, SERIES, training, seed=5, out=tmp_path / "whole", progress=False)
+
+    encoder, objective = built()
+    with pytest.raises(InterruptedTrainingError, match=f"step {step} of 15"):
+        transform = interrupt_at(step)
+        fit(encoder, objective, SERIES, training, seed=5, out=tmp_path / "cut", progress=False, transform=transform)
+    torch.manual_seed(99)
+    encoder = convolutional(channels=2, spatial=(32,), dim=8)
+    objective = build_objective(OBJECTIVE, encoder)
+    fit(encoder, objective, SERIES, training, seed=5, out=tmp_path / "cut", resume=True, progress=False)
+
+    for (name, expected), found in zip(whole.state_dict().items(), encoder.state_dict().values(), strict=True):
+        assert torch.equal(expected, found), name
+    for expected, found in zip(whole_objective.parameters(), objective.parameters(), strict=True):
+        assert torch.equal(expected, found)
+    timeless = [
+        [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in records(tmp_path / run)]
+        for run in ("whole", "cut")
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_weights_depend_on_the_seed_and_on_nothing_drawn_before(tmp_path: Path) -> None:
+    finals = []
+    for seed, drawn in ((0, 1), (0, 100), (1, 1)):
+        encoder, objective = built()
+        torch.rand(drawn)
+        fit(encoder, objective, SERIES, TRAINING, seed=seed, progress=False)
+        finals.append(encoder.output.weight.detach().clone())
+    assert torch.equal(finals[0], finals[1])
+    assert not torch.equal(finals[0], finals[2])
+
+
+def test_fit_leaves_the_global_random_numbers_alone() -> None:
+    encoder, objective = built()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    fit(encoder, objective, SERIES, TRAINING, progress=False)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_an_untrained_encoder_keeps_its_weights_but_learns_batch_statistics() -> None:
+    encoder, _ = built()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    fit(encoder, Untrained(), SERIES, dataclasses.replace(TRAINING, learning_rate=1.0), progress=False)
+    for name, parameter in encoder.named_parameters():
+        assert torch.equal(before[name], parameter), name
+    moved = [name for name, value in encoder.named_buffers() if not torch.equal(before[name], value)]
+    assert any("running_mean" in name for name in moved)
+
+
+def test_the_run_directory_holds_log_checkpoints_and_encoder(tmp_path: Path) -> None:
+    encoder, objective = built()
+    result = fit(encoder, objective, SERIES, TRAINING, out=tmp_path, progress=False)
+    log = records(tmp_path)
+    assert [record["step"] for record in log if record["kind"] == "train"] == [4, 8, 12, 15]
+    assert [record["step"] for record in log if record["kind"] == "health"] == [5, 10, 15]
+    assert log[-1]["kind"] == "end"
+    terms = log[0]["terms"]
+    assert {"loss", "local_bound", "local_ceiling", "global_bound", "prior_adversary"} <= set(terms)
+    assert terms["local_bound"] <= terms["local_ceiling"] == pytest.approx(math.log(4))
+    assert result.steps == 15
+    assert Encoder.from_pretrained(tmp_path).encode(SERIES).equal(encoder.encode(SERIES))
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+def test_statistics_of_the_data_become_part_of_the_encoder_unless_it_has_its_own() -> None:
+    encoder, _ = built()
+    fit(encoder, Untrained(), SERIES * 3 + 5, TRAINING, progress=False)
+    assert encoder.mean.numpy() == pytest.approx((SERIES * 3 + 5).mean((0, 2)), rel=1e-5)
+    kept = encoder.mean.clone()
+    fit(encoder, Untrained(), SERIES, TRAINING, progress=False)
+    assert torch.equal(encoder.mean, kept)
+
+
+class _NotANumberAt(nn.Module):
+    """An objective whose loss turns into NaN at one step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step, self.calls = step, 0
+
+    def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+        self.calls += 1
+        loss = encode(batch.inputs).vector.float().square().mean()
+        if self.calls == self.step:
+            loss = loss * math.nan
+        return Losses(loss, None, {"loss": loss.detach()})
+
+    def adversary_parameters(self) -> tuple[()]:
+        return ()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    encoder, _ = built()
+    training = dataclasses.replace(TRAINING, checkpoint_seconds=0.0, log_every=100)
+    with pytest.raises(NonFiniteLossError, match=r"step 7 is not finite.*step-000000006") as caught:
+        fit(encoder, _NotANumberAt(7), SERIES, training, out=tmp_path, progress=False)
+    assert "learning_rate" in str(caught.value)
+    state = load_file(max((tmp_path / "checkpoints").iterdir()))
+    assert all(tensor.isfinite().all() for tensor in state.values())
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_precision_asked_for_is_used(precision: str, expected: torch.dtype) -> None:
+    seen = []
+
+    class Watch(Untrained):
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            seen.append(encode(batch.inputs).vector.dtype)
+            return super().forward(batch, encode)
+
+    encoder, _ = built()
+    fit(encoder, Watch(), SERIES, dataclasses.replace(TRAINING, precision=precision, epochs=1), progress=False)
+    assert set(seen) == {expected}
+
+
+def test_auto_precision_follows_the_processor() -> None:
+    cpu = torch.device("cpu")
+    expected = torch.bfloat16 if has_fast_bfloat16(cpu) else torch.float32
+    assert resolve_precision("auto", cpu) == expected
+    assert resolve_precision("float32", cpu) == torch.float32
+
+
+def test_one_cycle_rises_to_the_largest_rate_and_falls_to_nothing() -> None:
+    training = TrainingConfig(warmup=0.2)
+    factors = [learning_rate_factor(training, step, 100) for step in range(100)]
+    assert factors[0] == pytest.approx(0.04)
+    assert factors[20] == 1.0
+    assert factors[60] == pytest.approx(0.5)
+    assert 0 < factors[-1] < 1e-3
+    assert sorted(factors[:21]) == factors[:21]
+    assert sorted(factors[20:], reverse=True) == factors[20:]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epochs", -1), ("epochs", math.inf), ("batch_size", 0), ("warmup", 1.0), ("learning_rate", math.nan)],
+)
+def test_impossible_settings_are_refused_by_name(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"training.{field} is {value}"):
+        TrainingConfig(**{field: value})
+
+
+def test_effective_rank_counts_equal_directions() -> None:
+    directions = torch.linalg.qr(torch.randn(10, 3)).Q.T
+    vectors = torch.cat([directions, -directions]) + 7.0
+    assert effective_rank(vectors).item() == pytest.approx(3, abs=1e-3)
+    assert effective_rank(torch.ones(5, 4)).item() == 0
+    assert dead_units(torch.ones(5, 4)) == 4
+
+
+def test_old_checkpoints_go_and_torn_ones_are_removed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
+    checkpoints.prepare(1000)
+    for step in range(4):
+        checkpoints.write(step, {"weight": torch.full((2,), float(step))}, {"step": step})
+    assert [path.name for path in checkpoints.paths()] == ["step-000000002.safetensors", "step-000000003.safetensors"]
+    torn = tmp_path / "checkpoints" / "step-000000009.partial"
+    torn.write_bytes(b"half")
+    checkpoints.prepare(1000)
+    assert not torn.exists()
+    tensors, state = checkpoints.read_latest()
+    assert state == {"step": 3}
+    assert tensors["weight"].tolist() == [3.0, 3.0]
+
+
+def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints.write(1, {"weight": torch.ones(2)}, {"step": 1})
+    checkpoints.paths()[0].write_bytes(b"rubbish")
+    with pytest.raises(ValueError, match=r"step-000000001.safetensors is damaged.*remove it"):
+        checkpoints.read_latest()
+
+
+def test_a_full_disk_is_noticed_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ValueError, match="10 MB free, but 2 checkpoints and one being written need 12 MB"):
+        Checkpoints(tmp_path, keep=2).prepare(4_000_000)
+
+
+def test_optimizer_states_return_in_their_parameters_layout() -> None:
+    weight = nn.Parameter(torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last))
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    weight.square().sum().backward()
+    optimizer.step()
+    saved = {name: value.clone().contiguous() for name, value in optimizer_tensors("encoder", optimizer).items()}
+    fresh = torch.optim.AdamW([weight], fused=True)
+    load_optimizer("encoder", fresh, saved)
+    for key, value in optimizer.state[weight].items():
+        assert torch.equal(fresh.state[weight][key], value)
+    assert fresh.state[weight]["exp_avg"].stride() == weight.stride()
+
+
+def test_running_means_survive_a_checkpoint() -> None:
+    one, other = RunningMeans(), RunningMeans()
+    for step, value in enumerate((1.0, 2.0), start=1):
+        one.add(step, torch.tensor(value), {"loss": torch.tensor(value), "dv_ceiling": torch.tensor(math.inf)})
+    other.load(one.tensors(), torch.device("cpu"))
+    other.add(3, torch.tensor(6.0), {"loss": torch.tensor(6.0), "dv_ceiling": torch.tensor(math.inf)})
+    assert other.take() == {"loss": 3.0}
+    assert other.first_non_finite_step() is None
+    other.add(4, torch.tensor(math.nan), {})
+    other.add(5, torch.tensor(math.inf), {})
+    assert other.first_non_finite_step() == 4
+
+
+def test_the_log_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsFile(path, 0)
+    log.write({"step": 1})
+    size = log.size
+    log.write({"step": 2})
+    log.close()
+    again = MetricsFile(path, size)
+    again.write({"step": 2, "again": True})
+    again.close()
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"step": 1}, {"step": 2, "again": True}]
+
+
+def test_the_allocator_is_tuned_where_it_is_glibc() -> None:
+    import platform
+
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+
+
+def test_two_processes_train_one_encoder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--mixed_precision", "no"]
+    launch += ["--num_machines", "1", "--dynamo_backend", "no", "-m", "deep_infomax.cli", "train", "--data", "digits"]
+    launch += ["--out", str(run), "--epochs", "1", "--training.batch_size", "128", "--objective.units", "32"]
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert records(run)[-1] == {"kind": "end", "step": 5, "epoch": 1.0} | {"seconds": records(run)[-1]["seconds"]}
+    assert (run / "encoder.safetensors").is_file()
