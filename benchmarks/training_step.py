@@ -1,8 +1,9 @@
 """One training step of the library beside a careful float32 eager implementation of the same mathematics.
 
-Both run in this process, one after the other, with the same threads and the same allocator, on random images of CIFAR-10's size. Printed for
-each shape: milliseconds a step, images a second, the ratio of the two, and for each the share of the matrix-product rate measured in
-its own precision in this run; then the peak memory of the InfoNCE loss, forward and backward. Run it with `make bench`.
+Both run in this process, one after the other, with the same threads and the same allocator, on random images of
+CIFAR-10's size. Printed for each shape: milliseconds a step, images a second, the ratio of the two, and for each the
+share of the matrix-product rate measured in its own precision in this run; then the peak memory of the InfoNCE loss,
+forward and backward. Run it with `make bench`.
 """
 
 import dataclasses
@@ -143,7 +144,7 @@ def _batch_norm(norm: torch.nn.BatchNorm1d, x: Tensor) -> Tensor:
 
 
 def reference_info_nce(scores: Tensor) -> Tensor:
-    """InfoNCE of scores (n, n, m) in O(n^2 m): own pairs are filled with -inf, one log-sum for an anchor's locations."""
+    """InfoNCE of scores (n, n, m) in O(n^2 m): own pairs are -inf, one log-sum for all locations of an anchor."""
     n = len(scores)
     own = torch.eye(n, dtype=torch.bool)[:, :, None]
     log_sum = scores.masked_fill(own, -torch.inf).flatten(1).logsumexp(1, keepdim=True)
@@ -151,8 +152,8 @@ def reference_info_nce(scores: Tensor) -> Tensor:
 
 
 def loss_memory(n: int) -> float:
-    """Peak memory in MB of the InfoNCE loss and its gradient beyond the bfloat16 scores of all pairs, in a fresh process."""
-    scores = torch.randn(n * n * LOCATIONS // 64, dtype=torch.bfloat16).repeat(64).view(n, n, LOCATIONS).requires_grad_()
+    """Peak MB of the InfoNCE loss and its gradient beyond the bfloat16 scores of all pairs, in a fresh process."""
+    scores = torch.empty(n, n, LOCATIONS, dtype=torch.bfloat16).normal_().requires_grad_()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     info_nce(all_pairs(scores)).backward()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3

@@ -229,6 +229,7 @@ def test_encode_takes_numpy_read_only_and_memory_mapped(encoder, images, tmp_pat
     np.save(tmp_path / "images.npy", array)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert torch.equal(encoder.encode(mapped, batch_size=512), expected)
+    assert torch.equal(encoder.encode(array.astype("float32")), expected)
     assert torch.equal(encoder.encode(array.astype(">i4")), expected)
     assert torch.equal(encoder.encode(np.asfortranarray(array)), expected)
 

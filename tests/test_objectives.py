@@ -78,7 +78,7 @@ def test_terms_are_detached_float32_scalars(dtype):
 
 def test_a_bound_of_the_users_own_is_asked_for_its_report():
     """It may train on one figure and report another, as InfoNCE does."""
-    bound = Bound("own", loss=lambda s: s.marginal.mean(), report=lambda s: s.joint.mean(), ceiling=lambda k: 10.0 * k)
+    bound = Bound("own", lambda s: (s.marginal.mean(), s.joint.mean()), ceiling=lambda k: 10.0 * k)
     scorer = fixed_scorer()
     loss, terms = MutualInformation(scorer, bound)(features())
     assert loss.item() == pytest.approx(scorer.marginal.mean().item())

@@ -248,7 +248,8 @@ def test_weights_that_do_not_fit(folder, encoder):
     assert error_of(folder) == (
         f"the weights in '{folder / 'encoder.safetensors'}' do not fit the encoder: "
         "missing: mean, std, lower.0.0.weight and 1 more; not expected: extra; "
-        "of another shape: output.bias (9,) instead of (5,); build the network that was saved, or save the encoder again"
+        "of another shape: output.bias (9,) instead of (5,); "
+        "build the network that was saved, or save the encoder again"
     )
 
 

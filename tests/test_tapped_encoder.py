@@ -98,7 +98,7 @@ def test_series_and_volumes():
 
 def test_building_leaves_the_module_as_it_was(module):
     module.train()
-    module.stem.eval()
+    module.dropout.eval()
     modes = [part.training for part in module.modules()]
     state = copy.deepcopy(module.state_dict())
     tapped(module)

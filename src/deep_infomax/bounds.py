@@ -104,8 +104,7 @@ def info_nce(scores: Scores) -> Float[Tensor, ""]:
     Raises ValueError without unpaired scores. Source: van den Oord et al., "Representation learning with contrastive
     predictive coding", 2018, arXiv 1807.03748; with many locations: Hjelm et al., 2019, arXiv 1808.06670.
     """
-    joint, marginal = _widened(scores)
-    return _softplus(_log_sum_of_negatives(marginal) - joint).mean()
+    return _info_nce(scores)[0]
 
 
 def info_nce_bound(scores: Scores) -> Float[Tensor, ""]:
@@ -119,9 +118,7 @@ def info_nce_bound(scores: Scores) -> Float[Tensor, ""]:
     `info_nce` does not average them. Raises ValueError without unpaired scores.
     Source: van den Oord et al., 2018, arXiv 1807.03748.
     """
-    joint, marginal = _widened(scores)
-    _, k, m = marginal.shape
-    return math.log(k + 1) - _softplus(_log_sum_of_negatives(marginal) - math.log(m) - joint).mean()
+    return _info_nce(scores)[1]
 
 
 def reverse_kl(scores: Scores) -> Float[Tensor, ""]:
@@ -176,8 +173,12 @@ def _softplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return nn.functional.softplus(x, threshold=40)
 
 
-def _log_sum_of_negatives(marginal: Float[Tensor, "n k m"]) -> Float[Tensor, "n 1"]:
-    return _reduce(marginal.flatten(1)[..., None], _LOG_SUM_EXP)
+def _info_nce(scores: Scores) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """The loss and the bound; both need the log-sum over an anchor's negatives, which is nearly all of the work."""
+    joint, marginal = _widened(scores)
+    _, k, m = marginal.shape
+    margin = _reduce(marginal.flatten(1)[..., None], _LOG_SUM_EXP) - joint
+    return _softplus(margin).mean(), math.log(k + 1) - _softplus(margin - math.log(m)).mean()
 
 
 class _Reduction(NamedTuple):
@@ -237,10 +238,14 @@ def _reduce(scores: Float[Tensor, "rows terms m"], reduction: _Reduction) -> Flo
 
 
 def _maximised(name: str, report: Callable[[Scores], Tensor], ceiling: float = math.inf) -> Bound:
-    return Bound(name, loss=lambda scores: -report(scores), report=report, ceiling=lambda k: ceiling)
+    def evaluate(scores: Scores) -> tuple[Tensor, Tensor]:
+        value = report(scores)
+        return -value, value
+
+    return Bound(name, evaluate, ceiling=lambda k: ceiling)
 
 
-INFO_NCE = Bound("infonce", info_nce, info_nce_bound, ceiling=lambda k: math.log(k + 1))
+INFO_NCE = Bound("infonce", _info_nce, ceiling=lambda k: math.log(k + 1))
 JENSEN_SHANNON = _maximised("jsd", jensen_shannon, ceiling=2 * math.log(2))
 DONSKER_VARADHAN = _maximised("dv", donsker_varadhan)
 NWJ = _maximised("nwj", nwj)

@@ -15,6 +15,7 @@ from rich.console import Console
 import deep_infomax
 from deep_infomax import commands
 from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.run_directory import plain, read_config
 from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, keep_freed_memory
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
@@ -86,12 +87,14 @@ def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> 
         if len(given) > 3:
             raise ValueError("--resume takes the run's own configuration and no other option; leave the others out")
         run = Path(options.resume)
-        commands.resume(run, _config(parser, commands.configuration(run)))
+        commands.resume(run, _config(parser, read_config(run)))
         return
     if options.recipe not in RECIPES:
-        raise ValueError(f"--recipe {options.recipe} is unknown{_suggestion(options.recipe)}; known are {', '.join(RECIPES)}")
+        close = difflib.get_close_matches(options.recipe, RECIPES, n=1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"--recipe {options.recipe} is unknown{meant}; known are {', '.join(RECIPES)}")
     # Precedence: the recipe's values become the defaults, below a configuration file and flags.
-    recipe = commands.plain(RECIPES[options.recipe])
+    recipe = plain(RECIPES[options.recipe])
     parser.set_defaults({f"{group}.{name}": value for group in _GROUPS for name, value in recipe[group].items()})
     options = parser.parse_args(given[1:])
     if options.epochs is not None:
@@ -118,16 +121,12 @@ def _fail(code: int, sentence: str) -> int:
     return code
 
 
-def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, RECIPES, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
 def _sentence(error: BaseException) -> str:
     """The message of an error as one line in the user's words: flags instead of parser keys, types by their names."""
     text = " ".join(str(error).split())
     text = re.sub(r"Parser key \"([^\"]+)\": ", r"--\1: ", text)
-    text = re.sub(r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors:.*Given value: ", r"Expected one of \1. Got value: ", text)
+    union = r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors:.*Given value: "
+    text = re.sub(union, r"Expected one of \1. Got value: ", text)
     text = re.sub(r"<class '(\w+)'>", r"\1", text)
     text = re.sub(r"typing\.Literal\[(.*?)\]", r"\1", text)
     text = text.replace("NoneType", "null")

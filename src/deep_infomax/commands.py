@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from rich.console import Console
 from rich.table import Table
 
@@ -27,9 +28,10 @@ def train(
     """Start a run."""
     name = Path(data.removeprefix("hub:")).stem
     run = Path(out or f"runs/{recipe}-{name}-{seed}")
-    create_run(run)
     settings = {"recipe": recipe, "command": command, "seed": seed, "data": data, "probe": probe} | plain(config)
-    write_config(run, settings)
+    if _processes(config).is_main_process:
+        create_run(run)
+        write_config(run, settings)
     _train(run, settings, config, resuming=False)
 
 
@@ -76,9 +78,11 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
 
 
 def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
-    dataset = load_dataset(settings["data"], config.data_options)
-    if settings["probe"] is not None:
-        load_dataset(settings["probe"], config.data_options)  # a wrong SPEC shows now, not after the training
+    processes = _processes(config)
+    with processes.main_process_first():  # one process decodes, the others find its cache
+        dataset = load_dataset(settings["data"], config.data_options)
+        if settings["probe"] is not None:
+            load_dataset(settings["probe"], config.data_options)  # a wrong SPEC shows now, not after the training
     description = plain(dataset.description)
     if settings.setdefault("dataset", description) != description:
         raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
@@ -86,11 +90,12 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     channels, *spatial = dataset.train.shape
     encoder = build_encoder(config.encoder, channels, tuple(spatial))
     objective = build_objective(config.objective, encoder)
-    device = torch.device("cuda" if config.training.device != "cpu" and torch.cuda.is_available() else "cpu")
-    settings["environment"] = environment(device, resolve_precision(config.training.precision, device))
-    write_config(run, settings)
     source = dataset.pretraining
-    _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
+    if processes.is_main_process:
+        precision = resolve_precision(config.training.precision, processes.device)
+        settings["environment"] = environment(processes.device, precision) | {"processes": processes.num_processes}
+        write_config(run, settings)
+        _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
     try:
         result = fit(
             encoder,
@@ -104,7 +109,12 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         )
     except InterruptedTrainingError as error:
         raise InterruptedTrainingError(f"{error}; continue with: dim train --resume {shlex.quote(str(run))}") from None
-    _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+    if processes.is_main_process:
+        _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+
+
+def _processes(config: Config) -> PartialState:
+    return PartialState(cpu=config.training.device == "cpu")
 
 
 def _finished(run: Path) -> dict[str, Any]:

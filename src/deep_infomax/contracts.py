@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     """What data hand over: raw values, as stored; the encoder normalises them with statistics of its own."""
 
     inputs: Num[Tensor, "n channels *spatial"]
-    index: Int[Tensor, " n"]
+    index: Int[Tensor, " n"]  # type: ignore[assignment]  # a tuple's method of this name has no use here
     """Position of each input in its data set."""
     labels: Int[Tensor, " n"] | None = None
     """Class of each input; only supervised objectives and probes read it."""
@@ -61,19 +61,25 @@ class Losses(NamedTuple):
     adversary: Float[Tensor, ""] | None
     """Minimised by the adversary alone; its gradient reaches nothing else."""
     terms: dict[str, Float[Tensor, ""]]
-    """Detached values for the log. ``<name>_bound`` is an estimate in nats, ``<name>_ceiling`` its largest possible value."""
+    """Detached values for the log. ``<name>_bound`` is an estimate in nats, ``<name>_ceiling`` its largest value."""
 
 
 class Bound(NamedTuple):
     """A variational objective: what is minimised, and the figure in nats that is reported."""
 
     name: str
-    loss: Callable[[Scores], Float[Tensor, ""]]
-    """Minimised."""
-    report: Callable[[Scores], Float[Tensor, ""]]
-    """The lower bound (or divergence) in nats. Equal to minus the loss for all but InfoNCE."""
+    evaluate: Callable[[Scores], tuple[Float[Tensor, ""], Float[Tensor, ""]]]
+    """The loss and the report at once, so that what they share is computed once."""
     ceiling: Callable[[int], float]
-    """The largest value ``report`` can take with k others; infinity where there is none."""
+    """The largest value of the report with k others; infinity where there is none."""
+
+    def loss(self, scores: Scores) -> Float[Tensor, ""]:
+        """What is minimised."""
+        return self.evaluate(scores)[0]
+
+    def report(self, scores: Scores) -> Float[Tensor, ""]:
+        """The lower bound on information (or on a divergence) in nats: minus the loss for all but InfoNCE."""
+        return self.evaluate(scores)[1]
 
 
 @runtime_checkable
@@ -81,9 +87,12 @@ class Scorer(Protocol):
     """Scores pairs of local maps and global vectors."""
 
     def __call__(
-        self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"], others: Int[Tensor, "n k"] | None = None
+        self,
+        local: Float[Tensor, "n c *spatial"],
+        vector: Float[Tensor, "n d"],
+        others: Int[Tensor, "n k"] | None = None,
     ) -> Scores:
-        """Score each vector with its own map and with the maps at ``others``; None stands for all others of the batch."""
+        """Score each vector with its own map and with the maps at ``others``; None: with all others of the batch."""
         ...
 
 

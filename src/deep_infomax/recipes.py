@@ -96,9 +96,7 @@ RECIPES: dict[str, Config] = {
     "local-jsd-paper": Config(objective=replace(_PAPER, bound="jsd"), training=_PAPER_TRAINING),
     "local-dv-paper": Config(objective=replace(_PAPER, bound="dv"), training=_PAPER_TRAINING),
     "global-jsd-paper": Config(objective=_PAPER_GLOBAL, training=_PAPER_TRAINING),
-    "local-global-paper": Config(
-        objective=replace(_PAPER, bound="jsd", alpha=0.5, beta=0.1), training=_PAPER_TRAINING
-    ),
+    "local-global-paper": Config(objective=replace(_PAPER, bound="jsd", alpha=0.5, beta=0.1), training=_PAPER_TRAINING),
     "random-paper": Config(
         objective=ObjectiveConfig(method="untrained", beta=0.0),
         training=replace(_PAPER_TRAINING, epochs=1, learning_rate=0.0),

@@ -22,7 +22,9 @@ def create_run(run: Path) -> None:
         ValueError: it already holds a run, or something else is in its place.
     """
     if (run / _CONFIG).exists():
-        raise ValueError(f"{run} already holds a run; continue it with 'dim train --resume {run}' or name another --out")
+        raise ValueError(
+            f"{run} already holds a run; continue it with 'dim train --resume {run}' or name another --out"
+        )
     if run.exists() and not run.is_dir():
         raise ValueError(f"{run} is a file; name a folder with --out")
     run.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,9 @@ def read_config(run: Path) -> dict[str, Any]:
     """
     path = run / _CONFIG
     if not path.is_file():
-        raise ValueError(f"{run} is no run directory: it has no {_CONFIG}; give the folder that 'dim train --out' named")
+        raise ValueError(
+            f"{run} is no run directory: it has no {_CONFIG}; give the folder that 'dim train --out' named"
+        )
     try:
         config = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

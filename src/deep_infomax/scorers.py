@@ -98,11 +98,12 @@ class EncodeAndDot(nn.Module):
 class ScaledCosine(nn.Module):
     r"""Local scorer: `scale` times the cosine between a location's hidden layer and the encoded vector.
 
-    .. math:: T(c, y) = s \frac{\langle h(c), g(y) \rangle}{\|h(c)\| \|g(y)\|}, \qquad h(c) = \mathrm{ReLU}(\mathrm{BN}(W c))
+    .. math::
+        T(c, y) = s \frac{\langle h(c), g(y) \rangle}{\|h(c)\| \|g(y)\|}, \qquad h(c) = \mathrm{ReLU}(\mathrm{BN}(W c))
 
-    An encode-and-dot scorer whose local output layer is folded into the vector's side, as <V h, g> = <h, V' g>: a location
-    costs u (c + n) multiply-adds instead of u (c + u + n). Scores lie within [-s, s], so that no pair's score can grow
-    without end, at the price of two norms. Raises ValueError for a batch of 1, and for a scale that is not positive.
+    An encode-and-dot scorer whose local output layer is folded into the vector's side, as <V h, g> = <h, V' g>: a
+    location costs u (c + n) multiply-adds instead of u (c + u + n). Scores lie within [-s, s], so that no pair's score
+    grows without end. Raises ValueError for a batch of 1, and for a scale that is not positive and finite.
 
     >>> scores = ScaledCosine(local_channels=3, vector_size=5, units=32)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
     >>> scores.joint.shape, scores.marginal.shape, bool(scores.marginal.abs().max() <= 20)
@@ -117,8 +118,7 @@ class ScaledCosine(nn.Module):
         self.encode_local = nn.Sequential(
             nn.Linear(local_channels, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(inplace=True)
         )
-        self.encode_vector = ResidualProjection(vector_size, units)
-        self.encode_vector.norm = nn.Identity()  # the norm below takes its place
+        self.encode_vector = ResidualProjection(vector_size, units, normalised=False)
 
     def forward(
         self,
@@ -163,16 +163,18 @@ class GlobalEncodeAndDot(nn.Module):
 class ResidualProjection(nn.Module):
     """The authors' block of encode-and-dot, on rows: LayerNorm(linear(ReLU(BN(linear x))) + shortcut x).
 
+    Without `normalised` the layer norm is left out, for a scorer that normalises in its own way.
+
     The linear shortcut starts as a noisy copy of its input: U(-0.01, 0.01), with ones on the diagonal.
     """
 
-    def __init__(self, size: int, units: int) -> None:
+    def __init__(self, size: int, units: int, normalised: bool = True) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             nn.Linear(size, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(inplace=True), nn.Linear(units, units)
         )
         self.shortcut = nn.Linear(size, units, bias=False)  # the residual ends in a bias, one is enough
-        self.norm = nn.LayerNorm(units)
+        self.norm = nn.LayerNorm(units) if normalised else nn.Identity()
         nn.init.uniform_(self.shortcut.weight, -0.01, 0.01)
         with torch.no_grad():
             self.shortcut.weight.fill_diagonal_(1.0)

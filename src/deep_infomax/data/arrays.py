@@ -52,12 +52,13 @@ def load_arrays(file: Path, options: DataOptions) -> Dataset:
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a file as x, y, x_test, y_test."""
     try:
-        if file.suffix == ".npy":
-            return {"x": np.load(file, mmap_mode="r")}
-        with np.load(file) as archive:
+        content = np.load(file, mmap_mode="r")
+        if isinstance(content, np.ndarray):
+            return {"x": content}
+        with content as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        objects = "allow_pickle" in str(error)
+        objects = "Object arrays" in str(error) or "Python objects" in str(error)
         remedy = "save plain arrays of numbers, not objects" if objects else "write it again with numpy.save or savez"
         raise ValueError(f"cannot be read as numpy arrays ({error}); {remedy}") from error
     x = next((key for key in INPUTS if key in arrays), None)
@@ -124,15 +125,15 @@ def to_inputs(
         )
     if 0 in array.shape:
         raise ValueError(f"the inputs have the shape {array.shape}, so there are none; give at least one")
+    if array.dtype not in (np.uint8, np.float32):
+        with np.errstate(over="ignore"):  # what becomes infinite is reported below
+            array = np.array(array, np.float32)
     array, layout = channels_second(array, options.layout)
     if options.channels not in (None, array.shape[1]):
         raise ValueError(
             f"the inputs have {array.shape[1]} channels and --data_options.channels {options.channels} converts only "
             "image files; leave it out, or set --data_options.layout if the channels lie elsewhere"
         )
-    if array.dtype not in (np.uint8, np.float32):
-        with np.errstate(over="ignore"):  # what becomes infinite is reported below
-            array = np.array(array, np.float32)
     check_finite(array)
     mapped = isinstance(array, np.memmap)
     inputs, size_rule = resized(array if mapped else torch.from_numpy(np.ascontiguousarray(array)), options)
@@ -191,6 +192,6 @@ def resized(
 
 def resize_chunk(chunk: Tensor | np.ndarray, size: list[int]) -> Tensor:
     """Resize images, keeping their type."""
-    images = torch.as_tensor(np.array(chunk))
+    images = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.array(chunk))
     scaled = interpolate(images.float(), size=size, mode="bilinear", antialias=True)
     return scaled if images.is_floating_point() else scaled.round().to(images.dtype)

@@ -75,10 +75,15 @@ def download(repository: str) -> "datasets.DatasetDict":
             f"the Hugging Face Hub shows no data set {repository!r}; correct the name, "
             "or log in with `hf auth login` if it is private"
         ) from error
-    except (OSError, RuntimeError) as error:
+    except ConnectionError as error:
         raise ValueError(
             f"cannot get {repository!r} from the Hugging Face Hub ({first_line(error)}); connect to the network "
             "(and unset HF_HUB_OFFLINE), or download its parquet files elsewhere and give the folder"
+        ) from error
+    except Exception as error:  # scripts, several configurations, broken files: errors of many kinds
+        raise ValueError(
+            f"cannot read {repository!r} from the Hugging Face Hub ({type(error).__name__}: {first_line(error)}); "
+            "download its parquet files and give the folder"
         ) from error
     assert isinstance(splits, datasets.DatasetDict)
     return splits

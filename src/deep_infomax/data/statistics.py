@@ -36,7 +36,7 @@ def statistics(source: Source) -> tuple[Float[Tensor, " channels"], Float[Tensor
     constant = std <= 1e-10 * mean.abs()
     if constant.all():
         raise ValueError(
-            f"all inputs of {source.name} {source.split} are one constant, so there is nothing to learn; give other data"
+            f"all inputs of {source.name} {source.split} are one constant, which teaches nothing; give other data"
         )
     if constant.any():
         channels = constant.nonzero().flatten().tolist()

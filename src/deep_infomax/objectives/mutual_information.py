@@ -1,18 +1,13 @@
 """A bound on the mutual information between an input's local map and its global vector, as a loss."""
 
 import math
-from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deep_infomax.bounds import BOUNDS, INFO_NCE
 from deep_infomax.contracts import Bound, Features, Scorer, Scores
 from deep_infomax.negatives import draw_others
-
-# Their report is minus their loss (see `Bound`): no second pass over the n^2 m scores.
-_REPORTED_BY_LOSS: Final = tuple(bound for bound in BOUNDS.values() if bound != INFO_NCE)
 
 
 class MutualInformation(nn.Module):
@@ -67,17 +62,12 @@ class MutualInformation(nn.Module):
         others = None if self.others is None else draw_others(len(vector), self.others, vector.device)
         scores = self.scorer(local, vector, others)
         limited = scores if self.limit is None else _limit(scores, self.limit)
-        loss = self.bound.loss(limited)
-        value = self._report(limited, loss)
+        loss, value = self.bound.evaluate(limited)
+        value = value.detach().float()
         if self.penalty:
             loss = loss + self.penalty * _mean_square(scores)
         ceiling = torch.full_like(value, self.bound.ceiling(scores.marginal.shape[1]))
         return loss, {"loss": loss.detach().float(), "bound": value, "ceiling": ceiling}
-
-    @torch.no_grad()
-    def _report(self, scores: Scores, loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        value: Tensor = -loss if self.bound in _REPORTED_BY_LOSS else self.bound.report(scores)
-        return value.float()
 
 
 def _limit(scores: Scores, limit: float) -> Scores:

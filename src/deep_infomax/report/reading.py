@@ -129,7 +129,9 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         found = [path] if (path / _CONFIG).is_file() else sorted(file.parent for file in path.rglob(_CONFIG))
         if not found:
             what = "is no folder" if not path.is_dir() else f"holds no run: there is no {_CONFIG} in it or below it"
-            raise ValueError(f"{path} {what}; give a folder that 'dim train --out' named, or one that holds such folders")
+            raise ValueError(
+                f"{path} {what}; give a folder that 'dim train --out' named, or one that holds such folders"
+            )
         for run in found:
             runs.setdefault(run.resolve(), run)
     return list(runs.values())
@@ -171,6 +173,13 @@ def read_run(path: Path, name: str) -> Run:
         neighbours=_read_neighbours(path / "arrays" / "neighbours.npz", notes),
         notes=tuple(notes),
     )
+
+
+def class_name(label: int, classes: Sequence[str]) -> str:
+    """The name of a class; its number where it has none, nothing for -1 (unlabelled)."""
+    if label < 0:
+        return ""
+    return classes[label] if label < len(classes) else str(label)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -216,7 +225,9 @@ def _results(entries: Any, notes: list[str]) -> tuple[Result, ...]:
                 )
             )
         except (AttributeError, KeyError, TypeError, ValueError):
-            notes.append("evaluation.json holds a result that is not understood and left out; run 'dim evaluate' again.")
+            notes.append(
+                "evaluation.json holds a result that is not understood and left out; run 'dim evaluate' again."
+            )
     return tuple(results)
 
 

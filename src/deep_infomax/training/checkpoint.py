@@ -32,7 +32,7 @@ class Checkpoints:
         return sorted(self.folder.glob(f"step-*{_SUFFIX}"))
 
     def prepare(self, size: int) -> int:
-        """Make the folder, remove torn files, and check that the disk holds all that will be kept; returns that in bytes.
+        """Make the folder, remove torn files, and check that the disk holds all that will be kept: the bytes returned.
 
         Raises:
             ValueError: the disk is too small for ``keep`` checkpoints and the one being written.

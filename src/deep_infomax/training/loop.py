@@ -1,4 +1,4 @@
-"""The one training loop, for every objective: on a CPU, a GPU, or several processes started by ``accelerate launch``.
+"""The one training loop, for every objective: on a CPU, on a GPU, or in several processes of ``torchrun``.
 
 A step draws its batch and its random numbers as a function of (seed, step, process), so the state of a run is its
 weights, its optimisers and the number of the step. A resumed run therefore ends in the very weights of one that was
@@ -19,7 +19,7 @@ from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Batch, Losses
+from deep_infomax.contracts import Batch, Losses, Objective
 from deep_infomax.data import Batches, Source, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.training.allocator import keep_freed_memory
@@ -132,7 +132,8 @@ class _Run:
         bfloat16 = resolve_precision(training.precision, self.device) is torch.bfloat16
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         # Channels last is the layout of the fast convolutions; it changes no value.
-        self.bare_model = _Model(encoder.to(memory_format=torch.channels_last), objective).to(self.device).train()
+        model = _Model(encoder, objective).train()
+        self.bare_model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizers = _optimizers(self.bare_model, training)
         self.model = self.accelerator.prepare(self.bare_model)
         self.means = RunningMeans()
@@ -288,6 +289,7 @@ def _accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
 
 def _optimizers(model: _Model, training: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
     """One optimiser for the encoder side and, where the objective has an adversary, one for that."""
+    assert isinstance(model.objective, Objective)
     adversary = list(model.objective.adversary_parameters())
     apart = {id(parameter) for parameter in adversary}
     encoder = [p for p in model.parameters() if id(p) not in apart and p.requires_grad]

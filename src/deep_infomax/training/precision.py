@@ -4,9 +4,9 @@ import torch
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware (CPU: AVX-512 BF16 or AMX; CUDA: Ampere and later)."""
+    """Whether the device multiplies bfloat16 matrices in hardware (CPU: AVX-512 BF16 or AMX; CUDA: since Ampere)."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Private names of torch, absent from some builds: without them float32 is always right, only slower.
     tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return device.type == "cpu" and any(test() for test in tests if test is not None)

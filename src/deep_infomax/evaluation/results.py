@@ -1,0 +1,103 @@
+"""Figures of an evaluation and the file that keeps them, ``evaluation.json``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+SCHEMA: Final = 1
+_REMEDY: Final = "move it away and evaluate again"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure: a metric at a layer, the mean over seeds.
+
+    >>> result = Result("linear", "default", "Y", 61.5, "%", 0.25, 10000, (0, 1, 2), "test", "linear/1", 9.5)
+    >>> Result.from_json(result.to_json()) == result
+    True
+    """
+
+    metric: str
+    variant: str
+    """``default`` unless a metric has several."""
+    layer: str
+    value: float
+    """Mean over the seeds."""
+    unit: str
+    spread: float | None
+    """Sample standard deviation over the seeds; None where there is one seed."""
+    n: int
+    """Inputs it was measured on."""
+    seeds: tuple[int, ...]
+    split: str
+    protocol: str
+    """Name and version, as in ``linear/1``; figures of different protocols do not compare."""
+    seconds: float
+    """For all seeds together, features not included."""
+    chosen: dict[str, list[float]] = field(default_factory=dict)
+    """What the protocol chose on held-out training data, for each seed."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What a rerun replaces."""
+        return self.metric, self.variant, self.layer, self.protocol
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "seeds": list(self.seeds)}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "Result":
+        """From JSON values; fields that later versions may add are passed over."""
+        known = {f.name: entry[f.name] for f in fields(cls) if f.name in entry}
+        return cls(**{**known, "seeds": tuple(entry["seeds"])})
+
+
+def read_results(path: Path) -> list[Result]:
+    """The results in ``evaluation.json``; none where there is no such file.
+
+    Raises:
+        ValueError: The file is damaged, or of another version.
+    """
+    return [] if not path.exists() else _parse(path)[1]
+
+
+def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[Result]) -> None:
+    """Add results to ``evaluation.json``; one of the same metric, variant, layer and protocol is replaced.
+
+    The file is written whole or not at all. It speaks of one data set: where the one there is about another, it is
+    kept as ``evaluation.previous.json`` and a new one begun.
+
+    Args:
+        path: The file.
+        data: Description of the data set that the results were measured on.
+        results: New results.
+
+    Raises:
+        ValueError: The file is damaged, or of another version.
+    """
+    kept: dict[tuple[str, str, str, str], Result] = {}
+    if path.exists():
+        known, earlier = _parse(path)
+        if known == dict(data):
+            kept = {result.key: result for result in earlier}
+        else:
+            path.replace(path.with_suffix(".previous.json"))
+    kept |= {result.key: result for result in results}
+    content = {"schema": SCHEMA, "data": dict(data), "results": [result.to_json() for result in kept.values()]}
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _parse(path: Path) -> tuple[dict[str, str | int], list[Result]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema = content["schema"]
+        if schema == SCHEMA:
+            return content["data"], [Result.from_json(entry) for entry in content["results"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged; {_REMEDY}") from error
+    raise ValueError(f"{path} has schema {schema!r}, this version reads {SCHEMA}; {_REMEDY}")

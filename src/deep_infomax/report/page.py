@@ -1,0 +1,230 @@
+"""The page: sections of each run, a comparison of several, and the one file they are written to."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from deep_infomax.report import tables
+from deep_infomax.report.figures import Picture
+from deep_infomax.report.images import Thumbnail, neighbour_rows
+from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
+from deep_infomax.report.reading import Run, find_runs, read_runs
+from deep_infomax.report.training_figures import (
+    bound_names,
+    bound_pictures,
+    health_pictures,
+    learning_pictures,
+    speed_picture,
+    vector_size,
+)
+from deep_infomax.report.vector_figures import histogram, maps
+
+# Shared by the runs of a page, so that it stays small and t-SNE stays quick.
+_MOST_POINTS: Final = 6000
+_MOST_POINTS_OF_A_RUN: Final = 2000
+_FEWEST_POINTS_OF_A_RUN: Final = 250
+_MOST_PIXELS: Final = 300_000
+
+
+class Tile(NamedTuple):
+    """One figure of the overview."""
+
+    name: str
+    value: str
+    detail: str
+
+
+class Facts(NamedTuple):
+    """One part of a configuration."""
+
+    title: str
+    entries: list[tables.Fact]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What the page shows of one run, section by section; an empty section is explained by the template."""
+
+    run: Run
+    path: str
+    """As typed in a shell."""
+    lede: str
+    status: str
+    """What is unfinished; empty where nothing is."""
+    tiles: list[Tile]
+    layers: list[str]
+    rows: list[tables.ResultRow]
+    paper: str
+    bounds: list[Picture]
+    learning: list[Picture]
+    health: list[Picture]
+    prior: Picture | None
+    maps: list[Picture]
+    neighbours: list[list[Thumbnail]]
+    configuration: list[Facts]
+
+
+def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+    """Write one HTML page about run directories, or folders of them; it opens offline and refers to no other file.
+
+    Args:
+        runs: run directories, and folders that hold some.
+        out: the file to write; ``report.html`` in the first of ``runs`` unless given.
+
+    Returns:
+        The file written.
+
+    Raises:
+        ValueError: there is no run, one cannot be read, or ``out`` is a folder.
+    """
+    if not runs:
+        raise ValueError("no run is given; name at least one run directory")
+    target = Path(runs[0]) / "report.html" if out is None else Path(out)
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'report.html'}")
+    page = render(read_runs(find_runs(runs)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.partial")
+    partial.write_text(page, encoding="utf-8")
+    os.replace(partial, target)
+    return target
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("deep_infomax.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    several = len(runs) > 1
+    columns, rows = tables.comparison(runs) if several else ([], [])
+    overlaid = [*bound_pictures(runs), *health_pictures(runs), *speed_picture(runs)] if several else []
+    return environment.get_template("report.html").render(
+        title=f"{len(runs)} runs compared" if several else f"{runs[0].recipe} on {runs[0].data_name}",
+        views=[_view(run, len(runs)) for run in runs],
+        columns=columns,
+        rows=rows,
+        overlaid=overlaid,
+        supervised=_supervised(runs),
+    )
+
+
+def _view(run: Run, n_runs: int) -> RunView:
+    points = max(_FEWEST_POINTS_OF_A_RUN, min(_MOST_POINTS_OF_A_RUN, _MOST_POINTS // n_runs))
+    vectors, images = run.representation, run.neighbours
+    classes = vectors.classes if vectors is not None else ()
+    return RunView(
+        run=run,
+        path=shlex.quote(str(run.path)),
+        lede=_lede(run),
+        status=_status(run),
+        tiles=_tiles(run),
+        layers=tables.layers_of(run.results or ()),
+        rows=tables.result_rows(run),
+        paper=_paper(run),
+        bounds=bound_pictures([run]),
+        learning=learning_pictures(run),
+        health=health_pictures([run]),
+        prior=None if vectors is None else histogram(vectors, run.prior),
+        maps=[] if vectors is None else maps(vectors, points),
+        neighbours=[] if images is None else neighbour_rows(images, classes, _MOST_PIXELS // n_runs),
+        configuration=_configuration(run),
+    )
+
+
+def _lede(run: Run) -> str:
+    environment = run.group("environment")
+    what = "An untrained encoder, the floor of every comparison" if run.is_floor else f"Trained by the recipe {run.recipe}"
+    where = f" on {environment['device']}" if environment.get("device") else ""
+    precision = f" in {environment['precision']}" if environment.get("precision") else ""
+    time = tables.duration(run.log.last("seconds"))
+    epoch = run.log.last("epoch")
+    length = f": {epoch:.3g} epoch{'s' * (epoch != 1)} in {time}{where}{precision}" if epoch is not None and time else ""
+    return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}."
+
+
+def _status(run: Run) -> str:
+    if run.log.finished:
+        return ""
+    resume = f"unless it is still running, continue it with: dim train --resume {shlex.quote(str(run.path))}"
+    epoch, planned = run.log.last("epoch"), run.group("training").get("epochs")
+    if epoch is None:
+        return f"Nothing is logged yet; {resume}"
+    end = f"epoch {epoch:.3g}" + (f" of {tables.plain(planned)}" if planned else "")
+    return f"This run is unfinished: its log ends at {end}; {resume}"
+
+
+def _tiles(run: Run) -> list[Tile]:
+    log, size = run.log, vector_size(run)
+    tiles = []
+    for row in tables.result_rows(run):
+        if (cell := row.cells.get("Y")) is not None and row.measure.metric in ("linear", "mlp", "svm", "knn"):
+            tiles.append(Tile(f"{row.measure.name} probe on Y", f"{cell.value} {row.measure.unit}", cell.spread))
+    for name in bound_names(run):
+        value, ceiling = log.last(f"{name}_bound"), log.last(f"{name}_ceiling")
+        if value is not None:
+            limit = "no ceiling" if ceiling is None else f"of at most {ceiling:.2f}"
+            tiles.append(Tile(f"{name} bound at the end", f"{value:.2f} nats", limit))
+    if (rank := log.last("vector_rank")) is not None:
+        tiles.append(Tile("effective rank of Y", f"{rank:.1f}", f"of {size} units" if size else ""))
+    if (dead := log.last("dead_units")) is not None:
+        tiles.append(Tile("dead units", f"{dead:.0f}", f"of {size}" if size else ""))
+    if len(speeds := log.train.get("images_per_second", np.empty(0))) and np.isfinite(speeds).any():
+        tiles.append(Tile("speed", f"{np.nanmedian(speeds):,.0f}", "images per second (median)"))
+    return tiles
+
+
+def _paper(run: Run) -> str:
+    """What a reader has to know about the paper's figures beside a run's; empty where there are none."""
+    figures = [cell.paper for row in tables.result_rows(run) for cell in row.cells.values() if cell.paper is not None]
+    if not figures:
+        return ""
+    key = data_key(run.data_name)
+    rows = ", ".join(dict.fromkeys(f"row {figure.method} of Table {figure.table}" for figure in figures))
+    trained = f"after {EPOCHS[key]:,} epochs" if key in EPOCHS else "after a training of unstated length"
+    epoch = run.log.last("epoch")
+    here = "" if epoch is None else f", this run after {epoch:.3g}"
+    form = "" if run.recipe.endswith("-paper") else " The recipe shares the paper's method, not its hyper-parameters."
+    encoding = run.probe_data.get("encoding")
+    copy = "" if not encoding else f" The copy of the data read here: {encoding}."
+    return (
+        f"Paper: Hjelm et al., 2019 (arXiv 1808.06670), {rows}, {trained}{here}.{form}{copy} "
+        f"The paper's fully supervised network reaches {SUPERVISED[key]} %."
+    )
+
+
+def _supervised(runs: Sequence[Run]) -> str:
+    """How long the paper's figures of a comparison were trained; empty where there are none."""
+    keys = dict.fromkeys(data_key(run.data_name) for run in runs if _paper(run))
+    lengths = [
+        f"{EPOCHS[key]:,} epochs (fully supervised: {SUPERVISED[key]} %)" if key in EPOCHS else "an unstated length"
+        for key in keys
+    ]
+    return ", ".join(lengths)
+
+
+def _configuration(run: Run) -> list[Facts]:
+    """The configuration in the order of the way of the data."""
+    saved = run.encoder or {}
+    arguments = saved.get("arguments")
+    encoder: dict[str, Any] = {"architecture": saved.get("architecture")} if saved else run.group("encoder")
+    dataset, probe = run.group("dataset"), dict(run.probe_data)
+    parts: dict[str, dict[str, Any]] = {
+        "Data": dataset or {"spec": run.config.get("data")},
+        "Data options": {key: value for key, value in run.group("data_options").items() if value not in (None, False)},
+        "Probe data": {} if probe == dataset else probe,
+        "Encoder": encoder | (arguments if isinstance(arguments, dict) else {}),
+        "Objective": run.group("objective"),
+        "Training": {"seed": run.config.get("seed")} | run.group("training"),
+        "Environment": run.group("environment"),
+    }
+    return [Facts(title, entries) for title, values in parts.items() if (entries := tables.facts(values))]

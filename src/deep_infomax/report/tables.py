@@ -1,0 +1,215 @@
+"""The tables of the report: results by layer, the comparison of several runs, and the facts of a configuration."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from deep_infomax.report.published import PublishedFigure, data_key, method_of, published_figure
+from deep_infomax.report.reading import Result, Run
+
+METRICS: Final = {
+    "linear": "Logistic regression",
+    "mlp": "Network of 200 units",
+    "svm": "Linear SVM",
+    "knn": "Nearest neighbours",
+    "ms_ssim": "Reconstruction (MS-SSIM)",
+    "mine": "Information I(X; Y), held out",
+    "mine-paper": "Information I(X; Y), the paper's way",
+    "ndm": "Dependence of units, held out",
+    "ndm-paper": "Dependence of units, the paper's way",
+    "semi_supervised": "Semi-supervised",
+}
+"""What the metrics are called in tables."""
+
+
+class Cell(NamedTuple):
+    """A result in a table."""
+
+    value: str
+    spread: str
+    paper: PublishedFigure | None
+    best: bool = False
+
+
+class Measure(NamedTuple):
+    """What results need to share to be comparable."""
+
+    metric: str
+    variant: str
+    protocol: str
+    split: str
+    unit: str
+
+    @property
+    def name(self) -> str:
+        """The metric, with its variant where it has several."""
+        return self.metric if self.variant == "default" else f"{self.metric} ({self.variant})"
+
+    @property
+    def title(self) -> str:
+        """The metric in words."""
+        return METRICS.get(self.metric, "")
+
+
+class ResultRow(NamedTuple):
+    """One measure of one run."""
+
+    measure: Measure
+    cells: dict[str, Cell]
+    """By layer."""
+    n: str
+    seeds: str
+
+
+class RunRow(NamedTuple):
+    """One run of a comparison."""
+
+    run: Run
+    epochs: str
+    time: str
+    cells: dict[tuple[Measure, str], Cell]
+
+
+class Fact(NamedTuple):
+    """One line of a configuration."""
+
+    name: str
+    value: str
+
+
+def layers_of(results: Iterable[Result]) -> list[str]:
+    """The layers of some results from the input upwards: as they come, Y last."""
+    layers = dict.fromkeys(result.layer for result in results)
+    return sorted(layers, key=lambda layer: layer == "Y")
+
+
+def result_rows(run: Run) -> list[ResultRow]:
+    """The results of one run, a row for each measure."""
+    groups: dict[Measure, list[Result]] = {}
+    for result in run.results or ():
+        groups.setdefault(_measure(result), []).append(result)
+    return [
+        ResultRow(
+            measure,
+            {result.layer: _cell(run, result) for result in results},
+            _range(result.n for result in results),
+            _range(result.seeds for result in results),
+        )
+        for measure, results in groups.items()
+    ]
+
+
+def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], list[RunRow]]:
+    """The columns (the layers of each measure) and the rows of a table of several runs, untrained encoders last.
+
+    The highest accuracy of a column is marked where all of its runs were measured on the same data.
+    """
+    measured: dict[Measure, list[Result]] = {}
+    for run in runs:
+        for result in run.results or ():
+            measured.setdefault(_measure(result), []).append(result)
+    columns = [(measure, layers_of(results)) for measure, results in measured.items()]
+    best = {
+        (measure, layer): max(values)
+        for measure, layers in columns
+        for layer in layers
+        if measure.unit == "%" and len(values := _values(runs, measure, layer)) > 1
+    }
+    rows = [
+        RunRow(
+            run,
+            _epochs(run),
+            duration(run.log.last("seconds")),
+            {
+                (key := (_measure(result), result.layer)): _cell(run, result, best.get(key) == result.value)
+                for result in run.results or ()
+            },
+        )
+        for run in sorted(runs, key=lambda run: run.is_floor)
+    ]
+    return columns, rows
+
+
+def _values(runs: Sequence[Run], measure: Measure, layer: str) -> list[float]:
+    """The values of one column; none where they were measured on different data."""
+    found = [
+        (probe_name(run), result.value)
+        for run in runs
+        for result in run.results or ()
+        if _measure(result) == measure and result.layer == layer
+    ]
+    return [value for _, value in found] if len({name for name, _ in found}) == 1 else []
+
+
+def probe_name(run: Run) -> str:
+    """The name of the data that the results were measured on."""
+    return str(run.probe_data.get("name") or run.data_name)
+
+
+def method_in_paper(run: Run) -> str | None:
+    """The paper's row for a run; None where the paper has none, or trained on other data than it probed."""
+    if data_key(probe_name(run)) != data_key(run.data_name):
+        return None
+    return method_of(run.recipe, run.group("objective"))
+
+
+def facts(values: Mapping[str, Any]) -> list[Fact]:
+    """The entries of a configuration as text, those without a value left out."""
+    return [
+        Fact(str(key).replace("_", " "), plain(value)) for key, value in values.items() if value not in (None, [], "")
+    ]
+
+
+def plain(value: Any) -> str:
+    """A value of a configuration as people write it.
+
+    >>> plain(50000), plain(True), plain([3, 0.001]), plain({"kernel": 4, "pool": None})
+    ('50,000', 'yes', '3, 0.001', 'kernel 4')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return " ".join(f"{fact.name} {fact.value}" for fact in facts(value))
+    if isinstance(value, list | tuple):
+        return ("; " if any(isinstance(entry, Mapping) for entry in value) else ", ").join(map(plain, value))
+    return str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """A time in the unit that suits it; nothing for None.
+
+    >>> duration(42.4), duration(372), duration(9000), duration(None)
+    ('42 s', '6.2 min', '2.5 h', '')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _epochs(run: Run) -> str:
+    epoch = run.log.last("epoch")
+    return "" if epoch is None else f"{epoch:.3g}"
+
+
+def _measure(result: Result) -> Measure:
+    return Measure(result.metric, result.variant, result.protocol, result.split, result.unit)
+
+
+def _cell(run: Run, result: Result, best: bool = False) -> Cell:
+    digits = 1 if result.unit == "%" else 3
+    spread = "" if result.spread is None else f"± {result.spread:.{digits}f}"
+    # The paper's figures are of the published test splits.
+    published = result.split == "test" and result.variant == "default"
+    paper = published_figure(probe_name(run), method_in_paper(run), result.metric, result.layer) if published else None
+    return Cell(f"{result.value:.{digits}f}", spread, paper, best)
+
+
+def _range(numbers: Iterable[int | None]) -> str:
+    """One number, or the lowest and the highest."""
+    known = sorted({number for number in numbers if number})
+    return "–".join(f"{number:,}" for number in dict.fromkeys((known[0], known[-1]))) if known else ""

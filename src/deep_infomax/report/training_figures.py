@@ -1,0 +1,138 @@
+"""Which curves are drawn of the trainings: bounds under their ceilings, losses, signs of collapse, speed."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from deep_infomax.report.figures import Curve, Picture, curves
+from deep_infomax.report.reading import Run
+
+BOUNDS: Final = {
+    "infonce": (
+        "InfoNCE",
+        "A lower bound on the mutual information between Y and the local map. Against k other inputs it cannot exceed "
+        "log(k + 1): near that ceiling it says only that there is more information than the batch can show.",
+    ),
+    "jsd": (
+        "Jensen-Shannon",
+        "Twice the Jensen-Shannon divergence between paired and unpaired features, at most 2 log 2 = 1.386 nats. It lies "
+        "below the mutual information and is no estimate of it.",
+    ),
+    "dv": (
+        "Donsker-Varadhan",
+        "A lower bound on the mutual information between Y and the local map in expectation. It has no ceiling, and a finite "
+        "batch makes it read high.",
+    ),
+    "nwj": ("NWJ", "A lower bound on the mutual information between Y and the local map, without a ceiling."),
+    "reverse-kl": ("reverse KL", "A lower bound on the reverse KL divergence, not on the mutual information."),
+    "hellinger": ("squared Hellinger", "A lower bound on the squared Hellinger distance, not on the mutual information."),
+    "chi2": ("Pearson chi-squared", "A lower bound on the chi-squared divergence, not on the mutual information."),
+}
+"""By the name in the configuration: the name, and what the values mean."""
+
+
+def bound_names(run: Run) -> list[str]:
+    """The terms that have a bound: local, global."""
+    return [term.removesuffix("_bound") for term in run.log.terms if term.endswith("_bound")]
+
+
+def bound_pictures(runs: Sequence[Run]) -> list[Picture]:
+    """The estimates in nats under their ceilings: a figure for each kind of bound, since kinds cannot be compared."""
+    lines: dict[tuple[str, str], list[Curve]] = {}
+    for run in runs:
+        kind = str(run.group("objective").get("bound") or "")
+        for name in bound_names(run):
+            terms, label = run.log.terms, run.name if len(runs) > 1 else f"{name} bound"
+            curve = Curve(label, run.log.train["epoch"], terms[f"{name}_bound"], terms.get(f"{name}_ceiling"))
+            lines.setdefault((name, kind), []).append(curve)
+    pictures = []
+    for (name, kind), group in lines.items():
+        title, meaning = BOUNDS.get(kind, (kind, ""))
+        caption = f"{meaning} Means over training batches; on inputs not trained on it can be lower."
+        pictures.append(curves(group, f"{name} bound, {title}".strip(" ,"), "nats", caption.strip(), zero=True))
+    return pictures
+
+
+def learning_pictures(run: Run) -> list[Picture]:
+    """Loss terms, the accuracy of the prior's discriminator, speed and learning rate of one run."""
+    log = run.log
+    if "epoch" not in log.train:
+        return []
+    epoch = log.train["epoch"]
+    pictures = []
+    if losses := _losses(run):
+        caption = "What the optimisers minimise. A rise that lasts means the training became unstable: lower the learning rate."
+        pictures.append(curves(losses, "Loss terms", "loss", caption))
+    if "prior_accuracy" in log.terms:
+        caption = "How often the discriminator tells samples of the prior from Y. Matched at 50 %; near 100 % the prior is missed."
+        line = Curve("accuracy", epoch, 100 * log.terms["prior_accuracy"])
+        pictures.append(curves([line], "Prior's discriminator", "%", caption, limit=(50, "matched")))
+    if "images_per_second" in log.train:
+        caption = "Dips are checkpoints, evaluations of health, or other work on the machine."
+        line = Curve("speed", epoch, log.train["images_per_second"])
+        pictures.append(curves([line], "Speed", "images per second", caption, zero=True))
+    if np.nanmax(log.train.get("learning_rate", np.zeros(1)), initial=0) > 0:
+        line = Curve("learning rate", epoch, log.train["learning_rate"])
+        pictures.append(curves([line], "Learning rate", "learning rate", "Of the encoder and the scorers.", zero=True))
+    return pictures
+
+
+def _losses(run: Run) -> list[Curve]:
+    """The loss terms; a sum that consists of one term only is not drawn twice, and neither is an untrained encoder's 0."""
+    suffixes = ("_bound", "_ceiling", "_accuracy")
+    terms = {name: value for name, value in run.log.terms.items() if not name.endswith(suffixes) and np.nan_to_num(value).any()}
+    total = terms.get("loss")
+    if total is not None and any(np.allclose(total, terms[name], equal_nan=True) for name in terms if name != "loss"):
+        del terms["loss"]
+    names = {name: name.replace("_", " ") if name.endswith("loss") else f"{name.replace('_', ' ')} loss" for name in terms}
+    return [Curve("whole loss" if name == "loss" else names[name], run.log.train["epoch"], terms[name]) for name in terms]
+
+
+def health_pictures(runs: Sequence[Run]) -> list[Picture]:
+    """Effective rank of Y and dead units."""
+    logged = [run for run in runs if "epoch" in run.log.health]
+    several = len(runs) > 1
+    sizes = {vector_size(run) for run in logged}
+    size = sizes.pop() if len(sizes) == 1 else None
+    figures: list[tuple[str, str, str, str, tuple[float, str] | None]] = [
+        (
+            "vector_rank",
+            "Effective rank of Y",
+            "directions",
+            "How many directions Y really uses: the exponential of the entropy of its singular values. Low or falling is "
+            "a sign of collapse.",
+            (size, f"{size} units of Y") if size else None,
+        ),
+        ("dead_units", "Dead units of Y", "units", "Units that hardly vary over the inputs. More than a few waste Y.", None),
+    ]
+    pictures = []
+    for column, title, unit, caption, limit in figures:
+        lines = [
+            Curve(run.name if several else title.lower(), run.log.health["epoch"], run.log.health[column])
+            for run in logged
+            if column in run.log.health
+        ]
+        if lines:
+            pictures.append(curves(lines, title, unit, caption, zero=True, limit=limit))
+    return pictures
+
+
+def speed_picture(runs: Sequence[Run]) -> list[Picture]:
+    """The speed of several runs."""
+    lines = [
+        Curve(run.name, run.log.train["epoch"], run.log.train["images_per_second"])
+        for run in runs
+        if "images_per_second" in run.log.train and "epoch" in run.log.train
+    ]
+    caption = "Comparable only between runs on the same machine with nothing else running."
+    return [curves(lines, "Speed", "images per second", caption, zero=True)] if lines else []
+
+
+def vector_size(run: Run) -> int | None:
+    """Units of Y, from the configurations or from vectors."""
+    if run.representation is not None:
+        return run.representation.vectors.shape[1]
+    arguments: Any = (run.encoder or {}).get("arguments")
+    size = arguments.get("dim") if isinstance(arguments, dict) else None
+    return next((found for found in (size, run.group("encoder").get("dim")) if isinstance(found, int)), None)

@@ -1,0 +1,171 @@
+"""Figures of the global vectors Y: in two dimensions by class, and against the prior."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from matplotlib.axes import Axes
+
+from deep_infomax.report.figures import DASHES, REST, Key, Picture
+from deep_infomax.report.projection import principal_components, tsne
+from deep_infomax.report.reading import Representation, class_name
+from deep_infomax.report.svg import HALO, PALETTE, draw
+
+_MOST_CLASSES_IN_COLOUR: Final = 10
+_PRIOR_NAMES: Final = {
+    "uniform": "uniform",
+    "gaussian": "standard normal",
+    "ball": "unit ball",
+    "sphere": "unit sphere",
+}
+
+
+def maps(representation: Representation, most_points: int) -> list[Picture]:
+    """Y in two dimensions by class: t-SNE where there are points enough for it, and principal components."""
+    vectors, labels = _finite(representation, most_points)
+    if len(vectors) < 2 or not np.ptp(vectors, axis=0).any():
+        return []
+    shown = f"{len(vectors):,} test inputs"
+    points, shares = principal_components(vectors)
+    pictures = []
+    if (embedding := tsne(vectors)) is not None:
+        caption = (
+            f"{shown}, neighbours in Y drawn near one another (perplexity 30, seed 0). Look for classes that hold together; "
+            "distances between groups and their sizes mean nothing here."
+        )
+        pictures.append(_scatter(embedding, labels, representation.classes, "Map of Y (t-SNE)", ("", ""), caption))
+    axes = [f"component {i} ({100 * share:.0f} % of the variance)" for i, share in enumerate(shares, 1)]
+    caption = f"{shown} along the two directions in which Y varies most. Distances can be read, but most directions are hidden."
+    pictures.append(
+        _scatter(points, labels, representation.classes, "Map of Y (principal components)", (axes[0], axes[1]), caption)
+    )
+    return pictures
+
+
+def _finite(representation: Representation, most: int) -> tuple[Float[np.ndarray, "kept d"], Int[np.ndarray, " kept"]]:
+    """At most so many of the vectors that are finite, evenly spaced."""
+    kept = np.flatnonzero(np.isfinite(representation.vectors).all(axis=1))
+    kept = kept[np.linspace(0, len(kept), min(most, len(kept)), endpoint=False).astype(int)]
+    return representation.vectors[kept], representation.labels[kept]
+
+
+def _scatter(
+    points: Float[np.ndarray, "p 2"],
+    labels: Int[np.ndarray, " p"],
+    classes: Sequence[str],
+    title: str,
+    axis_labels: tuple[str, str],
+    caption: str,
+) -> Picture:
+    named = _largest_classes(labels)
+    styles = [(PALETTE[i % len(PALETTE)], "o^"[i // len(PALETTE) % 2]) for i in range(len(named))]
+    rest = ~np.isin(labels, named)
+
+    def paint(axes: Axes) -> None:
+        groups: list[tuple[Bool[np.ndarray, " p"], str, str]] = [(rest, REST, "o")]
+        groups += [(labels == label, *style) for label, style in zip(named, styles, strict=True)]
+        for chosen, color, marker in groups:
+            axes.scatter(*points[chosen].T, s=9, c=color, marker=marker, alpha=0.7, linewidths=0, rasterized=True)
+        for label in named:
+            x, y = np.median(points[labels == label], axis=0)
+            axes.text(x, y, class_name(label, classes), ha="center", va="center", weight="bold", gid=f"{HALO}-{label}")
+        axes.set_xlabel(axis_labels[0])
+        axes.set_ylabel(axis_labels[1])
+        axes.grid(False)
+        if not any(axis_labels):
+            axes.set_xticks([])
+            axes.set_yticks([])
+
+    if rest.any() and named:
+        caption += f" The {len(named)} classes with most inputs are in colour, the others in grey."
+    alt = f"{title}: {len(points)} points" + (f" of {len(np.unique(labels))} classes" if named else " without classes")
+    return Picture(draw(paint, alt, height=4.0), title, caption)
+
+
+def _largest_classes(labels: Int[np.ndarray, " p"]) -> list[int]:
+    """The classes to show in colour, in order."""
+    present, counts = np.unique(labels[labels >= 0], return_counts=True)
+    largest = present[np.argsort(-counts, kind="stable")[:_MOST_CLASSES_IN_COLOUR]]
+    return sorted(int(label) for label in largest)
+
+
+def histogram(representation: Representation, prior: str | None) -> Picture | None:
+    """The values of Y (the norms, for a prior on a ball or a sphere) and the density of the prior; None without values."""
+    vectors, _ = _finite(representation, len(representation.vectors))
+    if not vectors.size:
+        return None
+    if prior in ("ball", "sphere"):
+        return _norms(np.linalg.norm(vectors.astype(np.float64), axis=1), vectors.shape[1], prior)
+    values = vectors.astype(np.float64)
+    unit, label = "Y", "Y, all units"
+    if prior == "uniform":
+        values, unit, label = 1 / (1 + np.exp(-np.clip(values, -60, 60))), "sigmoid(Y)", "sigmoid(Y), all units"
+    bins = _bins(values, (0.0, 1.0) if prior == "uniform" else None)
+    units = np.stack([np.histogram(column, bins)[0] for column in values.T]) / (len(values) * np.diff(bins))
+    low, high = np.quantile(units, (0.1, 0.9), axis=0)
+
+    def paint(axes: Axes) -> None:
+        axes.fill_between(
+            bins,
+            np.append(low, low[-1]),
+            np.append(high, high[-1]),
+            step="post",
+            color=PALETTE[5],
+            alpha=0.35,
+            linewidth=0,
+        )
+        axes.stairs(units.mean(axis=0), bins, color=PALETTE[0], linewidth=1.6)
+        if prior == "uniform":
+            axes.plot((0, 1), (1, 1), color=PALETTE[1], linestyle=DASHES)
+        elif prior == "gaussian":
+            x = np.linspace(bins[0], bins[-1], 200)
+            axes.plot(x, np.exp(-x * x / 2) / np.sqrt(2 * np.pi), color=PALETTE[1], linestyle=DASHES)
+        axes.set_xlabel(unit)
+        axes.set_ylabel("density")
+        axes.set_ylim(bottom=0)
+
+    legend = [Key(label, PALETTE[0], "line"), Key("80 % of single units", PALETTE[5], "dot")]
+    if prior is None:
+        caption = "No prior was matched: the shape is free. A spike means that inputs are encoded alike."
+        return Picture(
+            draw(paint, f"Histogram of {unit} from {values.min():.3g} to {values.max():.3g}"),
+            "Values of Y",
+            caption,
+            tuple(legend),
+        )
+    legend.append(Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
+    title = f"{unit} against the {_PRIOR_NAMES[prior]} prior"
+    caption = (
+        "Matched where the line follows the dashed one and the band, which holds 80 % of the single units, is narrow; mass at "
+        "the ends means saturated units. Only each unit's own distribution shows here, not dependence between units."
+    )
+    return Picture(draw(paint, f"Histogram of {title}"), title, caption, tuple(legend))
+
+
+def _bins(values: Float[np.ndarray, "..."], ends: tuple[float, float] | None) -> Float[np.ndarray, " edges"]:
+    low, high = ends or (float(values.min()), float(values.max()))
+    if high - low < 1e-6 * max(1.0, abs(low)):
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, 41)
+
+
+def _norms(norms: Float[np.ndarray, " p"], d: int, prior: str) -> Picture:
+    """Norms of Y; those of a uniform ball in d dimensions have the density d r^(d - 1), a sphere's are all 1."""
+    bins = _bins(norms, (0.0, max(1.05, float(norms.max()))))
+    density = np.histogram(norms, bins)[0] / (len(norms) * np.diff(bins))
+
+    def paint(axes: Axes) -> None:
+        axes.stairs(density, bins, color=PALETTE[0], linewidth=1.6)
+        if prior == "sphere":
+            axes.axvline(1.0, color=PALETTE[1], linestyle=DASHES)
+        else:
+            r = np.linspace(0, 1, 400)
+            axes.plot(np.append(r, 1), np.append(d * r ** (d - 1), 0), color=PALETTE[1], linestyle=DASHES)
+        axes.set_xlabel("norm of Y")
+        axes.set_ylabel("density")
+
+    title = f"Norm of Y against the {_PRIOR_NAMES[prior]} prior"
+    caption = "Matched where the line follows the dashed one. Only the lengths of the vectors show here, not their directions."
+    legend = (Key("norm of Y", PALETTE[0], "line"), Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
+    return Picture(draw(paint, f"Histogram of the norms of Y, mean {norms.mean():.3g}"), title, caption, legend)

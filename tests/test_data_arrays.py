@@ -1,0 +1,113 @@
+"""Arrays of any shape, and the sentence each mistake gets."""
+
+import numpy as np
+import pytest
+import torch
+
+from deep_infomax.data import DataOptions, load_dataset
+from deep_infomax.data.arrays import channels_second
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "expected"),
+    [
+        ((9, 50), "auto", (9, 1, 50)),
+        ((9, 50), "channels_last", (9, 1, 50)),
+        ((9, 6, 7), "auto", (9, 1, 6, 7)),
+        ((9, 6, 7), "channels_first", (9, 6, 7)),
+        ((9, 6, 7), "channels_last", (9, 7, 6)),
+        ((9, 6, 7, 3), "auto", (9, 3, 6, 7)),
+        ((9, 3, 6, 3), "auto", (9, 3, 6, 3)),
+        ((9, 2, 6, 7), "auto", (9, 2, 6, 7)),
+        ((9, 5, 6, 7), "channels_last", (9, 7, 5, 6)),
+        ((9, 2, 4, 5, 6), "auto", (9, 2, 4, 5, 6)),
+        ((9, 4, 5, 6, 2), "channels_last", (9, 2, 4, 5, 6)),
+    ],
+)
+def test_layouts_of_arrays(shape, layout, expected):
+    array = np.arange(np.prod(shape)).reshape(shape)
+    moved, _ = channels_second(array, layout)
+    assert moved.shape == expected
+    assert np.array_equal(np.sort(moved, axis=None), array.ravel())
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_npy_stays_on_disk(tmp_path, kind):
+    array = np.arange(5 * 6 * 7 * 3).reshape(5, 6, 7, 3).astype(kind)
+    np.save(tmp_path / "x.npy", array)
+    train = load_dataset(str(tmp_path / "x.npy")).train
+    assert isinstance(train.inputs, np.memmap)
+    assert torch.equal(train.take(torch.tensor([4, 0])), torch.from_numpy(array[[4, 0]]).movedim(-1, 1))
+
+
+def test_npz_with_labels_and_test(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((4, 8)), y=["u", "v", "u", "v"], x_test=np.zeros((2, 8)), y_test=["v", "u"])
+    dataset = load_dataset(str(tmp_path / "a.npz"))
+    assert dataset.train.inputs.dtype == torch.float32
+    assert (dataset.train.shape, dataset.train.labels.tolist(), dataset.test.labels.tolist()) == (
+        (1, 8),
+        [0, 1, 0, 1],
+        [1, 0],
+    )
+    np.savez(tmp_path / "b.npz", images=np.ones((10, 8), bool), labels=np.repeat([3.0, 5.0], 5)[:, None])
+    dataset = load_dataset(str(tmp_path / "b.npz"))
+    assert (len(dataset.train), len(dataset.test), dataset.train.classes) == (8, 2, ("3", "5"))
+    np.savez(tmp_path / "c.npz", np.ones((10, 8)))
+    assert load_dataset(str(tmp_path / "c.npz")).test is None
+
+
+def test_arrays_are_resized_and_cropped(tmp_path):
+    np.save(tmp_path / "x.npy", np.full((3, 8, 12), 7, np.uint8))
+    train = load_dataset(str(tmp_path / "x.npy"), DataOptions(resize=16)).train
+    assert (train.shape, train.inputs.unique().tolist()) == ((1, 16, 16), [7])
+    assert load_dataset(str(tmp_path / "x.npy"), DataOptions(crop=6)).train.shape == (1, 6, 6)
+    np.save(tmp_path / "series.npy", np.arange(20.0).reshape(2, 10))
+    assert load_dataset(str(tmp_path / "series.npy"), DataOptions(crop=2)).train.inputs.tolist() == [
+        [[4, 5]],
+        [[14, 15]],
+    ]
+    assert load_dataset("digits", DataOptions(resize=32)).train.shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "sentence"),
+    [
+        (np.ones(5), {}, r"shape \(5,\)"),
+        (np.ones((2, 0, 3)), {}, "so there are none"),
+        (np.ones((2, 3), complex), {}, "type complex128; save real numbers"),
+        (np.array([[None, 1]]), {}, "save plain arrays of numbers, not objects"),
+        (np.array([[0, 1], [0, np.nan]]), {}, "input 1 has numbers that are NaN or infinite"),
+        (np.array([[0, 1e300]]), {}, "input 0 has numbers that are NaN or infinite"),
+        (np.ones((2, 8)), {"resize": 4}, "--data_options.resize is for images"),
+        (np.ones((2, 8, 8)), {"crop": 9}, "8 x 8 cannot be cropped to 9"),
+        (np.ones((2, 8, 8)), {"channels": 3}, "--data_options.channels 3 converts only image files"),
+    ],
+)
+def test_arrays_that_cannot_be_used(tmp_path, x, options, sentence):
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(ValueError, match=r"x\.npy: .*" + sentence):
+        load_dataset(str(tmp_path / "x.npy"), DataOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"z": np.ones((2, 3))}, r"no inputs among the arrays \['z'\]"),
+        ({"x": np.ones((4, 3)), "y": [0, 1]}, r"y has the shape \(2,\) for 4 inputs"),
+        ({"x": np.ones((2, 3)), "y": [0, np.nan]}, "y has labels that are not finite"),
+        ({"x": np.ones((2, 3)), "y": [0, 1]}, "cannot hold 0 of 2 inputs out"),
+        ({"x": np.ones((2, 3)), "x_test": np.ones((2, 4))}, "x has inputs of 1 x 3, x_test of 1 x 4"),
+    ],
+)
+def test_archives_that_cannot_be_used(tmp_path, arrays, sentence):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(ValueError, match=sentence):
+        load_dataset(str(tmp_path / "x.npz"))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+@pytest.mark.parametrize("content", [b"", b"no array at all"])
+def test_files_that_are_no_arrays(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}: cannot be read as numpy arrays"):
+        load_dataset(str(tmp_path / name))
