@@ -315,6 +315,7 @@ def test_a_kernel_that_does_not_fit():
     ("build", "message"),
     [
         (lambda: convolutional(1, ()), r"inputs need one, two or three spatial sizes, got \(\)"),
+        (lambda: encoder_for(1, ()), r"inputs need one, two or three spatial sizes, got \(\)"),
         (lambda: convolutional(1, (8, 8, 8, 8)), r"inputs need one, two or three spatial sizes, got \(8, 8, 8, 8\)"),
         (lambda: convolutional(0, (8, 8)), "sizes must be at least 1, got channels=0"),
         (lambda: convolutional(1, (8, 0)), r"sizes must be at least 1, got channels=1, spatial=\(8, 0\)"),

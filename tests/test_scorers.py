@@ -12,6 +12,7 @@ from deep_infomax.scorers import (
     GlobalConcat,
     GlobalEncodeAndDot,
     ResidualProjection,
+    ScaledCosine,
 )
 
 C, D, N, UNITS = 3, 5, 6, 16
@@ -35,6 +36,7 @@ SCORERS = {
     "global-concat": lambda spatial: GlobalConcat(C * locations(spatial), D, units=UNITS),
     "concat-and-convolve": lambda spatial: ConcatAndConvolve(C, D, units=UNITS),
     "encode-and-dot": lambda spatial: EncodeAndDot(C, D, units=UNITS),
+    "scaled-cosine": lambda spatial: ScaledCosine(C, D, units=UNITS, scale=7.0),
     "global-encode-and-dot": global_encode_and_dot,
 }
 each_scorer = pytest.mark.parametrize("name", SCORERS)
@@ -64,6 +66,8 @@ def project_by_hand(block, row):
     first, norm, _, last = block.residual
     x = (first.weight @ row - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
     x = last.weight @ x.relu() + last.bias + block.shortcut.weight @ row
+    if isinstance(block.norm, nn.Identity):
+        return x
     x = (x - x.mean()) / (x.var(correction=0) + block.norm.eps).sqrt()
     return x * block.norm.weight + block.norm.bias
 
@@ -76,6 +80,12 @@ def score_by_hand(name, scorer, local, vector):
             return concat_by_hand(scorer.network, local.flatten(), vector)[None]
         case "concat-and-convolve":
             return torch.stack([concat_by_hand(scorer.network, row, vector) for row in rows])
+        case "scaled-cosine":
+            linear, norm, _ = scorer.encode_local
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            hidden = ((rows @ linear.weight.T - norm.running_mean) * scale + norm.bias).relu()
+            encoded = project_by_hand(scorer.encode_vector, vector)
+            return 7.0 * hidden @ encoded / (hidden.norm(dim=1) * encoded.norm())
         case "encode-and-dot":
             encoded = project_by_hand(scorer.encode_vector, vector)
             return torch.stack([project_by_hand(scorer.encode_local, row) @ encoded for row in rows])
@@ -189,3 +199,15 @@ def test_projection_is_normalised_over_its_units():
     rows = ResidualProjection(C, 64)(5 * torch.randn(32, C) + 2)
     torch.testing.assert_close(rows.mean(1), torch.zeros(32), rtol=0, atol=1e-5)
     torch.testing.assert_close(rows.var(1, correction=0), torch.ones(32), rtol=0, atol=1e-3)
+
+
+def test_a_scaled_cosine_lies_within_its_scale():
+    scorer = built("scaled-cosine", (2, 3))
+    joint, marginal = scorer(100 * torch.randn(N, C, 2, 3), 100 * torch.randn(N, D))
+    assert max(joint.abs().max(), marginal.abs().max()) <= 7.0 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_scale_that_is_no_positive_number_is_an_error(scale):
+    with pytest.raises(ValueError, match="scale is"):
+        ScaledCosine(C, D, scale=scale)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from deep_infomax.contracts import Batch, Features, Losses, Scores
     from deep_infomax.data import DataOptions, Dataset, Source, load_dataset
     from deep_infomax.encoders import Encoder, TappedEncoder
-    from deep_infomax.evaluation import evaluate_encoder
+    from deep_infomax.evaluation import evaluate
     from deep_infomax.objectives import DeepInfoMax
     from deep_infomax.training import TrainingConfig, fit
 
@@ -27,7 +27,7 @@ __all__ = [
     "TappedEncoder",
     "TrainingConfig",
     "__version__",
-    "evaluate_encoder",
+    "evaluate",
     "fit",
     "load_dataset",
 ]
@@ -38,7 +38,7 @@ _MODULES = {
     "contracts": ("Batch", "Features", "Losses", "Scores"),
     "data": ("DataOptions", "Dataset", "Source", "load_dataset"),
     "encoders": ("Encoder", "TappedEncoder"),
-    "evaluation": ("evaluate_encoder",),
+    "evaluation": ("evaluate",),
     "objectives": ("DeepInfoMax",),
     "training": ("TrainingConfig", "fit"),
 }

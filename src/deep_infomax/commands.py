@@ -11,9 +11,10 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.table import Table
 
+from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, encode_dataset, evaluate_encoder
+from deep_infomax.evaluation import Result, encode_dataset, progress_bars
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.report import write_report
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
@@ -46,14 +47,16 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
     settings = _finished(folder)
     encoder = Encoder.from_pretrained(folder)
     dataset = load_dataset(probe or settings["probe"] or settings["data"], DataOptions(**settings["data_options"]))
-    results = evaluate_encoder(
-        encoder,
-        dataset,
-        metrics=metrics.split(","),
-        layers=None if layers is None else layers.split(","),
-        seeds=seeds,
-        out=folder,
-    )
+    with progress_bars() as progress:
+        results = evaluation.evaluate(
+            encoder,
+            dataset,
+            metrics=metrics.split(","),
+            layers=None if layers is None else layers.split(","),
+            seeds=seeds,
+            out=folder,
+            progress=progress,
+        )
     if json:
         print(dumps({"run": str(folder), "results": [plain(result) for result in results]}))
     else:
@@ -67,7 +70,8 @@ def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
     sources = _splits(load_dataset(data, options))
     if split not in sources:
         raise ValueError(f"{data} has no split {split!r}; it has {', '.join(sources)}")
-    encode_dataset(encoder, sources[split], Path(out), layer)
+    with progress_bars() as progress:
+        encode_dataset(encoder, sources[split], Path(out), layer, progress=progress)
     _NOTES.print(f"wrote {out}: layer {layer} of {len(sources[split]):,} inputs")
 
 

@@ -62,7 +62,7 @@ def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
     """What a figure depends on beside the configuration."""
     return {
         "version": deep_infomax.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "python": platform.python_version(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "precision": str(precision).removeprefix("torch."),

@@ -82,9 +82,9 @@ def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None)
         spatial: Spatial sizes of an input: one, two or three.
         dim: Units of ``Y``; None takes the network's own (16 for 8x8, else 64).
     """
-    square = len(spatial) == 2 and spatial[0] == spatial[1]
-    name = {8: "digits", 28: "convolutional-28", 32: "convolutional-32", 64: "convolutional-64"}.get(spatial[0])
-    return ENCODERS[name if square and name else "convolutional"](channels, spatial, dim)
+    sides = {"digits": 8, "convolutional-28": 28, "convolutional-32": 32, "convolutional-64": 64}
+    name = next((name for name, side in sides.items() if tuple(spatial) == (side, side)), "convolutional")
+    return ENCODERS[name](channels, spatial, dim)
 
 
 def _halving(filters: int, sides: tuple[int, ...]) -> Convolution:

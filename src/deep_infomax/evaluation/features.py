@@ -1,4 +1,4 @@
-"""Representations of whole data sets by a frozen encoder: in evaluation mode, without gradients, one pass for all layers.
+"""Representations of whole data sets by a frozen encoder: evaluation mode, no gradients, one pass for all layers.
 
 They are computed in float32 whatever precision the encoder was trained in, so that every protocol reads the same values
 on every machine.

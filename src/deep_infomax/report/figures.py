@@ -12,7 +12,7 @@ from deep_infomax.report.svg import PALETTE, draw
 REST: Final = "#888888"
 DASHES: Final = (0, (5, 3))
 _MOST_POINTS_OF_A_CURVE: Final = 400
-_LINE_STYLES: Final = ("-", (0, (1, 1)), (0, (4, 1, 1, 1)))
+_LINES: Final = tuple((color, style) for style in ("line", "dotted") for color in PALETTE)
 
 
 class Key(NamedTuple):
@@ -21,7 +21,7 @@ class Key(NamedTuple):
     label: str
     color: str
     kind: str
-    """line, dashed or dot."""
+    """line, dotted, dashed or area."""
 
 
 class Picture(NamedTuple):
@@ -41,6 +41,8 @@ class Curve(NamedTuple):
     value: Float[np.ndarray, " n"]
     ceiling: Float[np.ndarray, " n"] | None = None
     """The largest possible value, drawn dashed."""
+    style: int = 0
+    """Position of its colour, so that a run keeps one colour in all figures."""
 
 
 def curves(
@@ -52,14 +54,13 @@ def curves(
     limit: tuple[float, str] | None = None,
 ) -> Picture:
     """Curves over epochs; ``zero`` starts the axis there, ``limit`` is a level to draw dashed, with its name."""
-    styles = [
-        (PALETTE[i % len(PALETTE)], _LINE_STYLES[i // len(PALETTE) % len(_LINE_STYLES)]) for i in range(len(lines))
-    ]
+    keys = [Key(line.label, *_LINES[line.style % len(_LINES)]) for line in lines]
 
     def paint(axes: Axes) -> None:
-        for line, (color, style) in zip(lines, styles, strict=True):
+        for line, (_, color, kind) in zip(lines, keys, strict=True):
             epoch, value = thinned(line.epoch, line.value)
-            axes.plot(epoch, value, color=color, linestyle=style, marker="o" if len(epoch) < 3 else None, markersize=3)
+            style, marker = "-" if kind == "line" else ":", "o" if len(epoch) < 3 else None
+            axes.plot(epoch, value, color=color, linestyle=style, marker=marker, markersize=3)
             if line.ceiling is not None:
                 axes.plot(*thinned(line.epoch, line.ceiling), color=color, linestyle=DASHES, linewidth=1.0)
         if limit is not None:
@@ -67,13 +68,14 @@ def curves(
         axes.set_xlabel("epoch")
         axes.set_ylabel(unit)
         if zero:
-            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+            low = min(np.fmin.reduce(line.value, initial=0.0) for line in lines)
+            flat = not any(np.nan_to_num(line.value).any() for line in lines)
+            axes.set_ylim(bottom=low, top=1.0 if flat else None)
 
-    legend = [Key(line.label, color, "line") for line, (color, _) in zip(lines, styles, strict=True)]
+    levels = [Key(limit[1], REST, "dashed")] if limit is not None else []
     if any(line.ceiling is not None for line in lines):
-        legend.append(Key("ceiling", "currentColor" if len(lines) > 1 else styles[0][0], "dashed"))
-    if limit is not None:
-        legend.append(Key(limit[1], REST, "dashed"))
+        levels.append(Key("ceiling", "currentColor" if len(lines) > 1 else keys[0].color, "dashed"))
+    legend = [*keys, *levels] if len(keys) + len(levels) > 1 else []
     alt = f"{title} over the epochs: " + "; ".join(f"{line.label} {_course(line.value)}" for line in lines)
     return Picture(draw(paint, alt), title, caption, tuple(legend))
 

@@ -1,6 +1,5 @@
 """The page: sections of each run, a comparison of several, and the one file they are written to."""
 
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from deep_infomax.report.training_figures import (
 from deep_infomax.report.vector_figures import histogram, maps
 
 # Shared by the runs of a page, so that it stays small and t-SNE stays quick.
-_MOST_POINTS: Final = 6000
+_MOST_POINTS: Final = 4000
 _MOST_POINTS_OF_A_RUN: Final = 2000
 _FEWEST_POINTS_OF_A_RUN: Final = 250
 _MOST_PIXELS: Final = 300_000
@@ -92,12 +91,13 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     partial.write_text(page, encoding="utf-8")
-    os.replace(partial, target)
+    partial.replace(target)
     return target
 
 
 def render(runs: Sequence[Run]) -> str:
-    """The page as text."""
+    """The page as text, untrained encoders last."""
+    runs = sorted(runs, key=lambda run: run.is_floor)
     environment = Environment(
         loader=PackageLoader("deep_infomax.report"),
         autoescape=True,
@@ -114,7 +114,7 @@ def render(runs: Sequence[Run]) -> str:
         columns=columns,
         rows=rows,
         overlaid=overlaid,
-        supervised=_supervised(runs),
+        paper_length=_paper_length(runs),
     )
 
 
@@ -143,12 +143,16 @@ def _view(run: Run, n_runs: int) -> RunView:
 
 def _lede(run: Run) -> str:
     environment = run.group("environment")
-    what = "An untrained encoder, the floor of every comparison" if run.is_floor else f"Trained by the recipe {run.recipe}"
+    what = (
+        "An untrained encoder, the floor of every comparison" if run.is_floor else f"Trained by the recipe {run.recipe}"
+    )
     where = f" on {environment['device']}" if environment.get("device") else ""
     precision = f" in {environment['precision']}" if environment.get("precision") else ""
     time = tables.duration(run.log.last("seconds"))
     epoch = run.log.last("epoch")
-    length = f": {epoch:.3g} epoch{'s' * (epoch != 1)} in {time}{where}{precision}" if epoch is not None and time else ""
+    length = (
+        f": {epoch:.3g} epoch{'s' * (epoch != 1)} in {time}{where}{precision}" if epoch is not None and time else ""
+    )
     return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}."
 
 
@@ -202,7 +206,7 @@ def _paper(run: Run) -> str:
     )
 
 
-def _supervised(runs: Sequence[Run]) -> str:
+def _paper_length(runs: Sequence[Run]) -> str:
     """How long the paper's figures of a comparison were trained; empty where there are none."""
     keys = dict.fromkeys(data_key(run.data_name) for run in runs if _paper(run))
     lengths = [

@@ -13,10 +13,10 @@ _PERPLEXITY: Final = 30.0
 def principal_components(
     vectors: Float[np.ndarray, "p d"],
 ) -> tuple[Float[np.ndarray, "p 2"], tuple[float, float]]:
-    """The first two principal components, and the share of the variance in each; zeros where there is no such direction.
+    """The first two principal components, and the share of the variance in each; 0 for a direction that is missing.
 
     >>> points, shares = principal_components(np.array([[3.0, 1.0], [1.0, 1.0], [-4.0, 1.0]]))
-    >>> np.abs(points[:, 0]).tolist(), shares
+    >>> np.abs(points[:, 0]).round(6).tolist(), shares
     ([3.0, 1.0, 4.0], (1.0, 0.0))
     """
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a run directory holds, as dataclasses; a part that is missing is None, one that is damaged also leaves a note."""
+"""What a run directory holds, as dataclasses; a missing part is None, a damaged one also leaves a note."""
 
 import json
 import math
@@ -57,7 +57,7 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """``metrics.jsonl`` as columns, in the order of the records; NaN where a record lacks a value or it is not finite."""
+    """``metrics.jsonl`` as columns, in the order of the records; NaN where a value is missing or not finite."""
 
     train: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
     terms: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
@@ -297,7 +297,8 @@ def _read_arrays(path: Path, names: Sequence[str], notes: list[str]) -> dict[str
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because numpy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         arrays = {}

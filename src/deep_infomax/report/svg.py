@@ -19,7 +19,7 @@ HALO: Final = "halo"
 """A text whose gid starts so is outlined in the colour of the page."""
 
 _INK: Final = "#010203"  # stands for the colour of the page's text until the SVG is written
-_STYLE: Final[dict[str, Any]] = {
+_STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "deep-infomax",
     "text.parse_math": False,  # names of runs and classes are no formulas

@@ -99,7 +99,7 @@ def result_rows(run: Run) -> list[ResultRow]:
 
 
 def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], list[RunRow]]:
-    """The columns (the layers of each measure) and the rows of a table of several runs, untrained encoders last.
+    """The columns (the layers of each measure) and the rows of a table of several runs.
 
     The highest accuracy of a column is marked where all of its runs were measured on the same data.
     """
@@ -124,7 +124,7 @@ def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], li
                 for result in run.results or ()
             },
         )
-        for run in sorted(runs, key=lambda run: run.is_floor)
+        for run in runs
     ]
     return columns, rows
 
@@ -212,4 +212,4 @@ def _cell(run: Run, result: Result, best: bool = False) -> Cell:
 def _range(numbers: Iterable[int | None]) -> str:
     """One number, or the lowest and the highest."""
     known = sorted({number for number in numbers if number})
-    return "–".join(f"{number:,}" for number in dict.fromkeys((known[0], known[-1]))) if known else ""
+    return " to ".join(f"{number:,}" for number in dict.fromkeys((known[0], known[-1]))) if known else ""

@@ -1,7 +1,7 @@
 """Which curves are drawn of the trainings: bounds under their ceilings, losses, signs of collapse, speed."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,17 +16,20 @@ BOUNDS: Final = {
     ),
     "jsd": (
         "Jensen-Shannon",
-        "Twice the Jensen-Shannon divergence between paired and unpaired features, at most 2 log 2 = 1.386 nats. It lies "
-        "below the mutual information and is no estimate of it.",
+        "Twice the Jensen-Shannon divergence between paired and unpaired features, at most 2 log 2 = 1.386 nats. It "
+        "lies below the mutual information and is no estimate of it.",
     ),
     "dv": (
         "Donsker-Varadhan",
-        "A lower bound on the mutual information between Y and the local map in expectation. It has no ceiling, and a finite "
-        "batch makes it read high.",
+        "A lower bound on the mutual information between Y and the local map in expectation. It has no ceiling, and a "
+        "finite batch makes it read high.",
     ),
     "nwj": ("NWJ", "A lower bound on the mutual information between Y and the local map, without a ceiling."),
     "reverse-kl": ("reverse KL", "A lower bound on the reverse KL divergence, not on the mutual information."),
-    "hellinger": ("squared Hellinger", "A lower bound on the squared Hellinger distance, not on the mutual information."),
+    "hellinger": (
+        "squared Hellinger",
+        "A lower bound on the squared Hellinger distance, not on the mutual information.",
+    ),
     "chi2": ("Pearson chi-squared", "A lower bound on the chi-squared divergence, not on the mutual information."),
 }
 """By the name in the configuration: the name, and what the values mean."""
@@ -40,17 +43,20 @@ def bound_names(run: Run) -> list[str]:
 def bound_pictures(runs: Sequence[Run]) -> list[Picture]:
     """The estimates in nats under their ceilings: a figure for each kind of bound, since kinds cannot be compared."""
     lines: dict[tuple[str, str], list[Curve]] = {}
-    for run in runs:
+    for index, run in enumerate(runs):
         kind = str(run.group("objective").get("bound") or "")
         for name in bound_names(run):
             terms, label = run.log.terms, run.name if len(runs) > 1 else f"{name} bound"
-            curve = Curve(label, run.log.train["epoch"], terms[f"{name}_bound"], terms.get(f"{name}_ceiling"))
+            ceiling = terms.get(f"{name}_ceiling")
+            curve = Curve(label, run.log.train["epoch"], terms[f"{name}_bound"], ceiling, index)
             lines.setdefault((name, kind), []).append(curve)
     pictures = []
     for (name, kind), group in lines.items():
         title, meaning = BOUNDS.get(kind, (kind, ""))
         caption = f"{meaning} Means over training batches; on inputs not trained on it can be lower."
-        pictures.append(curves(group, f"{name} bound, {title}".strip(" ,"), "nats", caption.strip(), zero=True))
+        pictures.append(
+            curves(group, f"{name.capitalize()} bound, {title}".strip(" ,"), "nats", caption.strip(), zero=True)
+        )
     return pictures
 
 
@@ -62,10 +68,10 @@ def learning_pictures(run: Run) -> list[Picture]:
     epoch = log.train["epoch"]
     pictures = []
     if losses := _losses(run):
-        caption = "What the optimisers minimise. A rise that lasts means the training became unstable: lower the learning rate."
+        caption = "What the optimisers minimise. A lasting rise means an unstable training: lower the learning rate."
         pictures.append(curves(losses, "Loss terms", "loss", caption))
     if "prior_accuracy" in log.terms:
-        caption = "How often the discriminator tells samples of the prior from Y. Matched at 50 %; near 100 % the prior is missed."
+        caption = "How often it tells the prior from Y: at 50 % they are matched, near 100 % Y is far from the prior."
         line = Curve("accuracy", epoch, 100 * log.terms["prior_accuracy"])
         pictures.append(curves([line], "Prior's discriminator", "%", caption, limit=(50, "matched")))
     if "images_per_second" in log.train:
@@ -79,50 +85,51 @@ def learning_pictures(run: Run) -> list[Picture]:
 
 
 def _losses(run: Run) -> list[Curve]:
-    """The loss terms; a sum that consists of one term only is not drawn twice, and neither is an untrained encoder's 0."""
-    suffixes = ("_bound", "_ceiling", "_accuracy")
-    terms = {name: value for name, value in run.log.terms.items() if not name.endswith(suffixes) and np.nan_to_num(value).any()}
-    total = terms.get("loss")
-    if total is not None and any(np.allclose(total, terms[name], equal_nan=True) for name in terms if name != "loss"):
+    """The loss terms; a sum of one term is not drawn twice, an untrained encoder's 0 not at all."""
+    log, others = run.log, ("_bound", "_ceiling", "_accuracy")
+    terms = {
+        name: value for name, value in log.terms.items() if not name.endswith(others) and np.nan_to_num(value).any()
+    }
+    whole = terms.get("loss")
+    if whole is not None and any(np.allclose(whole, terms[name], equal_nan=True) for name in terms if name != "loss"):
         del terms["loss"]
-    names = {name: name.replace("_", " ") if name.endswith("loss") else f"{name.replace('_', ' ')} loss" for name in terms}
-    return [Curve("whole loss" if name == "loss" else names[name], run.log.train["epoch"], terms[name]) for name in terms]
+    words = {name: name.removesuffix("_loss").replace("_", " ") for name in terms} | {"loss": "all together"}
+    return [Curve(words[name], log.train["epoch"], value, style=i) for i, (name, value) in enumerate(terms.items())]
 
 
 def health_pictures(runs: Sequence[Run]) -> list[Picture]:
     """Effective rank of Y and dead units."""
-    logged = [run for run in runs if "epoch" in run.log.health]
-    several = len(runs) > 1
-    sizes = {vector_size(run) for run in logged}
+    sizes = {vector_size(run) for run in runs}
     size = sizes.pop() if len(sizes) == 1 else None
-    figures: list[tuple[str, str, str, str, tuple[float, str] | None]] = [
-        (
-            "vector_rank",
-            "Effective rank of Y",
-            "directions",
-            "How many directions Y really uses: the exponential of the entropy of its singular values. Low or falling is "
-            "a sign of collapse.",
-            (size, f"{size} units of Y") if size else None,
-        ),
-        ("dead_units", "Dead units of Y", "units", "Units that hardly vary over the inputs. More than a few waste Y.", None),
+    rank_caption = (
+        "How many directions Y really uses: the exponential of the entropy of its singular values. Low or falling is a sign "
+        "of collapse."
+    )
+    dead_caption = "Units that hardly vary over the inputs. More than a few waste Y."
+    figures = [
+        (_health(runs, "vector_rank"), "Effective rank of Y", "directions", rank_caption, size),
+        (_health(runs, "dead_units"), "Dead units of Y", "units", dead_caption, None),
     ]
-    pictures = []
-    for column, title, unit, caption, limit in figures:
-        lines = [
-            Curve(run.name if several else title.lower(), run.log.health["epoch"], run.log.health[column])
-            for run in logged
-            if column in run.log.health
-        ]
-        if lines:
-            pictures.append(curves(lines, title, unit, caption, zero=True, limit=limit))
-    return pictures
+    return [
+        curves(lines, title, unit, caption, zero=True, limit=None if level is None else (level, f"{level} units of Y"))
+        for lines, title, unit, caption, level in figures
+        if lines
+    ]
+
+
+def _health(runs: Sequence[Run], column: str) -> list[Curve]:
+    return [
+        Curve(run.name if len(runs) > 1 else "Y", run.log.health["epoch"], run.log.health[column], style=i)
+        for i, run in enumerate(runs)
+        if "epoch" in run.log.health and column in run.log.health
+    ]
 
 
 def speed_picture(runs: Sequence[Run]) -> list[Picture]:
     """The speed of several runs."""
     lines = [
-        Curve(run.name, run.log.train["epoch"], run.log.train["images_per_second"])
-        for run in runs
+        Curve(run.name, run.log.train["epoch"], run.log.train["images_per_second"], style=i)
+        for i, run in enumerate(runs)
         if "images_per_second" in run.log.train and "epoch" in run.log.train
     ]
     caption = "Comparable only between runs on the same machine with nothing else running."
@@ -132,7 +139,8 @@ def speed_picture(runs: Sequence[Run]) -> list[Picture]:
 def vector_size(run: Run) -> int | None:
     """Units of Y, from the configurations or from vectors."""
     if run.representation is not None:
-        return run.representation.vectors.shape[1]
-    arguments: Any = (run.encoder or {}).get("arguments")
+        return int(run.representation.vectors.shape[1])
+    arguments = (run.encoder or {}).get("arguments")
     size = arguments.get("dim") if isinstance(arguments, dict) else None
-    return next((found for found in (size, run.group("encoder").get("dim")) if isinstance(found, int)), None)
+    size = size or run.group("encoder").get("dim")
+    return size if isinstance(size, int) else None

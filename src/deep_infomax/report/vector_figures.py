@@ -31,12 +31,12 @@ def maps(representation: Representation, most_points: int) -> list[Picture]:
     pictures = []
     if (embedding := tsne(vectors)) is not None:
         caption = (
-            f"{shown}, neighbours in Y drawn near one another (perplexity 30, seed 0). Look for classes that hold together; "
-            "distances between groups and their sizes mean nothing here."
+            f"{shown}, neighbours in Y drawn near one another (perplexity 30, seed 0). Look for classes that hold "
+            "together; distances between groups and their sizes mean nothing here."
         )
         pictures.append(_scatter(embedding, labels, representation.classes, "Map of Y (t-SNE)", ("", ""), caption))
     axes = [f"component {i} ({100 * share:.0f} % of the variance)" for i, share in enumerate(shares, 1)]
-    caption = f"{shown} along the two directions in which Y varies most. Distances can be read, but most directions are hidden."
+    caption = f"{shown} along the two directions in which Y varies most; all other directions are hidden."
     pictures.append(
         _scatter(points, labels, representation.classes, "Map of Y (principal components)", (axes[0], axes[1]), caption)
     )
@@ -66,7 +66,8 @@ def _scatter(
         groups: list[tuple[Bool[np.ndarray, " p"], str, str]] = [(rest, REST, "o")]
         groups += [(labels == label, *style) for label, style in zip(named, styles, strict=True)]
         for chosen, color, marker in groups:
-            axes.scatter(*points[chosen].T, s=9, c=color, marker=marker, alpha=0.7, linewidths=0, rasterized=True)
+            x, y = points[chosen].T
+            axes.scatter(x, y, s=9, c=color, marker=marker, alpha=0.7, linewidths=0, rasterized=True)
         for label in named:
             x, y = np.median(points[labels == label], axis=0)
             axes.text(x, y, class_name(label, classes), ha="center", va="center", weight="bold", gid=f"{HALO}-{label}")
@@ -91,13 +92,14 @@ def _largest_classes(labels: Int[np.ndarray, " p"]) -> list[int]:
 
 
 def histogram(representation: Representation, prior: str | None) -> Picture | None:
-    """The values of Y (the norms, for a prior on a ball or a sphere) and the density of the prior; None without values."""
+    """The values of Y (norms, for a prior on a ball or a sphere) against the prior's density; None without values."""
     vectors, _ = _finite(representation, len(representation.vectors))
     if not vectors.size:
         return None
     if prior in ("ball", "sphere"):
         return _norms(np.linalg.norm(vectors.astype(np.float64), axis=1), vectors.shape[1], prior)
     values = vectors.astype(np.float64)
+    prior = prior if prior in _PRIOR_NAMES else None
     unit, label = "Y", "Y, all units"
     if prior == "uniform":
         values, unit, label = 1 / (1 + np.exp(-np.clip(values, -60, 60))), "sigmoid(Y)", "sigmoid(Y), all units"
@@ -125,7 +127,7 @@ def histogram(representation: Representation, prior: str | None) -> Picture | No
         axes.set_ylabel("density")
         axes.set_ylim(bottom=0)
 
-    legend = [Key(label, PALETTE[0], "line"), Key("80 % of single units", PALETTE[5], "dot")]
+    legend = [Key(label, PALETTE[0], "line"), Key("80 % of single units", PALETTE[5], "area")]
     if prior is None:
         caption = "No prior was matched: the shape is free. A spike means that inputs are encoded alike."
         return Picture(
@@ -137,8 +139,8 @@ def histogram(representation: Representation, prior: str | None) -> Picture | No
     legend.append(Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
     title = f"{unit} against the {_PRIOR_NAMES[prior]} prior"
     caption = (
-        "Matched where the line follows the dashed one and the band, which holds 80 % of the single units, is narrow; mass at "
-        "the ends means saturated units. Only each unit's own distribution shows here, not dependence between units."
+        "Matched where the line follows the dashed one and the band, which holds 80 % of the single units, is narrow; "
+        "mass at the ends means saturated units. Only each unit's own distribution shows here, not dependence between units."
     )
     return Picture(draw(paint, f"Histogram of {title}"), title, caption, tuple(legend))
 
@@ -166,6 +168,6 @@ def _norms(norms: Float[np.ndarray, " p"], d: int, prior: str) -> Picture:
         axes.set_ylabel("density")
 
     title = f"Norm of Y against the {_PRIOR_NAMES[prior]} prior"
-    caption = "Matched where the line follows the dashed one. Only the lengths of the vectors show here, not their directions."
+    caption = "Matched where the line follows the dashed one. Lengths only: directions do not show."
     legend = (Key("norm of Y", PALETTE[0], "line"), Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
     return Picture(draw(paint, f"Histogram of the norms of Y, mean {norms.mean():.3g}"), title, caption, legend)

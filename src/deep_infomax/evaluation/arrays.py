@@ -1,0 +1,77 @@
+"""Arrays an evaluation leaves for the report: representations of some inputs, and nearest neighbours as images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from deep_infomax.data import Source
+
+
+def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
+    """Write ``representation.npz``: Y of at most ``most`` inputs, evenly spaced, and their index and labels (-1: none)."""
+    index = _evenly_spaced(len(source), most)
+    _save(
+        folder / "representation.npz",
+        Y=vectors[index].numpy(),
+        labels=_labels(source, index),
+        index=index.numpy(),
+        classes=np.array(source.classes or (), dtype=np.str_),
+    )
+
+
+def save_neighbours(
+    folder: Path,
+    train: Source,
+    train_vectors: Float[Tensor, "n d"],
+    test: Source,
+    test_vectors: Float[Tensor, "p d"],
+    queries: int = 10,
+    neighbours: int = 8,
+) -> None:
+    """Write ``neighbours.npz``: some test images and the training images nearest to them by cosine distance in Y.
+
+    Nothing is written for inputs that are not images of 8 bits with one or three channels.
+    """
+    if not is_image(train) or not is_image(test):
+        return
+    index = _evenly_spaced(len(test), queries)
+    cosine = functional.normalize(test_vectors[index]) @ functional.normalize(train_vectors).T
+    nearest = cosine.topk(min(neighbours, len(train)), dim=1)
+    images = train.take(nearest.indices.flatten()).unflatten(0, nearest.indices.shape)
+    _save(
+        folder / "neighbours.npz",
+        queries=test.take(index).movedim(-3, -1).cpu().numpy(),
+        neighbours=images.movedim(-3, -1).cpu().numpy(),
+        query_labels=_labels(test, index),
+        neighbour_labels=_labels(train, nearest.indices.flatten()).reshape(nearest.indices.shape),
+        distance=(1 - nearest.values).numpy(),
+        metric=np.array("cosine"),
+    )
+
+
+def is_image(source: Source) -> bool:
+    """Whether inputs can be shown as they are: 8 bits, two spatial sizes, one or three channels."""
+    inputs = source.inputs
+    return inputs.dtype in (torch.uint8, np.uint8) and inputs.ndim == 4 and inputs.shape[1] in (1, 3)
+
+
+def _evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
+    """At most ``most`` positions over the whole source, so that one sorted by class shows every class."""
+    return torch.arange(min(n, most)) * n // min(n, most)
+
+
+def _labels(source: Source, index: Int[Tensor, " k"]) -> Int[np.ndarray, " k"]:
+    return np.full(len(index), -1) if source.labels is None else source.labels[index].cpu().numpy()
+
+
+def _save(path: Path, **arrays: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    partial.replace(path)

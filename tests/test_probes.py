@@ -1,0 +1,208 @@
+import math
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
+from torch.nn import functional
+
+from deep_infomax.evaluation import probes
+
+PROBES = {"linear": probes.linear, "knn": probes.knn, "mlp": probes.mlp}
+
+
+def gaussian_classes(
+    n: int, generator: torch.Generator, distance: float = 2.0, d: int = 6, classes: int = 2
+) -> tuple[Tensor, Tensor]:
+    """Unit Gaussians around the corners of a simplex whose corners are ``distance`` apart."""
+    labels = torch.randint(classes, (n,), generator=generator)
+    means = torch.eye(classes, d) * distance / math.sqrt(2)
+    return means[labels] + torch.randn(n, d, generator=generator), labels
+
+
+def bayes_accuracy(distance: float) -> float:
+    """Percent of two such classes that the best rule gets right: Phi(distance / 2)."""
+    return 50 * (1 + math.erf(distance / 2 / math.sqrt(2)))
+
+
+@pytest.mark.parametrize("name", PROBES)
+@pytest.mark.parametrize("distance", [1.0, 2.0, 4.0])
+def test_accuracy_is_near_that_of_the_best_rule(name: str, distance: float, generator: torch.Generator) -> None:
+    x, y = gaussian_classes(3000, generator, distance)
+    test_x, test_y = gaussian_classes(3000, generator, distance)
+    [outcome] = PROBES[name](x, y, test_x, test_y, [0])
+    # 2.5 standard errors of 3,000 test inputs at most, and what is lost by learning from 3,000 training inputs.
+    assert bayes_accuracy(distance) - 6 < outcome.accuracy < bayes_accuracy(distance) + 2.5
+
+
+def test_mlp_reads_what_no_linear_rule_can(generator: torch.Generator) -> None:
+    x = torch.randn(2000, 2, generator=generator)
+    y = (x[:, 0] * x[:, 1] > 0).long()
+    test_x = torch.randn(1000, 2, generator=generator)
+    test_y = (test_x[:, 0] * test_x[:, 1] > 0).long()
+    assert probes.linear(x, y, test_x, test_y)[0].accuracy < 60
+    assert probes.mlp(x, y, test_x, test_y)[0].accuracy > 95
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_shuffled_labels_leave_chance(name: str, generator: torch.Generator) -> None:
+    x, y = gaussian_classes(1000, generator, distance=6, classes=4)
+    test_x, test_y = gaussian_classes(2000, generator, distance=6, classes=4)
+    shuffled = y[torch.randperm(len(y), generator=generator)]
+    assert PROBES[name](x, shuffled, test_x, test_y)[0].accuracy == pytest.approx(25, abs=6)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_the_test_part_influences_nothing(name: str, generator: torch.Generator) -> None:
+    x, y = gaussian_classes(400, generator)
+    test_x, test_y = gaussian_classes(301, generator)
+    seeds = [0, 1]
+    as_it_is = PROBES[name](x, y, test_x, test_y, seeds)
+    swapped = PROBES[name](x, y, test_x, 1 - test_y, seeds)
+    alone = PROBES[name](x, y, test_x[:1], test_y[:1], seeds)
+    for original, opposite, single in zip(as_it_is, swapped, alone, strict=True):
+        assert original.chosen == opposite.chosen == single.chosen
+        assert original.accuracy + opposite.accuracy == pytest.approx(100)
+        assert single.accuracy in (0, 100)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_outcomes_depend_on_the_seed_alone(name: str, generator: torch.Generator) -> None:
+    x, y = gaussian_classes(400, generator)
+    test_x, test_y = gaussian_classes(301, generator)
+    together = PROBES[name](x, y, test_x, test_y, [0, 1])
+    state = torch.get_rng_state()
+    torch.rand(7)
+    after_other_draws = PROBES[name](x, y, test_x, test_y, [1])
+    assert together[1:] == after_other_draws
+    torch.set_rng_state(state)
+
+
+def test_mlp_leaves_the_global_generator_alone(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(50, generator)
+    state = torch.get_rng_state()
+    probes.mlp(x, y, x, y)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_units_and_constant_features_do_not_matter(name: str, generator: torch.Generator) -> None:
+    x, y = gaussian_classes(400, generator)
+    test_x, test_y = gaussian_classes(301, generator)
+    [plain] = PROBES[name](x, y, test_x, test_y)
+    scale = 2.0 ** torch.arange(-3, 3)  # powers of two, so that standardising undoes them exactly
+    [scaled] = PROBES[name](x * scale, y, test_x * scale, test_y)
+    assert scaled == plain
+    constant = torch.full((400, 1), 0.1)
+    [more] = PROBES[name](torch.hstack([x, constant]), y, torch.hstack([test_x, constant[:301] + 1e-8]), test_y)
+    assert more.accuracy == pytest.approx(plain.accuracy, abs=3)
+
+
+@pytest.mark.parametrize("l2", [1e-1, 1e-3])
+@pytest.mark.parametrize("preconditioned", [False, True])
+def test_logistic_regression_is_that_of_scikit_learn(
+    l2: float, preconditioned: bool, generator: torch.Generator
+) -> None:
+    x, y = gaussian_classes(500, generator, d=12, classes=3)
+    x, test_x = probes.standardised(x, x[:100])
+    scale = probes._cholesky_scales(x, 3)(l2) if preconditioned else None
+    weight, bias = probes.logistic_regression(x, y, 3, l2, scale)
+    reference = LogisticRegression(C=1 / (l2 * len(x)), tol=1e-8, max_iter=1000).fit(x.numpy(), y.numpy())
+    probability = functional.softmax(functional.linear(test_x, weight, bias), dim=1)
+    torch.testing.assert_close(
+        probability, torch.from_numpy(reference.predict_proba(test_x.numpy())).float(), atol=2e-3, rtol=0
+    )
+
+
+def test_logistic_regression_is_at_a_minimum(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(300, generator, d=20, classes=3)
+    x = x @ torch.randn(20, 20, generator=generator)  # correlated features
+    l2 = 1e-2
+    weight, bias = probes.logistic_regression(x, y, 3, l2, probes._cholesky_scales(x, 3)(l2))
+    residual = functional.softmax(functional.linear(x, weight, bias), dim=1) - functional.one_hot(y)
+    assert (residual.T @ x / len(x) + l2 * weight).abs().max() < 2e-3
+    assert residual.mean(0).abs().max() < 2e-3
+
+
+def test_more_features_than_inputs(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(60, generator, distance=20, d=300)
+    test_x, test_y = gaussian_classes(60, generator, distance=20, d=300)
+    assert probes.linear(x, y, test_x, test_y)[0].accuracy > 95
+
+
+def test_linear_prefers_a_strong_penalty_where_features_are_noise(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(200, generator, distance=0.5, d=100)
+    assert probes.linear(x, y, x, y)[0].chosen == {"l2": 0.1}
+    x, y = gaussian_classes(2000, generator, distance=8, d=2)
+    assert probes.linear(x, y, x, y)[0].chosen["l2"] < 0.01
+
+
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_neighbour_votes_are_those_of_scikit_learn(k: int, generator: torch.Generator) -> None:
+    x, y = gaussian_classes(700, generator, classes=5)
+    queries, _ = gaussian_classes(333, generator, classes=5)
+    unit, unit_queries = functional.normalize(x), functional.normalize(queries)
+    votes = probes.neighbour_votes(unit, y, unit_queries, 5, [1, k, 50], chunk=100)[k]
+    reference = KNeighborsClassifier(k, metric="cosine", algorithm="brute").fit(x.numpy(), y.numpy())
+    assert torch.equal(votes, torch.from_numpy(reference.predict(queries.numpy())))
+
+
+def test_knn_chooses_among_as_many_neighbours_as_there_are(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(12, generator, distance=20)
+    [outcome] = probes.knn(x, y, x, y)
+    assert outcome.accuracy == 100
+    assert outcome.chosen == {"k": 1}
+
+
+def test_held_out_part_is_a_tenth_and_drawn_by_the_seed() -> None:
+    labels = torch.zeros(105, dtype=torch.long)
+    fit, held_out = probes.hold_out(labels, 0)
+    assert len(held_out) == 10
+    assert torch.equal(torch.cat([fit, held_out]).sort().values, torch.arange(105))
+    assert not torch.equal(held_out, probes.hold_out(labels, 1)[1])
+
+
+def test_learning_rates_follow_the_protocols() -> None:
+    assert [probes._tenth_at_50_and_100(epoch, 150) for epoch in (0, 49.9, 50, 99.9, 100, 149)] == [
+        1,
+        1,
+        0.1,
+        0.1,
+        0.01,
+        0.01,
+    ]
+    factors = [probes._warm_up_and_cosine(epoch, 20) for epoch in (0.0, 1.0, 2.0, 11.0, 20.0)]
+    assert factors == pytest.approx([0, 0.5, 1, 0.5, 0])
+
+
+def test_paper_probe_trains_150_epochs_in_batches_of_64(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def record(x: Tensor, labels: Tensor, classes: int, training: probes._Training) -> torch.nn.Module:
+        seen.append((x, training))
+        return torch.nn.Linear(x.shape[1], classes)
+
+    monkeypatch.setattr(probes, "_train_mlp", record)
+    x, y = gaussian_classes(100, generator)
+    probes.mlp_paper(x, y, x, y, [3])
+    [(features, training)] = seen
+    assert features is x  # not standardised
+    assert training[:4] == (1e-4, 64, 150, 0)
+
+
+def test_paper_probe_learns(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(128, generator, distance=4)
+    assert probes.mlp_paper(x, y, x, y)[0].accuracy > 80
+
+
+@pytest.mark.parametrize("name", [*PROBES, "mlp_paper"])
+def test_what_cannot_be_probed_is_refused(name: str) -> None:
+    probe = getattr(probes, name)
+    x, y = torch.randn(20, 3), torch.arange(20) % 2
+    with pytest.raises(ValueError, match="at least 10 labelled training inputs, got 9"):
+        probe(x[:9], y[:9], x, y)
+    with pytest.raises(ValueError, match="got the label -1"):
+        probe(x, y - 1, x, y)
