@@ -19,6 +19,7 @@ from deep_infomax.evaluation import (
     evaluate,
     extract,
     merge_results,
+    probes,
     progress_bars,
     read_results,
 )
@@ -38,6 +39,11 @@ def dataset() -> Dataset:
     whole = load_dataset("digits")
     assert whole.test is not None
     return replace(whole, train=first(whole.train, 200), test=first(whole.test, 60))
+
+
+@pytest.fixture(autouse=True)
+def _short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "_LEAST_STEPS", 100)
 
 
 def first(source: Source, n: int) -> Source:
@@ -122,7 +128,7 @@ def test_encoding_refuses_what_cannot_be(encoder: Encoder, dataset: Dataset, tmp
     with pytest.raises(ValueError, match=f"unknown layer 'Z'; this encoder has {', '.join(encoder.layers)}"):
         encode_dataset(encoder, dataset.train, tmp_path / "y.npy", "Z")
     with pytest.raises(ValueError, match="do not fit"):
-        encode_dataset(encoder, replace(dataset.train, inputs=torch.zeros(3, 3, 8, 8)), tmp_path / "y.npy")
+        encode_dataset(encoder, replace(dataset.train, inputs=torch.zeros(200, 3, 8, 8)), tmp_path / "y.npy")
     assert not list(tmp_path.iterdir())
 
 
@@ -277,9 +283,9 @@ def test_what_cannot_be_evaluated_is_refused(
 
 def test_missing_labels_and_wrong_sizes_are_refused(encoder: Encoder, dataset: Dataset) -> None:
     unlabelled = replace(dataset.train, labels=None, classes=None)
-    with pytest.raises(ValueError, match="has no labels.*--probe"):
+    with pytest.raises(ValueError, match=r"has no labels.*--probe"):
         evaluate(encoder, replace(dataset, train=unlabelled))
-    with pytest.raises(ValueError, match="has no labels.*--probe"):
+    with pytest.raises(ValueError, match=r"has no labels.*--probe"):
         evaluate(encoder, replace(dataset, test=unlabelled))
     large = replace(dataset.train, inputs=torch.zeros(200, 1, 9, 9, dtype=torch.uint8))
     with pytest.raises(ValueError, match="do not fit"):

@@ -133,3 +133,7 @@ def _sentence(error: BaseException) -> str:
     if "unrecognized arguments" in text or "required" in text or "choice" in text:
         text += "; see dim --help"
     return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deep_infomax import evaluation
-from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset
+from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, encode_dataset, progress_bars
 from deep_infomax.recipes import Config, build_encoder, build_objective
@@ -27,6 +27,8 @@ def train(
     *, recipe: str, data: str, config: Config, seed: int, probe: str | None, out: str | None, command: str
 ) -> None:
     """Start a run."""
+    if seed < 0:
+        raise ValueError(f"--seed is {seed}; give 0 or a positive number")
     name = Path(data.removeprefix("hub:")).stem
     run = Path(out or f"runs/{recipe}-{name}-{seed}")
     settings = {"recipe": recipe, "command": command, "seed": seed, "data": data, "probe": probe} | plain(config)
@@ -86,7 +88,8 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     with processes.main_process_first():  # one process decodes, the others find its cache
         dataset = load_dataset(settings["data"], config.data_options)
         if settings["probe"] is not None:
-            load_dataset(settings["probe"], config.data_options)  # a wrong SPEC shows now, not after the training
+            # What a later probe cannot use shows now, not after the training.
+            require_labels(load_dataset(settings["probe"], config.data_options).train)
     description = plain(dataset.description)
     if settings.setdefault("dataset", description) != description:
         raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")

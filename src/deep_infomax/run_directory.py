@@ -16,15 +16,14 @@ _CONFIG: Final = "config.yaml"
 
 
 def create_run(run: Path) -> None:
-    """Make an empty run directory.
+    """Make a run directory; one in which no training ever began may be used again.
 
     Raises:
         ValueError: it already holds a run, or something else is in its place.
     """
-    if (run / _CONFIG).exists():
-        raise ValueError(
-            f"{run} already holds a run; continue it with 'dim train --resume {run}' or name another --out"
-        )
+    if (run / "metrics.jsonl").exists():
+        remedy = f"continue it with 'dim train --resume {run}' or choose another --out"
+        raise ValueError(f"{run} already holds a run; {remedy}")
     if run.exists() and not run.is_dir():
         raise ValueError(f"{run} is a file; name a folder with --out")
     run.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from deep_infomax.data import Source
 
 
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
-    """Write ``representation.npz``: Y of at most ``most`` inputs, evenly spaced, and their index and labels (-1: none)."""
+    """Write ``representation.npz``: Y, index and labels (-1: none) of at most ``most`` inputs, and the classes."""
     index = _evenly_spaced(len(source), most)
     _save(
         folder / "representation.npz",

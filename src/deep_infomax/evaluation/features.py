@@ -34,7 +34,7 @@ def extract(
     >>> from deep_infomax.data import load_dataset
     >>> from deep_infomax.encoders import digits
     >>> {layer: tuple(x.shape) for layer, x in extract(digits(), load_dataset("digits").test, ["fc", "Y"]).items()}
-    {'fc': (500, 256), 'Y': (500, 64)}
+    {'fc': (500, 256), 'Y': (500, 16)}
 
     Args:
         encoder: Any encoder.

@@ -28,11 +28,20 @@ from typing import Final, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+from deep_infomax.evaluation.classifiers import (
+    Training,
+    cholesky_scales,
+    logistic_regression,
+    neighbour_votes,
+    train_mlp,
+)
 
 L2: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 NEIGHBOURS: Final = (1, 5, 20, 50, 200)
+_LEAST_STEPS: Final = 1000
 
 
 class Outcome(NamedTuple):
@@ -65,7 +74,7 @@ def linear(
     """
     classes = _classes(labels, test_labels)
     x, test_x = standardised(features, test_features)
-    scale = _cholesky_scales(x, classes)
+    scale = cholesky_scales(x, classes)
     chosen = [_choose_l2(x, labels, classes, scale, seed) for seed in seeds]
     percent = {}
     for l2 in set(chosen):
@@ -116,7 +125,7 @@ def mlp(
     """
     classes = _classes(labels, test_labels)
     x, test_x = standardised(features, test_features)
-    training = _Training(1e-3, min(256, len(x)), 20, 1000, _warm_up_and_cosine)
+    training = Training(1e-3, min(256, len(x)), 20, _LEAST_STEPS, _warm_up_and_cosine)
     return [Outcome(_mlp_accuracy(x, labels, test_x, test_labels, classes, training, seed), {}) for seed in seeds]
 
 
@@ -136,7 +145,7 @@ def mlp_paper(
         ValueError: Fewer than 10 training inputs, or labels that are not 0 and above.
     """
     classes = _classes(labels, test_labels)
-    training = _Training(1e-4, min(64, len(features)), 150, 0, _tenth_at_50_and_100)
+    training = Training(1e-4, min(64, len(features)), 150, 0, _tenth_at_50_and_100)
     return [
         Outcome(_mlp_accuracy(features, labels, test_features, test_labels, classes, training, seed), {})
         for seed in seeds
@@ -160,84 +169,6 @@ def hold_out(labels: Int[Tensor, " n"], seed: int) -> tuple[Int[Tensor, " fit"],
     return order[len(labels) // 10 :], order[: len(labels) // 10]
 
 
-def logistic_regression(
-    x: Float[Tensor, "n d"],
-    labels: Int[Tensor, " n"],
-    classes: int,
-    l2: float,
-    scale: Float[Tensor, "d d"] | None = None,
-    start: tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]] | None = None,
-    tolerance: float = 1e-6,
-) -> tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]]:
-    r"""Weights and biases that minimise ``mean cross-entropy + l2 / 2 |weights|^2``, by L-BFGS.
-
-    The same as scikit-learn's ``LogisticRegression(C=1 / (l2 * n))``.
-
-    Args:
-        x: Standardised features.
-        labels: Classes 0 to ``classes - 1``.
-        classes: Number of classes.
-        l2: Strength of the penalty; the biases carry none.
-        scale: Lower triangular ``S``: L-BFGS sees ``weights @ S``. With ``S S^T`` near the Hessian of one class it
-            needs half as many steps, or fewer. None stands for the identity.
-        start: Weights and biases to start from; None for zeros.
-        tolerance: A step that changes the minimised quantity by less is the last.
-    """
-    weight, bias = start or (x.new_zeros(classes, x.shape[1]), x.new_zeros(classes))
-    scaled, bias = (weight if scale is None else weight @ scale).clone().requires_grad_(), bias.clone().requires_grad_()
-    search = torch.optim.LBFGS(
-        [scaled, bias], max_iter=200, history_size=10, tolerance_grad=1e-6, tolerance_change=tolerance,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-
-    def unscaled() -> Float[Tensor, "classes d"]:
-        # The backward pass of a product is several times slower for weights that are not stored by rows.
-        return (
-            scaled
-            if scale is None
-            else torch.linalg.solve_triangular(scale, scaled, upper=False, left=False).contiguous()
-        )
-
-    def closure() -> Float[Tensor, ""]:
-        search.zero_grad()
-        weight = unscaled()
-        loss = functional.cross_entropy(functional.linear(x, weight, bias), labels) + l2 / 2 * weight.square().sum()
-        loss.backward()
-        return loss.detach()
-
-    with torch.enable_grad():
-        search.step(closure)
-    return unscaled().detach(), bias.detach()
-
-
-def neighbour_votes(
-    x: Float[Tensor, "n d"],
-    labels: Int[Tensor, " n"],
-    queries: Float[Tensor, "p d"],
-    classes: int,
-    ks: Sequence[int],
-    chunk: int = 512,
-) -> dict[int, Int[Tensor, " p"]]:
-    """For every k the class that most of the k nearest of ``x`` have; rows of unit length, so nearest by cosine."""
-    votes: dict[int, list[Tensor]] = {k: [] for k in ks}
-    for part in queries.split(chunk):
-        nearest = labels[(part @ x.T).topk(max(ks), dim=1).indices]
-        for k in ks:
-            counts = x.new_zeros(len(part), classes).scatter_add_(1, nearest[:, :k], x.new_ones(len(part), k))
-            votes[k].append(counts.argmax(1))
-    return {k: torch.cat(parts) for k, parts in votes.items()}
-
-
-class _Training(NamedTuple):
-    """How a hidden layer is trained; the learning rate is multiplied by ``factor(epoch, epochs)``."""
-
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    least_steps: int
-    factor: Callable[[float, int], float]
-
-
 def _warm_up_and_cosine(epoch: float, epochs: int) -> float:
     progress = epoch / epochs
     return progress / 0.1 if progress < 0.1 else 0.5 + 0.5 * math.cos(math.pi * (progress - 0.1) / 0.9)
@@ -253,36 +184,15 @@ def _mlp_accuracy(
     test_x: Float[Tensor, "p d"],
     test_labels: Int[Tensor, " p"],
     classes: int,
-    training: _Training,
+    training: Training,
     seed: int,
 ) -> float:
     with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), torch.enable_grad():
         torch.manual_seed(seed)
-        network = _train_mlp(x, labels, classes, training)
+        network = train_mlp(x, labels, classes, training)
     network.eval()
     with torch.no_grad():
         return _percent(torch.cat([network(part).argmax(1) for part in test_x.split(8192)]), test_labels)
-
-
-def _train_mlp(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], classes: int, training: _Training) -> nn.Module:
-    hidden = 200
-    network = nn.Sequential(
-        nn.Linear(x.shape[1], hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.1), nn.Linear(hidden, classes)
-    ).to(x.device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
-    steps_per_epoch = len(x) // training.batch_size
-    epochs = max(training.epochs, math.ceil(training.least_steps / steps_per_epoch))
-    for epoch in range(epochs):
-        batches = torch.randperm(len(x)).to(x.device).split(training.batch_size)
-        for step in range(steps_per_epoch):
-            optimiser.param_groups[0]["lr"] = training.learning_rate * training.factor(
-                epoch + step / steps_per_epoch, epochs
-            )
-            loss = functional.cross_entropy(network(x[batches[step]]), labels[batches[step]])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    return network
 
 
 def _choose_l2(
@@ -303,15 +213,6 @@ def _choose_l2(
             break
         best, least = l2, entropy
     return best
-
-
-def _cholesky_scales(x: Float[Tensor, "n d"], classes: int) -> Callable[[float], Tensor | None]:
-    """For each ``l2`` the Cholesky factor of the Hessian of one class at zero weights; None for very many features."""
-    if x.shape[1] > 10_000:
-        return lambda l2: None
-    hessian = (x.T @ x).div_(len(x) * classes)
-    rounding = 1e-6 * hessian.trace()
-    return lambda l2: torch.linalg.cholesky(hessian + torch.eye(len(hessian)).to(hessian) * (l2 + rounding))
 
 
 def _classes(labels: Int[Tensor, " n"], test_labels: Int[Tensor, " p"]) -> int:

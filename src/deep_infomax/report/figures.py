@@ -39,7 +39,7 @@ class Curve(NamedTuple):
     label: str
     epoch: Float[np.ndarray, " n"]
     value: Float[np.ndarray, " n"]
-    ceiling: Float[np.ndarray, " n"] | None = None
+    ceiling: float | None = None
     """The largest possible value, drawn dashed."""
     style: int = 0
     """Position of its colour, so that a run keeps one colour in all figures."""
@@ -62,9 +62,10 @@ def curves(
             style, marker = "-" if kind == "line" else ":", "o" if len(epoch) < 3 else None
             axes.plot(epoch, value, color=color, linestyle=style, marker=marker, markersize=3)
             if line.ceiling is not None:
-                axes.plot(*thinned(line.epoch, line.ceiling), color=color, linestyle=DASHES, linewidth=1.0)
+                axes.axhline(line.ceiling, color=color, linestyle=DASHES, linewidth=1.0)
         if limit is not None:
             axes.axhline(limit[0], color=REST, linestyle=DASHES, linewidth=1.0)
+        axes.set_xlim(left=0)
         axes.set_xlabel("epoch")
         axes.set_ylabel(unit)
         if zero:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from deep_infomax.report.reading import Neighbours, class_name
+from deep_infomax.report.runs import Neighbours, class_name
 
 _MOST_QUERIES: Final = 8
 _MOST_NEIGHBOURS: Final = 8

@@ -13,7 +13,8 @@ from deep_infomax.report import tables
 from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, neighbour_rows
 from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
-from deep_infomax.report.reading import Run, find_runs, read_runs
+from deep_infomax.report.reading import find_runs, read_runs
+from deep_infomax.report.runs import Run
 from deep_infomax.report.training_figures import (
     bound_names,
     bound_pictures,

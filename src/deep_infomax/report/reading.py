@@ -1,121 +1,19 @@
-"""What a run directory holds, as dataclasses; a missing part is None, a damaged one also leaves a note."""
+"""From run directories to `Run`: whatever is missing or damaged is left out, and what is damaged leaves a note."""
 
 import json
 import math
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import yaml
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float
+
+from deep_infomax.report.runs import Log, Neighbours, Representation, Result, Run
 
 _CONFIG: Final = "config.yaml"
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of ``evaluation.json``."""
-
-    metric: str
-    variant: str
-    layer: str
-    value: float
-    unit: str
-    spread: float | None
-    """Over the seeds, in the unit of the value; None where there is one seed."""
-    n: int | None
-    """Inputs it was measured on."""
-    seeds: int
-    split: str
-    protocol: str
-
-
-@dataclass(frozen=True, eq=False)
-class Representation:
-    """Global vectors of some test inputs."""
-
-    vectors: Float[np.ndarray, "p d"]
-    labels: Int[np.ndarray, " p"]
-    """-1 where there is none."""
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Some test images and those whose vectors are nearest, in order of distance."""
-
-    queries: UInt8[np.ndarray, "q h w channels"]
-    neighbours: UInt8[np.ndarray, "q r h w channels"]
-    query_labels: Int[np.ndarray, " q"]
-    neighbour_labels: Int[np.ndarray, "q r"]
-    distance: Float[np.ndarray, "q r"]
-    metric: str
-
-
-@dataclass(frozen=True, eq=False)
-class Log:
-    """``metrics.jsonl`` as columns, in the order of the records; NaN where a value is missing or not finite."""
-
-    train: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
-    terms: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
-    health: dict[str, Float[np.ndarray, " passes"]] = field(default_factory=dict)
-    finished: bool = False
-
-    def last(self, name: str) -> float | None:
-        """The last finite value of a column, whichever kind of record holds it."""
-        for columns in (self.train, self.terms, self.health):
-            if name in columns and len(finite := columns[name][np.isfinite(columns[name])]):
-                return float(finite[-1])
-        return None
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """All that the report shows of one run."""
-
-    path: Path
-    name: str
-    """Unique among the runs of a report."""
-    config: Mapping[str, Any]
-    encoder: Mapping[str, Any] | None
-    """``encoder.json``, which a finished training writes."""
-    log: Log
-    results: tuple[Result, ...] | None
-    probe_data: Mapping[str, Any]
-    """Description of what the results were measured on."""
-    representation: Representation | None
-    neighbours: Neighbours | None
-    notes: tuple[str, ...]
-    """What could not be read, one sentence each."""
-
-    def group(self, name: str) -> dict[str, Any]:
-        """A mapping of the configuration; empty where there is none."""
-        value = self.config.get(name)
-        return dict(value) if isinstance(value, Mapping) else {}
-
-    @property
-    def recipe(self) -> str:
-        """The recipe's name."""
-        return str(self.config.get("recipe") or "unnamed recipe")
-
-    @property
-    def data_name(self) -> str:
-        """The name of the training data."""
-        return str(self.group("dataset").get("name") or Path(str(self.config.get("data") or "unnamed data")).name)
-
-    @property
-    def is_floor(self) -> bool:
-        """Whether the encoder was left untrained."""
-        return self.group("objective").get("method") == "untrained" or self.recipe in ("random", "random-paper")
-
-    @property
-    def prior(self) -> str | None:
-        """The prior that Y was matched to; None where its weight is 0."""
-        objective = self.group("objective")
-        return str(objective["prior"]) if objective.get("gamma") and objective.get("prior") else None
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -158,7 +56,7 @@ def read_run(path: Path, name: str) -> Run:
         ValueError: its configuration cannot be read.
     """
     notes: list[str] = []
-    evaluation = _read_json(path / "evaluation.json", "run 'dim evaluate' again", notes)
+    evaluation = _read_json(path / "evaluation.json", "move it away and run 'dim evaluate' again", notes)
     results = None if evaluation is None else _results(evaluation.get("results"), notes)
     probe_data = (evaluation or {}).get("data")
     return Run(
@@ -173,13 +71,6 @@ def read_run(path: Path, name: str) -> Run:
         neighbours=_read_neighbours(path / "arrays" / "neighbours.npz", notes),
         notes=tuple(notes),
     )
-
-
-def class_name(label: int, classes: Sequence[str]) -> str:
-    """The name of a class; its number where it has none, nothing for -1 (unlabelled)."""
-    if label < 0:
-        return ""
-    return classes[label] if label < len(classes) else str(label)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -239,13 +130,16 @@ def _read_log(path: Path, notes: list[str]) -> Log:
     records = [record for record in map(_record, lines) if record is not None]
     if damaged := len(lines) - len(records):
         notes.append(f"metrics.jsonl: {damaged} damaged line{'s' * (damaged > 1)} left out.")
+    finished = any(record.get("kind") == "end" for record in records)
+    # Every curve is drawn over epochs.
+    records = [record for record in records if _is_number(record.get("epoch"))]
     train = [record for record in records if record.get("kind") == "train"]
     terms = [record["terms"] if isinstance(record.get("terms"), dict) else {} for record in train]
     return Log(
         train=_columns(train),
         terms=_columns(terms),
         health=_columns([record for record in records if record.get("kind") == "health"]),
-        finished=any(record.get("kind") == "end" for record in records),
+        finished=finished,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from deep_infomax.report.published import PublishedFigure, data_key, method_of, published_figure
-from deep_infomax.report.reading import Result, Run
+from deep_infomax.report.runs import Result, Run
 
 METRICS: Final = {
     "linear": "Logistic regression",
@@ -201,7 +201,7 @@ def _measure(result: Result) -> Measure:
 
 
 def _cell(run: Run, result: Result, best: bool = False) -> Cell:
-    digits = 1 if result.unit == "%" else 3
+    digits = 2 if result.unit == "%" else 3
     spread = "" if result.spread is None else f"± {result.spread:.{digits}f}"
     # The paper's figures are of the published test splits.
     published = result.split == "test" and result.variant == "default"

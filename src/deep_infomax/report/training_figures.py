@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from deep_infomax.report.figures import Curve, Picture, curves
-from deep_infomax.report.reading import Run
+from deep_infomax.report.runs import Run
 
 BOUNDS: Final = {
     "infonce": (
@@ -47,7 +47,7 @@ def bound_pictures(runs: Sequence[Run]) -> list[Picture]:
         kind = str(run.group("objective").get("bound") or "")
         for name in bound_names(run):
             terms, label = run.log.terms, run.name if len(runs) > 1 else f"{name} bound"
-            ceiling = terms.get(f"{name}_ceiling")
+            ceiling = run.log.last(f"{name}_ceiling")
             curve = Curve(label, run.log.train["epoch"], terms[f"{name}_bound"], ceiling, index)
             lines.setdefault((name, kind), []).append(curve)
     pictures = []
@@ -93,7 +93,7 @@ def _losses(run: Run) -> list[Curve]:
     whole = terms.get("loss")
     if whole is not None and any(np.allclose(whole, terms[name], equal_nan=True) for name in terms if name != "loss"):
         del terms["loss"]
-    words = {name: name.removesuffix("_loss").replace("_", " ") for name in terms} | {"loss": "all together"}
+    words = {name: name.removesuffix("_loss").replace("_", " ") for name in terms} | {"loss": "total"}
     return [Curve(words[name], log.train["epoch"], value, style=i) for i, (name, value) in enumerate(terms.items())]
 
 
@@ -102,8 +102,8 @@ def health_pictures(runs: Sequence[Run]) -> list[Picture]:
     sizes = {vector_size(run) for run in runs}
     size = sizes.pop() if len(sizes) == 1 else None
     rank_caption = (
-        "How many directions Y really uses: the exponential of the entropy of its singular values. Low or falling is a sign "
-        "of collapse."
+        "How many directions Y really uses: the exponential of the entropy of its singular values. Low or falling is a "
+        "sign of collapse."
     )
     dead_caption = "Units that hardly vary over the inputs. More than a few waste Y."
     figures = [

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from deep_infomax.report.figures import DASHES, REST, Key, Picture
 from deep_infomax.report.projection import principal_components, tsne
-from deep_infomax.report.reading import Representation, class_name
+from deep_infomax.report.runs import Representation, class_name
 from deep_infomax.report.svg import HALO, PALETTE, draw
 
 _MOST_CLASSES_IN_COLOUR: Final = 10
@@ -96,65 +96,52 @@ def histogram(representation: Representation, prior: str | None) -> Picture | No
     vectors, _ = _finite(representation, len(representation.vectors))
     if not vectors.size:
         return None
+    vectors = vectors.astype(np.float64)
     if prior in ("ball", "sphere"):
-        return _norms(np.linalg.norm(vectors.astype(np.float64), axis=1), vectors.shape[1], prior)
-    values = vectors.astype(np.float64)
-    prior = prior if prior in _PRIOR_NAMES else None
-    unit, label = "Y", "Y, all units"
+        return _norms(np.linalg.norm(vectors, axis=1), vectors.shape[1], prior)
     if prior == "uniform":
-        values, unit, label = 1 / (1 + np.exp(-np.clip(values, -60, 60))), "sigmoid(Y)", "sigmoid(Y), all units"
-    bins = _bins(values, (0.0, 1.0) if prior == "uniform" else None)
+        return _values(1 / (1 + np.exp(-np.clip(vectors, -60, 60))), "sigmoid(Y)", prior, np.linspace(0, 1, 41))
+    low, high = float(vectors.min()), float(vectors.max())
+    if high - low < 1e-6 * max(1.0, abs(low)):
+        low, high = low - 0.5, high + 0.5
+    return _values(vectors, "Y", prior if prior in _PRIOR_NAMES else None, np.linspace(low, high, 41))
+
+
+def _values(
+    values: Float[np.ndarray, "p d"], name: str, prior: str | None, bins: Float[np.ndarray, " edges"]
+) -> Picture:
+    """Density of the values of all units, with a band for the single units, and the prior's."""
     units = np.stack([np.histogram(column, bins)[0] for column in values.T]) / (len(values) * np.diff(bins))
-    low, high = np.quantile(units, (0.1, 0.9), axis=0)
+    low, high = (np.append(edge, edge[-1]) for edge in np.quantile(units, (0.1, 0.9), axis=0))
+    x = np.linspace(bins[0], bins[-1], 200)
+    densities = {"uniform": np.ones_like(x), "gaussian": np.exp(-x * x / 2) / np.sqrt(2 * np.pi)}
 
     def paint(axes: Axes) -> None:
-        axes.fill_between(
-            bins,
-            np.append(low, low[-1]),
-            np.append(high, high[-1]),
-            step="post",
-            color=PALETTE[5],
-            alpha=0.35,
-            linewidth=0,
-        )
+        axes.fill_between(bins, low, high, step="post", color=PALETTE[5], alpha=0.35, linewidth=0)
         axes.stairs(units.mean(axis=0), bins, color=PALETTE[0], linewidth=1.6)
-        if prior == "uniform":
-            axes.plot((0, 1), (1, 1), color=PALETTE[1], linestyle=DASHES)
-        elif prior == "gaussian":
-            x = np.linspace(bins[0], bins[-1], 200)
-            axes.plot(x, np.exp(-x * x / 2) / np.sqrt(2 * np.pi), color=PALETTE[1], linestyle=DASHES)
-        axes.set_xlabel(unit)
+        if prior is not None:
+            axes.plot(x, densities[prior], color=PALETTE[1], linestyle=DASHES)
+        axes.set_xlabel(name)
         axes.set_ylabel("density")
         axes.set_ylim(bottom=0)
 
-    legend = [Key(label, PALETTE[0], "line"), Key("80 % of single units", PALETTE[5], "area")]
+    legend = [Key(f"{name}, all units", PALETTE[0], "line"), Key("80 % of single units", PALETTE[5], "area")]
     if prior is None:
         caption = "No prior was matched: the shape is free. A spike means that inputs are encoded alike."
-        return Picture(
-            draw(paint, f"Histogram of {unit} from {values.min():.3g} to {values.max():.3g}"),
-            "Values of Y",
-            caption,
-            tuple(legend),
-        )
+        alt = f"Histogram of {name} from {values.min():.3g} to {values.max():.3g}"
+        return Picture(draw(paint, alt), f"Values of {name}", caption, tuple(legend))
     legend.append(Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
-    title = f"{unit} against the {_PRIOR_NAMES[prior]} prior"
+    title = f"{name} against the {_PRIOR_NAMES[prior]} prior"
     caption = (
-        "Matched where the line follows the dashed one and the band, which holds 80 % of the single units, is narrow; "
-        "mass at the ends means saturated units. Only each unit's own distribution shows here, not dependence between units."
+        "Matched where the line follows the dashed one and the band, which holds 80 % of the single units, is narrow. "
+        "Mass at the ends means saturated units. Each unit alone is shown, not the dependence between units."
     )
     return Picture(draw(paint, f"Histogram of {title}"), title, caption, tuple(legend))
 
 
-def _bins(values: Float[np.ndarray, "..."], ends: tuple[float, float] | None) -> Float[np.ndarray, " edges"]:
-    low, high = ends or (float(values.min()), float(values.max()))
-    if high - low < 1e-6 * max(1.0, abs(low)):
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, 41)
-
-
 def _norms(norms: Float[np.ndarray, " p"], d: int, prior: str) -> Picture:
     """Norms of Y; those of a uniform ball in d dimensions have the density d r^(d - 1), a sphere's are all 1."""
-    bins = _bins(norms, (0.0, max(1.05, float(norms.max()))))
+    bins = np.linspace(0, max(1.05, float(norms.max())), 41)
     density = np.histogram(norms, bins)[0] / (len(norms) * np.diff(bins))
 
     def paint(axes: Axes) -> None:

@@ -222,8 +222,7 @@ class _Run:
 
     def _health(self) -> dict[str, Any]:
         """Signs of collapse, on the first inputs of the data, in eval mode."""
-        inputs = torch.as_tensor(np.asarray(self.source.inputs[:_HEALTH_INPUTS]))
-        vectors = self.encoder.encode(inputs)
+        vectors = self.encoder.encode(self.source.inputs[:_HEALTH_INPUTS])
         spread = float(vectors.std(0).mean())
         return {"vector_rank": float(effective_rank(vectors)), "dead_units": dead_units(vectors), "vector_std": spread}
 

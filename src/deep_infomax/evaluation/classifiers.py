@@ -1,0 +1,124 @@
+"""The classifiers that probes fit: logistic regression, nearest neighbours, and a network with one hidden layer.
+
+Shapes: n training inputs, p queries, d features.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def logistic_regression(
+    x: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    classes: int,
+    l2: float,
+    scale: Float[Tensor, "d d"] | None = None,
+    start: tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]] | None = None,
+    tolerance: float = 1e-6,
+) -> tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]]:
+    """Weights and biases that minimise ``mean cross-entropy + l2 / 2 |weights|^2``, by L-BFGS.
+
+    The same as scikit-learn's ``LogisticRegression(C=1 / (l2 * n))``.
+
+    Args:
+        x: Standardised features.
+        labels: Classes 0 to ``classes - 1``.
+        classes: Number of classes.
+        l2: Strength of the penalty; the biases carry none.
+        scale: Lower triangular ``S``: L-BFGS sees ``weights @ S``. With ``S S^T`` near the Hessian of one class it
+            needs half as many steps, or fewer. None stands for the identity.
+        start: Weights and biases to start from; None for zeros.
+        tolerance: A step that changes the minimised quantity by less is the last.
+    """
+    weight, bias = start or (x.new_zeros(classes, x.shape[1]), x.new_zeros(classes))
+    scaled, bias = (weight if scale is None else weight @ scale).clone().requires_grad_(), bias.clone().requires_grad_()
+    search = torch.optim.LBFGS(
+        [scaled, bias], max_iter=200, history_size=10, tolerance_grad=1e-6, tolerance_change=tolerance,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def unscaled() -> Float[Tensor, "classes d"]:
+        # The backward pass of a product is several times slower for weights that are not stored by rows.
+        if scale is None:
+            return scaled
+        weight: Tensor = torch.linalg.solve_triangular(scale, scaled, upper=False, left=False)
+        return weight.contiguous()
+
+    def closure() -> Float[Tensor, ""]:
+        search.zero_grad()
+        weight = unscaled()
+        loss = functional.cross_entropy(functional.linear(x, weight, bias), labels) + l2 / 2 * weight.square().sum()
+        loss.backward()
+        return loss.detach()
+
+    with torch.enable_grad():
+        search.step(closure)
+    return unscaled().detach(), bias.detach()
+
+
+def cholesky_scales(x: Float[Tensor, "n d"], classes: int) -> Callable[[float], Tensor | None]:
+    """For each ``l2`` the Cholesky factor of the Hessian of one class at zero weights; None for very many features."""
+    if x.shape[1] > 10_000:
+        return lambda l2: None
+    hessian = (x.T @ x).div_(len(x) * classes)
+    rounding = 1e-6 * hessian.trace()
+    return lambda l2: torch.linalg.cholesky(hessian + torch.eye(len(hessian)).to(hessian) * (l2 + rounding))
+
+
+def neighbour_votes(
+    x: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    queries: Float[Tensor, "p d"],
+    classes: int,
+    ks: Sequence[int],
+    chunk: int = 512,
+) -> dict[int, Int[Tensor, " p"]]:
+    """For every k the class that most of the k nearest of ``x`` have; rows of unit length, so nearest by cosine."""
+    votes: dict[int, list[Tensor]] = {k: [] for k in ks}
+    for part in queries.split(chunk):
+        nearest = labels[(part @ x.T).topk(max(ks), dim=1).indices]
+        for k in ks:
+            counts = x.new_zeros(len(part), classes).scatter_add_(1, nearest[:, :k], x.new_ones(len(part), k))
+            votes[k].append(counts.argmax(1))
+    return {k: torch.cat(parts) for k, parts in votes.items()}
+
+
+class Training(NamedTuple):
+    """How a hidden layer is trained; the learning rate is multiplied by ``factor(epoch, epochs)``."""
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    least_steps: int
+    factor: Callable[[float, int], float]
+
+
+def train_mlp(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], classes: int, training: Training) -> nn.Sequential:
+    """A network with one hidden layer of 200 units, trained to its last epoch with torch's global generator.
+
+    What is left over at the end of an epoch, less than a batch, is dropped.
+    """
+    hidden = 200
+    network = nn.Sequential(
+        nn.Linear(x.shape[1], hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.1), nn.Linear(hidden, classes)
+    ).to(x.device)
+    optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
+    steps_per_epoch = len(x) // training.batch_size
+    epochs = max(training.epochs, math.ceil(training.least_steps / steps_per_epoch))
+    for epoch in range(epochs):
+        batches = torch.randperm(len(x)).to(x.device).split(training.batch_size)
+        for step in range(steps_per_epoch):
+            optimiser.param_groups[0]["lr"] = training.learning_rate * training.factor(
+                epoch + step / steps_per_epoch, epochs
+            )
+            loss = functional.cross_entropy(network(x[batches[step]]), labels[batches[step]])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return network

@@ -1,0 +1,119 @@
+"""What a run directory holds; a part that is missing or damaged is None."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of ``evaluation.json``."""
+
+    metric: str
+    variant: str
+    layer: str
+    value: float
+    unit: str
+    spread: float | None
+    """Standard deviation over the seeds; None where there is one seed."""
+    n: int | None
+    """Inputs it was measured on."""
+    seeds: int
+    split: str
+    protocol: str
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Global vectors of some test inputs."""
+
+    vectors: Float[np.ndarray, "p d"]
+    labels: Int[np.ndarray, " p"]
+    """-1 where there is none."""
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Some test images and the training images whose vectors are nearest, in order of distance."""
+
+    queries: UInt8[np.ndarray, "q h w channels"]
+    neighbours: UInt8[np.ndarray, "q r h w channels"]
+    query_labels: Int[np.ndarray, " q"]
+    neighbour_labels: Int[np.ndarray, "q r"]
+    distance: Float[np.ndarray, "q r"]
+    metric: str
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """``metrics.jsonl`` as columns, in the order of the records; NaN where a value is missing or not finite."""
+
+    train: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
+    terms: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
+    health: dict[str, Float[np.ndarray, " passes"]] = field(default_factory=dict)
+    finished: bool = False
+
+    def last(self, name: str) -> float | None:
+        """The last finite value of a column, whichever kind of record holds it."""
+        for columns in (self.train, self.terms, self.health):
+            if name in columns and len(finite := columns[name][np.isfinite(columns[name])]):
+                return float(finite[-1])
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """All that the report shows of one run."""
+
+    path: Path
+    name: str
+    """Unique among the runs of a report."""
+    config: Mapping[str, Any]
+    encoder: Mapping[str, Any] | None
+    """``encoder.json``, which a finished training writes."""
+    log: Log
+    results: tuple[Result, ...] | None
+    probe_data: Mapping[str, Any]
+    """Description of what the results were measured on."""
+    representation: Representation | None
+    neighbours: Neighbours | None
+    notes: tuple[str, ...]
+    """What could not be read, one sentence each."""
+
+    def group(self, name: str) -> dict[str, Any]:
+        """A mapping of the configuration; empty where there is none."""
+        value = self.config.get(name)
+        return dict(value) if isinstance(value, Mapping) else {}
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's name."""
+        return str(self.config.get("recipe") or "unnamed recipe")
+
+    @property
+    def data_name(self) -> str:
+        """The name of the training data."""
+        return str(self.group("dataset").get("name") or Path(str(self.config.get("data") or "unnamed data")).name)
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether the encoder was left untrained."""
+        return self.group("objective").get("method") == "untrained" or self.recipe in ("random", "random-paper")
+
+    @property
+    def prior(self) -> str | None:
+        """The prior that Y was matched to; None where its weight is 0."""
+        objective = self.group("objective")
+        return str(objective["prior"]) if objective.get("gamma") and objective.get("prior") else None
+
+
+def class_name(label: int, classes: Sequence[str]) -> str:
+    """The name of a class; its number where it has none, nothing for -1 (unlabelled)."""
+    if label < 0:
+        return ""
+    return classes[label] if label < len(classes) else str(label)

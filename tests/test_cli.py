@@ -1,0 +1,129 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from deep_infomax.cli import main
+from deep_infomax.encoders import Encoder
+from deep_infomax.recipes import RECIPES
+from wrong_input import CASES, LABELLED, RUN, Case, prepare_runs
+
+
+def dim(command: str) -> int:
+    return main(command.split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    before = Path.cwd()
+    os.chdir(folder)
+    prepare_runs(folder, dim)
+    os.chdir(before)
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
+def test_wrong_input_gets_one_sentence_and_exit_code_2(
+    case: Case, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    case.prepare(folder)
+    assert dim(case.command) == 2
+    out, error = capfd.readouterr()
+    assert out == ""
+    sentences = [line for line in error.splitlines() if line.startswith("dim: ")]
+    assert len(sentences) == 1
+    assert error.splitlines()[-1] == sentences[0]
+    assert len(sentences[0]) > 25
+
+
+def test_evaluate_prints_results_and_keeps_them(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"evaluate {LABELLED} --metrics knn,linear --seeds 1 --json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    kept = json.loads((folder / LABELLED / "evaluation.json").read_text())
+    assert [(r["metric"], r["layer"]) for r in printed["results"]] == [
+        (metric, layer) for layer in ("conv", "fc", "Y") for metric in ("knn", "linear")
+    ]
+    assert kept["schema"] == 1
+    assert {json.dumps(r, sort_keys=True) for r in kept["results"]} == {
+        json.dumps(r, sort_keys=True) for r in printed["results"]
+    }
+    assert dim(f"evaluate {LABELLED} --metrics knn --layers Y --seeds 2") == 0
+    assert "knn/1" in capsys.readouterr().out
+
+
+def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"encode {RUN} series.npy --out Y.npy --layer fc") == 0
+    encoder = Encoder.from_pretrained(folder / RUN)
+    expected = encoder.encode(np.load(folder / "series.npy")[:, None], layer="fc").numpy()
+    np.testing.assert_allclose(np.load(folder / "Y.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_report_writes_one_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"report {RUN} {LABELLED} --out both.html") == 0
+    assert "local-infonce" in (folder / "both.html").read_text()
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    file = {"recipe": "local-jsd", "training": {"batch_size": 16, "epochs": 2}, "objective": {"units": 8}}
+    Path("mine.yaml").write_text(yaml.safe_dump(file))
+    assert dim("train --config mine.yaml --data series.npy --training.batch_size 32 --epochs 1 --out mine") == 0
+    config = yaml.safe_load(Path("mine/config.yaml").read_text())
+    assert config["recipe"] == "local-jsd"
+    assert config["objective"]["bound"] == "jsd"
+    assert config["objective"]["units"] == 8
+    assert config["training"]["batch_size"] == 32
+    assert config["training"]["epochs"] == 1
+
+
+def test_a_finished_run_resumes_to_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    before = (folder / RUN / "encoder.safetensors").read_bytes()
+    assert dim(f"train --resume {RUN}") == 0
+    assert (folder / RUN / "encoder.safetensors").read_bytes() == before
+
+
+def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deep_infomax.cli", "train", "--data", "digits", "--epochs", "1000"]
+    run = tmp_path / "run with space"
+    process = subprocess.Popen([*command, "--out", run], stderr=subprocess.PIPE, text=True)
+    metrics = run / "metrics.jsonl"
+    while not (metrics.exists() and metrics.read_text()):
+        assert process.poll() is None
+    process.terminate()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"dim train --resume '{run}'" in error
+    assert list((run / "checkpoints").glob("step-*.safetensors"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains(name: str, tmp_path: Path) -> None:
+    small = "--epochs 0.1 --training.batch_size 16 --objective.units 16 --data digits"
+    assert dim(f"train --recipe {name} {small} --out {tmp_path / name}") == 0
+
+
+def test_paper_recipes_are_the_papers() -> None:
+    for name in ("local-infonce-paper", "local-jsd-paper", "local-dv-paper"):
+        config = RECIPES[name]
+        objective, training = config.objective, config.training
+        assert (objective.alpha, objective.beta, objective.gamma) == (0.0, 1.0, 0.1)
+        assert (objective.units, objective.local_scorer, objective.prior) == (2048, "encode-and-dot", "uniform")
+        assert (training.batch_size, training.learning_rate, training.schedule) == (64, 1e-4, "constant")
+        assert training.epochs == 1000
+    both = RECIPES["local-global-paper"].objective
+    assert (both.alpha, both.beta) == (0.5, 0.1)
+    single = RECIPES["global-jsd-paper"].objective
+    assert (single.alpha, single.beta, single.gamma, single.units) == (1.0, 0.0, 1.0, 512)

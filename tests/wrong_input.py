@@ -1,0 +1,179 @@
+"""Kinds of wrong input to ``dim`` and how each is made. ``python tests/wrong_input.py`` prints the sentence each gets.
+
+The script runs the installed command in a folder of its own; `test_cli` runs the same cases in its process.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+RUN = "run"
+"""A finished run on `series.npy`, which has no labels."""
+LABELLED = "labelled"
+"""A finished run on `labelled.npz`."""
+_TRAIN = "train --recipe local-infonce --epochs 1 --training.batch_size 16 --objective.units 16"
+
+
+class Case(NamedTuple):
+    kind: str
+    command: str
+    prepare: Callable[[Path], object] = lambda folder: None
+
+
+def prepare_runs(folder: Path, dim: Callable[[str], int]) -> None:
+    """The data and finished runs that the cases start from."""
+    rng = np.random.default_rng(0)
+    np.save(folder / "series.npy", rng.normal(size=(64, 2, 32)).astype(np.float32))
+    labelled = {"x": rng.normal(size=(64, 2, 32)).astype(np.float32), "y": rng.integers(0, 2, 64)}
+    np.savez(folder / "labelled.npz", **labelled)
+    assert dim(f"{_TRAIN} --data series.npy --out {RUN}") == 0
+    assert dim(f"{_TRAIN} --data labelled.npz --out {LABELLED}") == 0
+
+
+def write(name: str, text: str) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+    return prepare
+
+
+def images(name: str, sizes: list[int], corrupt: bool = False) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        (folder / name).mkdir()
+        for number, size in enumerate(sizes):
+            Image.new("RGB", (size, size), (number, 0, 0)).save(folder / name / f"{number}.png")
+        if corrupt:
+            (folder / name / "0.png").write_bytes(b"no image at all")
+
+    return prepare
+
+
+def array(name: str, values: np.ndarray) -> Callable[[Path], object]:
+    return lambda folder: np.save(folder / name, values, allow_pickle=True)
+
+
+def damaged(run: str, name: str, copy: str) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        shutil.copytree(folder / run, folder / copy)
+        target = next((folder / copy).glob(name))
+        target.write_bytes(b"\x00rubbish")
+
+    return prepare
+
+
+def unfinished(folder: Path) -> None:
+    shutil.copytree(folder / RUN, folder / "unfinished")
+    (folder / "unfinished" / "encoder.safetensors").unlink()
+
+
+def changed_data(folder: Path) -> None:
+    shutil.copytree(folder / RUN, folder / "moved")
+    config = folder / "moved" / "config.yaml"
+    config.write_text(config.read_text().replace("n_train: 64", "n_train: 65"))
+
+
+NAN = np.ones((64, 2, 32), np.float32)
+NAN[3, 1, 7] = np.nan
+
+CASES = [
+    # flags
+    Case("no command", ""),
+    Case("an unknown command", "trian --data digits"),
+    Case("an unknown flag", "train --data digits --learning_rate 1"),
+    Case("an unknown recipe", "train --recipe local-infonec --data digits"),
+    Case("a word for a number", "train --data digits --epochs many"),
+    Case("negative epochs", "train --data digits --epochs -1"),
+    Case("a negative seed", "train --data digits --seed -1"),
+    Case("a batch of 0", "train --data digits --training.batch_size 0"),
+    Case("a batch of 1", "train --data digits --training.batch_size 1 --out one"),
+    Case("a batch larger than the data", "train --data series.npy --training.batch_size 500 --out large"),
+    Case("an unknown schedule", "train --data digits --training.schedule cosine"),
+    Case("an unknown precision", "train --data digits --training.precision float16"),
+    Case("an infinite learning rate", "train --data digits --training.learning_rate inf"),
+    Case("an unknown bound", "train --data digits --objective.bound infonec"),
+    Case("more others than the batch has", f"{_TRAIN} --data series.npy --objective.others 16 --out others"),
+    Case("a negative weight", f"{_TRAIN} --data series.npy --objective.gamma -1 --out gamma"),
+    Case("no weight at all", f"{_TRAIN} --data series.npy --objective.beta 0 --out beta"),
+    Case("a score scale of 0", f"{_TRAIN} --data series.npy --objective.scale 0 --out scale"),
+    Case("an unknown architecture", f"{_TRAIN} --data series.npy --encoder.architecture resnet --out resnet"),
+    Case("an architecture for another size", "train --data digits --encoder.architecture convolutional-32 --out size"),
+    Case("a resize to 0", "train --data digits --data_options.resize 0"),
+    # configuration files
+    Case("a configuration file that is missing", "train --data digits --config missing.yaml"),
+    Case("a broken configuration file", "train --config broken.yaml", write("broken.yaml", "recipe: [local")),
+    Case("an unknown key in it", "train --config key.yaml", write("key.yaml", "training: {speed: 9}\n")),
+    Case("a wrong type in it", "train --config type.yaml", write("type.yaml", "training: {batch_size: big}\n")),
+    # data
+    Case("a misspelt data set", "train --data cifr10"),
+    Case("a path that is not there", "train --data ./nowhere"),
+    Case("an empty folder", "train --data empty", lambda folder: (folder / "empty").mkdir()),
+    Case("a file of another kind", "train --data notes.txt", write("notes.txt", "hello")),
+    Case("a corrupt image", "train --data corrupt", images("corrupt", [8, 8, 8], corrupt=True)),
+    Case("images of several sizes", "train --data sizes", images("sizes", [8, 9, 10])),
+    Case("a crop larger than an image", "train --data crops --data_options.crop 9", images("crops", [8, 8])),
+    Case("an array with NaN", "train --data nan.npy", array("nan.npy", NAN)),
+    Case("an array of objects", "train --data objects.npy", array("objects.npy", np.array([{}, []], dtype=object))),
+    Case("an array of one dimension", "train --data flat.npy", array("flat.npy", np.ones(64, np.float32))),
+    Case("a torn array file", "train --data torn.npy", write("torn.npy", "\x93NUMPY")),
+    Case("constant data", f"{_TRAIN} --data same.npy --out same", array("same.npy", np.ones((64, 1, 32), np.float32))),
+    Case("labels of another length", "train --data short.npz", lambda f: np.savez(f / "short.npz", x=NAN[:3], y=[0])),
+    Case("a damaged parquet file", "train --data parquet", write("parquet/train-0.parquet", "PAR1 and no more")),
+    Case("a Hub name without an owner", "train --data hub:name"),
+    Case("a Hub that cannot be reached", "train --data hub:owner/name"),
+    Case("a probe without labels", f"{_TRAIN} --data series.npy --probe series.npy --out unprobed"),
+    # run directories
+    Case("a run directory in use", f"{_TRAIN} --data series.npy --out {RUN}"),
+    Case("a file for a run directory", f"{_TRAIN} --data series.npy --out series.npy"),
+    Case("a resume of nothing", "train --resume nothing"),
+    Case("a resume with other flags", f"train --resume {RUN} --epochs 9"),
+    Case("a resume of a damaged configuration", "train --resume a", damaged(RUN, "config.yaml", "a")),
+    Case("a resume of a damaged checkpoint", "train --resume b", damaged(RUN, "checkpoints/*", "b")),
+    Case("a resume on other data", "train --resume moved", changed_data),
+    Case("an evaluation of nothing", "evaluate nothing"),
+    Case("an evaluation of an unfinished run", "evaluate unfinished", unfinished),
+    Case("an evaluation without labels", f"evaluate {RUN}"),
+    Case("a probe of another shape", f"evaluate {LABELLED} --probe digits"),
+    Case("an unknown metric", f"evaluate {LABELLED} --metrics linear,accuracy"),
+    Case("an unknown layer", f"evaluate {LABELLED} --layers Z"),
+    Case("no seeds", f"evaluate {LABELLED} --seeds 0"),
+    Case("a damaged encoder.json", "evaluate c", damaged(LABELLED, "encoder.json", "c")),
+    Case("damaged weights", "evaluate d", damaged(LABELLED, "encoder.safetensors", "d")),
+    Case("an output folder that is not there", f"encode {RUN} series.npy --out no/where/Y.npy"),
+    Case("an unknown layer to encode", f"encode {RUN} series.npy --out Y.npy --layer Z"),
+    Case("an unknown split", f"encode {RUN} series.npy --out Y.npy --split validation"),
+    Case("data of another shape to encode", f"encode {RUN} digits --out Y.npy"),
+    Case("a report on nothing", "report nothing"),
+    Case("a report on a folder without runs", "report hollow", lambda folder: (folder / "hollow").mkdir()),
+]
+
+
+def main() -> None:
+    def dim(command: str) -> int:
+        return subprocess.run(["dim", *command.split()], capture_output=True, check=False).returncode
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        prepare_runs(Path(name), dim)
+        print("| wrong input | command | exit | sentence |\n|---|---|---|---|")
+        for case in CASES:
+            case.prepare(Path(name))
+            done = subprocess.run(["dim", *case.command.split()], capture_output=True, text=True, check=False)
+            sentence = done.stderr.strip().replace(name, "...").replace("|", "\\|").replace("\n", " ⏎ ")
+            print(f"| {case.kind} | `dim {case.command}` | {done.returncode} | {sentence} |", flush=True)
+            assert done.returncode == 2, case
+            assert not done.stdout, case
+            assert "Traceback" not in done.stderr, case
+
+
+if __name__ == "__main__":
+    sys.exit(main())
