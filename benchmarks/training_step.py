@@ -8,6 +8,7 @@ forward and backward. Run it with `make bench`.
 
 import dataclasses
 import json
+import math
 import os
 import resource
 import statistics
@@ -118,9 +119,9 @@ def reference_seconds(config: Config, images: Tensor) -> tuple[float, int]:
 def reference_scores(scorer: EncodeAndDot | ScaledCosine, local: Tensor, vector: Tensor) -> Tensor:
     """Scores (n, n, m) of all pairs: 1x1 convolutions on the map as it lies, then one product over the units."""
     if isinstance(scorer, ScaledCosine):
-        layer, norm, _ = scorer.encode_local
+        layer, norm, _, _ = scorer.encode_local
         hidden = _batch_norm(norm, F.conv2d(local, layer.weight[:, :, None, None])).relu()
-        locations = F.normalize(hidden, dim=1)
+        locations = F.layer_norm(hidden.movedim(1, -1), hidden.shape[1:2]).movedim(-1, 1) / math.sqrt(hidden.shape[1])
         vectors = scorer.scale * F.normalize(_projection(scorer.encode_vector, vector), dim=1)
     else:
         locations = _projection(scorer.encode_local, local)

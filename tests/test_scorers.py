@@ -81,11 +81,13 @@ def score_by_hand(name, scorer, local, vector):
         case "concat-and-convolve":
             return torch.stack([concat_by_hand(scorer.network, row, vector) for row in rows])
         case "scaled-cosine":
-            linear, norm, _ = scorer.encode_local
+            linear, norm, _, layer_norm = scorer.encode_local
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             hidden = ((rows @ linear.weight.T - norm.running_mean) * scale + norm.bias).relu()
+            hidden = hidden - hidden.mean(1, keepdim=True)
+            hidden = hidden / (hidden.var(1, correction=0, keepdim=True) + layer_norm.eps).sqrt() / UNITS**0.5
             encoded = project_by_hand(scorer.encode_vector, vector)
-            return 7.0 * hidden @ encoded / (hidden.norm(dim=1) * encoded.norm())
+            return 7.0 * hidden @ encoded / encoded.norm()
         case "encode-and-dot":
             encoded = project_by_hand(scorer.encode_vector, vector)
             return torch.stack([project_by_hand(scorer.encode_local, row) @ encoded for row in rows])

@@ -53,7 +53,7 @@ class ObjectiveConfig:
     units: int = 512
     """Units of the scorers' networks."""
     scale: float = 20.0
-    """Largest score of the cosine scorer, in nats."""
+    """Largest score of the cosine scorer."""
     others: int | None = None
     """Other inputs each vector is scored against, redrawn each step; none: all others of the batch."""
     limit: float | None = None

@@ -96,14 +96,15 @@ class EncodeAndDot(nn.Module):
 
 
 class ScaledCosine(nn.Module):
-    r"""Local scorer: `scale` times the cosine between a location's hidden layer and the encoded vector.
+    r"""Local scorer: `scale` times the cosine between a location's normalised hidden layer and the encoded vector.
 
     .. math::
-        T(c, y) = s \frac{\langle h(c), g(y) \rangle}{\|h(c)\| \|g(y)\|}, \qquad h(c) = \mathrm{ReLU}(\mathrm{BN}(W c))
+        T(c, y) = s \cos\left(\mathrm{LN}(h(c)), g(y)\right), \qquad h(c) = \mathrm{ReLU}(\mathrm{BN}(W c))
 
     An encode-and-dot scorer whose local output layer is folded into the vector's side, as <V h, g> = <h, V' g>: a
     location costs u (c + n) multiply-adds instead of u (c + u + n). Scores lie within [-s, s], so that no pair's score
-    grows without end. Raises ValueError for a batch of 1, and for a scale that is not positive and finite.
+    grows without end; the layer norm LN, without weights, takes out the mean that all hidden layers share, which would
+    leave the cosines little room. Raises ValueError for a batch of 1, and for a scale that is not positive and finite.
 
     >>> scores = ScaledCosine(local_channels=3, vector_size=5, units=32)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
     >>> scores.joint.shape, scores.marginal.shape, bool(scores.marginal.abs().max() <= 20)
@@ -116,7 +117,10 @@ class ScaledCosine(nn.Module):
             raise ValueError(f"scale is {scale}; give a finite number above 0")
         self.scale = scale
         self.encode_local = nn.Sequential(
-            nn.Linear(local_channels, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(inplace=True)
+            nn.Linear(local_channels, units, bias=False),
+            nn.BatchNorm1d(units),
+            nn.ReLU(inplace=True),
+            nn.LayerNorm(units, elementwise_affine=False),
         )
         self.encode_vector = ResidualProjection(vector_size, units, normalised=False)
 
@@ -128,8 +132,9 @@ class ScaledCosine(nn.Module):
     ) -> Scores:
         """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
         require_others(len(vector))
-        rows = nn.functional.normalize(self.encode_local(_locations(local).flatten(0, 1)), dim=1)
-        return dot_scores(rows, self.scale * nn.functional.normalize(self.encode_vector(vector), dim=1), others)
+        rows = self.encode_local(_locations(local).flatten(0, 1))  # of length sqrt(u) at most
+        encoded = nn.functional.normalize(self.encode_vector(vector), dim=1)
+        return dot_scores(rows, self.scale / math.sqrt(rows.shape[1]) * encoded, others)
 
 
 class GlobalEncodeAndDot(nn.Module):

@@ -13,7 +13,7 @@ class TrainingConfig:
     """Passes over the data; a fraction stops within a pass."""
     batch_size: int = 256
     """Inputs of one step, per process."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Largest learning rate of the encoder, the scorers and other heads."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     """One-cycle: up from 1/25 over the warm-up, then down to 0, both along a cosine."""
