@@ -12,9 +12,9 @@ help:  ## Show this help.
 
 demo: $(READY)  ## Learn a representation of the embedded digits, probe it beside an untrained encoder's, write a report.
 	rm -rf runs/demo runs/demo-random
-	$(BIN)/dim train --recipe random --data digits --out runs/demo-random
+	$(BIN)/dim train --recipe random --data digits --epochs 20 --out runs/demo-random
 	$(BIN)/dim evaluate runs/demo-random
-	$(BIN)/dim train --recipe local-infonce --data digits --out runs/demo
+	$(BIN)/dim train --recipe local-infonce --data digits --epochs 60 --out runs/demo
 	$(BIN)/dim evaluate runs/demo
 	$(BIN)/dim report runs/demo runs/demo-random --out runs/demo/report.html
 

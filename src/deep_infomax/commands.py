@@ -16,7 +16,6 @@ from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_d
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, encode_dataset, progress_bars
 from deep_infomax.recipes import Config, build_encoder, build_objective
-from deep_infomax.report import write_report
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
 from deep_infomax.training import InterruptedTrainingError, fit, resolve_precision
 
@@ -79,6 +78,8 @@ def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
 
 def report(*, runs: Sequence[str], out: str | None) -> None:
     """Write one HTML page about one or several runs."""
+    from deep_infomax.report import write_report  # drawing takes a second to load, which no training needs
+
     page = write_report([Path(run) for run in runs], None if out is None else Path(out))
     _NOTES.print(f"report: {page}")
 

@@ -90,7 +90,7 @@ RECIPES: dict[str, Config] = {
     "local-global": Config(objective=ObjectiveConfig(bound="jsd", alpha=0.5, beta=0.1, gamma=0.1)),
     "random": Config(
         objective=ObjectiveConfig(method="untrained", beta=0.0),
-        training=TrainingConfig(epochs=1, learning_rate=0.0, schedule="constant"),
+        training=TrainingConfig(epochs=4, learning_rate=0.0, schedule="constant"),
     ),
     "local-infonce-paper": Config(objective=_PAPER, training=_PAPER_TRAINING),
     "local-jsd-paper": Config(objective=replace(_PAPER, bound="jsd"), training=_PAPER_TRAINING),
