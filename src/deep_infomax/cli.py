@@ -129,10 +129,13 @@ def _sentence(error: BaseException) -> str:
     text = re.sub(union, r"Expected one of \1. Got value: ", text)
     text = re.sub(r"<class '(\w+)'>", r"\1", text)
     text = re.sub(r"typing\.Literal\[(.*?)\]", r"\1", text)
-    text = text.replace("NoneType", "null")
-    if "unrecognized arguments" in text or "required" in text or "choice" in text:
-        text += "; see dim --help"
-    return text
+    text = re.sub(r"Expected an? (.*?)\. Got value: ", r"expected \1, got ", text, flags=re.IGNORECASE)
+    text = re.sub(r"Expected one of (.*?)\. Got value: ", r"expected \1, got ", text)
+    text = re.sub(r"Subcommand '(\w+)' does not accept option '([\w.]+)'", r"\1 has no setting \2", text)
+    text = text.replace("NoneType", "null").replace(
+        "Problems parsing config", "the configuration file is no valid YAML"
+    )
+    return f"{text}; see 'dim --help'" if isinstance(error, ArgumentError) else text
 
 
 if __name__ == "__main__":
