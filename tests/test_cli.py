@@ -75,6 +75,17 @@ def test_report_writes_one_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "local-infonce" in (folder / "both.html").read_text()
 
 
+def test_report_prints_results_side_by_side(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"evaluate {LABELLED} --metrics knn --layers Y --seeds 1 --json") == 0
+    [result] = json.loads(capsys.readouterr().out)["results"]
+    assert dim(f"report {RUN} {LABELLED} --out table.html") == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "knn" in line and " Y " in line)
+    assert f"{result['value']:.2f} %" in row
+
+
 def test_flags_win_over_the_file_and_the_file_over_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     file = {"recipe": "local-jsd", "training": {"batch_size": 16, "epochs": 2}, "objective": {"units": 8}}

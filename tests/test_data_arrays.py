@@ -75,7 +75,7 @@ def test_arrays_are_resized_and_cropped(tmp_path):
         (np.ones(5), {}, r"shape \(5,\)"),
         (np.ones((2, 0, 3)), {}, "so there are none"),
         (np.ones((2, 3), complex), {}, "type complex128; save real numbers"),
-        (np.array([[None, 1]]), {}, "save plain arrays of numbers, not objects"),
+        (np.array([[None, 1]]), {}, "save plain arrays of numbers"),
         (np.array([[0, 1], [0, np.nan]]), {}, "input 1 has numbers that are NaN or infinite"),
         (np.array([[0, 1e300]]), {}, "input 0 has numbers that are NaN or infinite"),
         (np.ones((2, 8)), {"resize": 4}, "--data_options.resize is for images"),
@@ -109,5 +109,5 @@ def test_archives_that_cannot_be_used(tmp_path, arrays, sentence):
 @pytest.mark.parametrize("content", [b"", b"no array at all"])
 def test_files_that_are_no_arrays(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name}: cannot be read as numpy arrays"):
+    with pytest.raises(ValueError, match=f"{name}: it is no complete file of numpy arrays"):
         load_dataset(str(tmp_path / name))

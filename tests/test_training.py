@@ -293,6 +293,30 @@ def test_the_allocator_is_tuned_where_it_is_glibc() -> None:
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
+@pytest.mark.gpu
+def test_a_gpu_learns_what_a_cpu_learns() -> None:
+    losses = []
+    for device in ("cpu", "cuda"):
+        encoder, _ = built()
+        training = dataclasses.replace(TRAINING, device=device, precision="float32", epochs=1)
+        config = dataclasses.replace(OBJECTIVE, alpha=0.0, gamma=0.0, others=None)  # nothing drawn at random
+        objective = build_objective(config, encoder)
+        losses.append(fit(encoder, objective, SERIES, training, progress=False).terms["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_tensorboard_gets_the_same_log(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    encoder, objective = built()
+    training = dataclasses.replace(TRAINING, trackers=("tensorboard",))
+    fit(encoder, objective, SERIES, training, out=tmp_path, progress=False)
+    events = EventAccumulator(str(tmp_path / "deep-infomax")).Reload()
+    logged = [record for record in records(tmp_path) if record["kind"] == "train"]
+    scalars = [(event.step, event.value) for event in events.Scalars("local_bound")]
+    assert scalars == [(r["step"], pytest.approx(r["terms"]["local_bound"], rel=1e-6)) for r in logged]
+
+
 def test_two_processes_train_one_encoder(tmp_path: Path) -> None:
     run = tmp_path / "run"
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "deep_infomax.cli", "train"]

@@ -14,10 +14,10 @@ from rich.table import Table
 from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, encode_dataset, progress_bars
+from deep_infomax.evaluation import Result, encode_dataset, progress_bars, read_results
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
-from deep_infomax.training import InterruptedTrainingError, fit, resolve_precision
+from deep_infomax.training import InterruptedTrainingError, checkpoint_bytes, fit, resolve_precision
 
 _NOTES = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -46,7 +46,7 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
     """Probe a run's encoder, print the results and keep them in the run."""
     folder = Path(run)
     settings = _finished(folder)
-    encoder = Encoder.from_pretrained(folder)
+    encoder = Encoder.from_pretrained(folder).to(_device())
     dataset = load_dataset(probe or settings["probe"] or settings["data"], DataOptions(**settings["data_options"]))
     with progress_bars() as progress:
         results = evaluation.evaluate(
@@ -66,7 +66,7 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
 
 def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
     """Write the representation of a data set as a .npy file."""
-    encoder = Encoder.from_pretrained(run)
+    encoder = Encoder.from_pretrained(run).to(_device())
     options = DataOptions(**read_config(Path(run))["data_options"]) if (Path(run) / "config.yaml").exists() else None
     sources = _splits(load_dataset(data, options))
     if split not in sources:
@@ -77,10 +77,12 @@ def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:
-    """Write one HTML page about one or several runs."""
-    from deep_infomax.report import write_report  # drawing takes a second to load, which no training needs
+    """Write one HTML page about one or several runs, and print their results side by side."""
+    from deep_infomax.report import find_runs, write_report  # drawing takes a second to load, which no training needs
 
-    page = write_report([Path(run) for run in runs], None if out is None else Path(out))
+    paths = [Path(run) for run in runs]
+    page = write_report(paths, None if out is None else Path(out))
+    _print_comparison(find_runs(paths))
     _NOTES.print(f"report: {page}")
 
 
@@ -103,7 +105,10 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         precision = resolve_precision(config.training.precision, processes.device)
         settings["environment"] = environment(processes.device, precision) | {"processes": processes.num_processes}
         write_config(run, settings)
+        kept = config.training.checkpoints
+        size = (kept + 1) * checkpoint_bytes(torch.nn.ModuleList([encoder, objective])) / 1e6
         _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
+        _NOTES.print(f"{kept} checkpoints are kept; with one being written they take at most {size:.0f} MB")
     try:
         result = fit(
             encoder,
@@ -119,6 +124,10 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         raise InterruptedTrainingError(f"{error}; continue with: dim train --resume {shlex.quote(str(run))}") from None
     if processes.is_main_process:
         _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _processes(config: Config) -> PartialState:
@@ -147,4 +156,20 @@ def _print_results(run: Path, results: Sequence[Result]) -> None:
             r.metric, r.layer, f"{r.value:.2f} {r.unit}", spread, str(len(r.seeds)), f"{r.split} ({r.n:,})", r.protocol,
             f"{r.seconds:.1f}",
         )  # fmt: skip
+    Console(soft_wrap=True).print(table)
+
+
+def _print_comparison(runs: Sequence[Path]) -> None:
+    results = [{(r.metric, r.layer): r for r in read_results(run / "evaluation.json")} for run in runs]
+    rows = sorted({key: None for found in results for key in found}, key=lambda key: key[0])
+    if not rows:
+        return
+    table = Table()
+    for heading in ("metric", "layer"):
+        table.add_column(heading)
+    for run in runs:
+        table.add_column(run.name, justify="right")
+    for metric, layer in rows:
+        found = [by_key.get((metric, layer)) for by_key in results]
+        table.add_row(metric, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in found))
     Console(soft_wrap=True).print(table)

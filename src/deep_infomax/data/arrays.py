@@ -59,8 +59,9 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         objects = "Object arrays" in str(error) or "Python objects" in str(error)
-        remedy = "save plain arrays of numbers, not objects" if objects else "write it again with numpy.save or savez"
-        raise ValueError(f"cannot be read as numpy arrays ({error}); {remedy}") from error
+        if objects:
+            raise ValueError("it holds Python objects; save plain arrays of numbers") from error
+        raise ValueError("it is no complete file of numpy arrays; write it again with numpy.save or savez") from error
     x = next((key for key in INPUTS if key in arrays), None)
     if x is None:
         raise ValueError(f"no inputs among the arrays {sorted(arrays)}; name them x, and the labels y")

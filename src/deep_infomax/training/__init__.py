@@ -1,6 +1,7 @@
 """Training: one loop for every objective, its settings, and exact checkpoints."""
 
 from deep_infomax.training.allocator import keep_freed_memory
+from deep_infomax.training.checkpoint import checkpoint_bytes
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.loop import InterruptedTrainingError, NonFiniteLossError, Training, fit
@@ -11,6 +12,7 @@ __all__ = [
     "NonFiniteLossError",
     "Training",
     "TrainingConfig",
+    "checkpoint_bytes",
     "dead_units",
     "effective_rank",
     "fit",
