@@ -81,6 +81,7 @@ def kill_after(process: subprocess.Popen[bytes], run: Path, seconds: float) -> s
 def wait_for(process: subprocess.Popen[bytes], happened: Callable[[], bool]) -> None:
     while not happened():
         assert process.poll() is None, "the run ended before its kill; train longer"
+        time.sleep(0.001)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

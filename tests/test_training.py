@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Features, Losses
-from deep_infomax.encoders import Encoder, convolutional
+from deep_infomax.data import CropAndFlip
+from deep_infomax.encoders import Encoder, convolutional, digits
 from deep_infomax.objectives import Untrained
 from deep_infomax.recipes import ObjectiveConfig, build_objective
 from deep_infomax.training import (
@@ -291,6 +292,16 @@ def test_the_allocator_is_tuned_where_it_is_glibc() -> None:
     import platform
 
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+
+
+def test_random_crops_come_from_inputs_larger_than_the_encoders(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (32, 1, 12, 12), dtype=np.uint8)
+    encoder = digits()
+    training = dataclasses.replace(TRAINING, epochs=1)
+    fit(encoder, Untrained(), images, training, out=tmp_path, transform=CropAndFlip(8, flip=True), progress=False)
+    assert records(tmp_path)[-1]["step"] == 4
+    with pytest.raises(ValueError, match="resize or crop them to 8x8"):
+        fit(encoder, Untrained(), images, training, progress=False)
 
 
 @pytest.mark.gpu

@@ -14,12 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Batch, Losses, Objective
+from deep_infomax.contracts import Batch, Losses
 from deep_infomax.data import Batches, Source, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.training.allocator import keep_freed_memory
@@ -29,6 +28,7 @@ from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.interrupt import StopRequest, stop_requests
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
 from deep_infomax.training.precision import resolve_precision
+from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers
 
 _HEALTH_INPUTS: Final = 512
 
@@ -91,22 +91,11 @@ def fit(
         >>> fit(encoder, Untrained(), series, training, progress=False).steps
         8
     """
-    run = _Run(encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out))
+    run = _Run(
+        encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform
+    )
     with torch.random.fork_rng(), stop_requests() as stop:
-        return run.train(stop, resume, transform, progress)
-
-
-class _Model(nn.Module):
-    """Encoder and objective as one module, so that one forward and one backward serve several processes."""
-
-    def __init__(self, encoder: Encoder, objective: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.objective = objective
-
-    def forward(self, batch: Batch) -> Losses:
-        losses: Losses = self.objective(batch, self.encoder)
-        return losses
+        return run.train(stop, resume, progress)
 
 
 class _Run:
@@ -120,33 +109,37 @@ class _Run:
         training: TrainingConfig,
         seed: int,
         out: Path | None,
+        transform: Callable[[Tensor], Tensor] | None,
     ) -> None:
         self.encoder, self.training, self.seed, self.out = encoder, training, seed, out
-        self.accelerator = _accelerator(training, out)
+        self.accelerator = prepare_accelerator(training, out)
         self.device = self.accelerator.device
         if self.device.type == "cpu":
             keep_freed_memory()
         self.source = data if isinstance(data, Source) else Source(torch.as_tensor(data), None, None, "array", "train")
+        self.transform = transform
+        # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
+        crop = None if transform is None or self.source.shape[1:] == encoder.spatial else min(encoder.spatial)
+        self.sample = (self.source if crop is None else self.source.centre_crop(crop)).inputs[:_HEALTH_INPUTS]
+        encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
         bfloat16 = resolve_precision(training.precision, self.device) is torch.bfloat16
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         # Channels last is the layout of the fast convolutions; it changes no value.
-        model = _Model(encoder, objective).train()
+        model = Model(encoder, objective).train()
         self.bare_model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizers = _optimizers(self.bare_model, training)
+        self.optimizers = prepare_optimizers(self.bare_model, training)
         self.model = self.accelerator.prepare(self.bare_model)
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
 
-    def train(
-        self, stop: StopRequest, resume: bool, transform: Callable[[Tensor], Tensor] | None, progress: bool
-    ) -> Training:
+    def train(self, stop: StopRequest, resume: bool, progress: bool) -> Training:
         """Take the steps that are left, writing the log and checkpoints."""
         accelerator, training = self.accelerator, self.training
         world, main = accelerator.num_processes, accelerator.is_main_process
         batches = Batches(
-            self.source, training.batch_size, self.seed, self.device, accelerator.process_index, world, transform
+            self.source, training.batch_size, self.seed, self.device, accelerator.process_index, world, self.transform
         )
         per_epoch = batches.steps_per_epoch
         total = math.ceil(training.epochs * per_epoch)
@@ -222,7 +215,7 @@ class _Run:
 
     def _health(self) -> dict[str, Any]:
         """Signs of collapse, on the first inputs of the data, in eval mode."""
-        vectors = self.encoder.encode(self.source.inputs[:_HEALTH_INPUTS])
+        vectors = self.encoder.encode(self.sample)
         spread = float(vectors.std(0).mean())
         return {"vector_rank": float(effective_rank(vectors)), "dead_units": dead_units(vectors), "vector_std": spread}
 
@@ -270,31 +263,3 @@ class _Run:
             tensors |= optimizer_tensors(name, optimizer)
         state = {"step": self.step, "seconds": self.seconds, "log_size": metrics.size}
         checkpoints.write(self.step, tensors | self.means.tensors(), state)
-
-
-def _accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
-    if training.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("training.device is cuda, but this torch finds no GPU; use auto or cpu")
-    accelerator = Accelerator(
-        cpu=training.device == "cpu",
-        mixed_precision="no",  # the loop's own autocast covers the forward pass
-        log_with=list(training.trackers) or None,
-        project_dir=out,
-    )
-    if training.trackers:
-        accelerator.init_trackers("deep-infomax")
-    return accelerator
-
-
-def _optimizers(model: _Model, training: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
-    """One optimiser for the encoder side and, where the objective has an adversary, one for that."""
-    assert isinstance(model.objective, Objective)
-    adversary = list(model.objective.adversary_parameters())
-    apart = {id(parameter) for parameter in adversary}
-    encoder = [p for p in model.parameters() if id(p) not in apart and p.requires_grad]
-    optimizers: dict[str, torch.optim.Optimizer] = {
-        "encoder": torch.optim.AdamW(encoder, training.learning_rate, weight_decay=training.weight_decay, fused=True)
-    }
-    if adversary:
-        optimizers["adversary"] = torch.optim.Adam(adversary, training.adversary_learning_rate, fused=True)
-    return optimizers

@@ -1,0 +1,58 @@
+"""What a training is prepared from: the model of encoder and objective, its optimisers, its devices and processes."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from deep_infomax.contracts import Batch, Losses, Objective
+from deep_infomax.encoders import Encoder
+from deep_infomax.training.config import TrainingConfig
+
+
+class Model(nn.Module):
+    """Encoder and objective as one module, so that one forward and one backward serve several processes."""
+
+    def __init__(self, encoder: Encoder, objective: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> Losses:
+        """The objective's losses of one batch."""
+        losses: Losses = self.objective(batch, self.encoder)
+        return losses
+
+
+def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
+    """The devices and processes of a training, and where else it logs to.
+
+    Raises:
+        ValueError: a GPU is asked for and there is none.
+    """
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("training.device is cuda, but this torch finds no GPU; use auto or cpu")
+    accelerator = Accelerator(
+        cpu=training.device == "cpu",
+        mixed_precision="no",  # the loop's own autocast covers the forward pass
+        log_with=list(training.trackers) or None,
+        project_dir=out,
+    )
+    if training.trackers:
+        accelerator.init_trackers("deep-infomax")
+    return accelerator
+
+
+def prepare_optimizers(model: Model, training: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for the encoder side and, where the objective has an adversary, one for that."""
+    assert isinstance(model.objective, Objective)
+    adversary = list(model.objective.adversary_parameters())
+    apart = {id(parameter) for parameter in adversary}
+    encoder = [p for p in model.parameters() if id(p) not in apart and p.requires_grad]
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        "encoder": torch.optim.AdamW(encoder, training.learning_rate, weight_decay=training.weight_decay, fused=True)
+    }
+    if adversary:
+        optimizers["adversary"] = torch.optim.Adam(adversary, training.adversary_learning_rate, fused=True)
+    return optimizers
