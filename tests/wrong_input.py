@@ -61,11 +61,11 @@ def array(name: str, values: np.ndarray) -> Callable[[Path], object]:
     return lambda folder: np.save(folder / name, values, allow_pickle=True)
 
 
-def damaged(run: str, name: str, copy: str) -> Callable[[Path], object]:
+def damaged(run: str, name: str, copy: str, content: bytes = b"\x00rubbish") -> Callable[[Path], object]:
     def prepare(folder: Path) -> None:
         shutil.copytree(folder / run, folder / copy)
         target = next((folder / copy).glob(name))
-        target.write_bytes(b"\x00rubbish")
+        target.write_bytes(content)
 
     return prepare
 
@@ -136,6 +136,7 @@ CASES = [
     Case("a resume of nothing", "train --resume nothing"),
     Case("a resume with other flags", f"train --resume {RUN} --epochs 9"),
     Case("a resume of a damaged configuration", "train --resume a", damaged(RUN, "config.yaml", "a")),
+    Case("a resume of an empty configuration", "train --resume e", damaged(RUN, "config.yaml", "e", b"")),
     Case("a resume of a damaged checkpoint", "train --resume b", damaged(RUN, "checkpoints/*", "b")),
     Case("a resume on other data", "train --resume moved", changed_data),
     Case("an evaluation of nothing", "evaluate nothing"),

@@ -103,7 +103,10 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     source = dataset.pretraining
     if processes.is_main_process:
         precision = resolve_precision(config.training.precision, processes.device)
-        settings["environment"] = environment(processes.device, precision) | {"processes": processes.num_processes}
+        now = environment(processes.device, precision) | {"processes": processes.num_processes}
+        if changed := [key for key, value in settings.get("environment", now).items() if now.get(key) != value]:
+            _NOTES.print(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
+        settings["environment"] = now
         write_config(run, settings)
         kept = config.training.checkpoints
         size = (kept + 1) * checkpoint_bytes(torch.nn.ModuleList([encoder, objective])) / 1e6

@@ -51,7 +51,8 @@ def read_config(run: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
-    missing = [key for key in ("recipe", "data", "seed", "encoder", "objective", "training") if key not in config or ()]
+    needed = ("recipe", "seed", "data", "probe", "encoder", "objective", "training", "data_options")
+    missing = [key for key in needed if key not in config] if isinstance(config, dict) else needed
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; restore it or train anew")
     return dict(config)
