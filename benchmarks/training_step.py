@@ -29,6 +29,7 @@ from deep_infomax.negatives import all_pairs
 from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
 from deep_infomax.scorers import EncodeAndDot, ResidualProjection, ScaledCosine
 from deep_infomax.training import fit, has_fast_bfloat16, keep_freed_memory
+from deep_infomax.training.prepare import use_channels_last
 
 LOCATIONS = 64
 STEPS = 20
@@ -99,7 +100,8 @@ def reference_seconds(config: Config, images: Tensor) -> tuple[float, int]:
     local_term = build_objective(config.objective, encoder).local_term
     scorer = local_term.scorer.train()
     batch = images[: config.training.batch_size]
-    optimizer = torch.optim.AdamW([*encoder.parameters(), *scorer.parameters()], 1e-4, weight_decay=0.0, foreach=True)
+    use_channels_last(encoder)
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *scorer.parameters()], 1e-4, weight_decay=0.0, fused=True)
 
     def loss() -> Tensor:
         local, vector, _ = encoder(batch)

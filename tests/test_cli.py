@@ -99,6 +99,15 @@ def test_flags_win_over_the_file_and_the_file_over_the_recipe(folder: Path, monk
     assert config["training"]["epochs"] == 1
 
 
+def test_a_printed_configuration_is_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        dim("train --recipe local-jsd-paper --print_config")
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["recipe"] == "local-jsd-paper"
+    assert printed["objective"]["bound"] == "jsd"
+    assert printed["training"]["batch_size"] == 64
+
+
 def test_a_finished_run_resumes_to_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     before = (folder / RUN / "encoder.safetensors").read_bytes()
@@ -137,4 +146,6 @@ def test_paper_recipes_are_the_papers() -> None:
     both = RECIPES["local-global-paper"].objective
     assert (both.alpha, both.beta) == (0.5, 0.1)
     single = RECIPES["global-jsd-paper"].objective
-    assert (single.alpha, single.beta, single.gamma, single.units) == (1.0, 0.0, 1.0, 512)
+    assert (single.alpha, single.beta, single.gamma) == (1.0, 0.0, 1.0)
+    assert both.global_units == single.global_units == 512
+    assert both.global_scorer == single.global_scorer == "concat"

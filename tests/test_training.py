@@ -38,6 +38,7 @@ from deep_infomax.training.log import MetricsFile, RunningMeans
 SERIES = np.random.default_rng(0).normal(size=(40, 2, 32)).astype(np.float32)
 TRAINING = TrainingConfig(epochs=3, batch_size=8, device="cpu", log_every=4)
 # Everything random at once: other inputs are drawn, the prior is sampled, an adversary has an optimiser of its own.
+FLIP = CropAndFlip(flip=True)
 OBJECTIVE = ObjectiveConfig(alpha=0.5, beta=1.0, gamma=0.1, others=3, units=16)
 
 
@@ -53,7 +54,7 @@ def interrupt_at(step: int) -> Callable[[Tensor], Tensor]:
     def transform(inputs: Tensor) -> Tensor:
         if next(calls) == step:
             os.kill(os.getpid(), signal.SIGINT)
-        return inputs
+        return FLIP(inputs)
 
     return transform
 
@@ -67,7 +68,8 @@ def records(run: Path) -> list[dict[str, object]]:
 def test_an_interrupted_training_resumes_to_identical_weights(tmp_path: Path, step: int, precision: str) -> None:
     training = dataclasses.replace(TRAINING, precision=precision)
     whole, whole_objective = built()
-    fit(whole, whole_objective, SERIES, training, seed=5, out=tmp_path / "whole", progress=False)
+    whole_run = {"out": tmp_path / "whole", "transform": FLIP}
+    fit(whole, whole_objective, SERIES, training, seed=5, progress=False, **whole_run)
 
     encoder, objective = built()
     transform = interrupt_at(step)
@@ -76,7 +78,8 @@ def test_an_interrupted_training_resumes_to_identical_weights(tmp_path: Path, st
     torch.manual_seed(99)
     encoder = convolutional(channels=2, spatial=(32,), dim=8)
     objective = build_objective(OBJECTIVE, encoder)
-    fit(encoder, objective, SERIES, training, seed=5, out=tmp_path / "cut", resume=True, progress=False)
+    cut_run = {"out": tmp_path / "cut", "transform": FLIP, "resume": True}
+    fit(encoder, objective, SERIES, training, seed=5, progress=False, **cut_run)
 
     for (name, expected), found in zip(whole.state_dict().items(), encoder.state_dict().values(), strict=True):
         assert torch.equal(expected, found), name
@@ -294,6 +297,27 @@ def test_the_allocator_is_tuned_where_it_is_glibc() -> None:
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
+def test_volumes_train_and_resume(tmp_path: Path) -> None:
+    volumes = np.random.default_rng(0).normal(size=(16, 1, 8, 8, 8)).astype(np.float32)
+    encoder = convolutional(channels=1, spatial=(8, 8, 8), dim=4)
+    objective = build_objective(ObjectiveConfig(units=8), encoder)
+    training = dataclasses.replace(TRAINING, epochs=1)
+    fit(encoder, objective, volumes, training, out=tmp_path, progress=False)
+    expected = {name: value.clone() for name, value in encoder.state_dict().items()}
+    fit(encoder, objective, volumes, training, out=tmp_path, resume=True, progress=False)
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(expected[name], value), name
+
+
+def test_a_folder_with_checkpoints_is_not_trained_over(tmp_path: Path) -> None:
+    encoder, _ = built()
+    fit(encoder, Untrained(), SERIES, TRAINING, out=tmp_path, progress=False)
+    log = (tmp_path / "metrics.jsonl").read_text()
+    with pytest.raises(ValueError, match="already holds checkpoints"):
+        fit(encoder, Untrained(), SERIES, TRAINING, out=tmp_path, progress=False)
+    assert (tmp_path / "metrics.jsonl").read_text() == log
+
+
 def test_random_crops_come_from_inputs_larger_than_the_encoders(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (32, 1, 12, 12), dtype=np.uint8)
     encoder = digits()
@@ -313,6 +337,7 @@ def test_a_gpu_learns_what_a_cpu_learns() -> None:
         config = dataclasses.replace(OBJECTIVE, alpha=0.0, gamma=0.0, others=None)  # nothing drawn at random
         objective = build_objective(config, encoder)
         losses.append(fit(encoder, objective, SERIES, training, progress=False).terms["loss"])
+        assert encoder.mean.device.type == device
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 

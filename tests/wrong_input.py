@@ -75,10 +75,13 @@ def unfinished(folder: Path) -> None:
     (folder / "unfinished" / "encoder.safetensors").unlink()
 
 
-def changed_data(folder: Path) -> None:
-    shutil.copytree(folder / RUN, folder / "moved")
-    config = folder / "moved" / "config.yaml"
-    config.write_text(config.read_text().replace("n_train: 64", "n_train: 65"))
+def edited(copy: str, old: str, new: str, run: str = RUN) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        shutil.copytree(folder / run, folder / copy)
+        config = folder / copy / "config.yaml"
+        config.write_text(config.read_text().replace(old, new))
+
+    return prepare
 
 
 NAN = np.ones((64, 2, 32), np.float32)
@@ -104,6 +107,8 @@ CASES = [
     Case("a negative weight", f"{_TRAIN} --data series.npy --objective.gamma -1 --out gamma"),
     Case("no weight at all", f"{_TRAIN} --data series.npy --objective.beta 0 --out beta"),
     Case("a score scale of 0", f"{_TRAIN} --data series.npy --objective.scale 0 --out scale"),
+    Case("no units", f"{_TRAIN} --data series.npy --objective.units 0 --out units"),
+    Case("a seed beyond 64 bits", "train --data digits --seed 18446744073709551616"),
     Case("an unknown architecture", f"{_TRAIN} --data series.npy --encoder.architecture resnet --out resnet"),
     Case("an architecture for another size", "train --data digits --encoder.architecture convolutional-32 --out size"),
     Case("a resize to 0", "train --data digits --data_options.resize 0"),
@@ -138,7 +143,12 @@ CASES = [
     Case("a resume of a damaged configuration", "train --resume a", damaged(RUN, "config.yaml", "a")),
     Case("a resume of an empty configuration", "train --resume e", damaged(RUN, "config.yaml", "e", b"")),
     Case("a resume of a damaged checkpoint", "train --resume b", damaged(RUN, "checkpoints/*", "b")),
-    Case("a resume on other data", "train --resume moved", changed_data),
+    Case("a resume on other data", "train --resume moved", edited("moved", "n_train: 64", "n_train: 65")),
+    Case("a resume with another flag, joined", f"train --resume={RUN} --epochs=9"),
+    Case("a resume of an edited configuration", "train --resume edited", edited("edited", "units: 16", "units: 8")),
+    Case(
+        "an evaluation with a wrong option", "evaluate wrong", edited("wrong", "resize: null", "resize: wide", LABELLED)
+    ),
     Case("an evaluation of nothing", "evaluate nothing"),
     Case("an evaluation of an unfinished run", "evaluate unfinished", unfinished),
     Case("an evaluation without labels", f"evaluate {RUN}"),

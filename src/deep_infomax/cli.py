@@ -1,5 +1,6 @@
 """The command ``dim``: parse, build objects, call the library; errors become one sentence and an exit code."""
 
+import argparse
 import dataclasses
 import difflib
 import re
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 from rich.console import Console
 
@@ -26,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parser, train_parser = _parser()
+        if given[:1] == ["train"]:
+            _set_recipe_defaults(train_parser, given[1:])
         options = parser.parse_args(given)
         keep_freed_memory()
         if options.command == "train":
@@ -38,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
         return _fail(2, _sentence(error))
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        return _fail(1, "out of memory; use a smaller --training.batch_size or fewer --objective.units")
     return 0
 
 
@@ -84,19 +93,11 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
 
 def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> None:
     if options.resume is not None:
-        if len(given) > 3:
+        if list(given) not in (["train", "--resume", options.resume], ["train", f"--resume={options.resume}"]):
             raise ValueError("--resume takes the run's own configuration and no other option; leave the others out")
         run = Path(options.resume)
         commands.resume(run, _config(parser, read_config(run)))
         return
-    if options.recipe not in RECIPES:
-        close = difflib.get_close_matches(options.recipe, RECIPES, n=1)
-        meant = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"--recipe {options.recipe} is unknown{meant}; known are {', '.join(RECIPES)}")
-    # Precedence: the recipe's values become the defaults, below a configuration file and flags.
-    recipe = plain(RECIPES[options.recipe])
-    parser.set_defaults({f"{group}.{name}": value for group in _GROUPS for name, value in recipe[group].items()})
-    options = parser.parse_args(given[1:])
     if options.epochs is not None:
         options.training.epochs = options.epochs
     commands.train(
@@ -108,6 +109,32 @@ def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> 
         out=options.out,
         command=f"dim {shlex.join(given)}",
     )
+
+
+def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:
+    """Make a recipe's values the defaults, below a configuration file and flags, before all else is parsed."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for flag in ("--recipe", "--config"):
+        finder.add_argument(flag)
+    found, _ = finder.parse_known_args(given)
+    recipe = found.recipe or _recipe_in(found.config) or parser.get_default("recipe")
+    if recipe not in RECIPES:
+        close = difflib.get_close_matches(recipe, RECIPES, n=1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"--recipe {recipe} is unknown{meant}; known are {', '.join(RECIPES)}")
+    groups = plain(RECIPES[recipe])
+    values = {f"{group}.{name}": value for group in _GROUPS for name, value in groups[group].items()}
+    parser.set_defaults({"recipe": recipe} | values)
+
+
+def _recipe_in(config: str | None) -> str | None:
+    """The recipe that a configuration file names; whatever is wrong with the file shows when it is parsed."""
+    try:
+        content = yaml.safe_load(Path(config).read_text()) if config else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    recipe = content.get("recipe") if isinstance(content, dict) else None
+    return recipe if isinstance(recipe, str) else None
 
 
 def _config(parser: ArgumentParser, settings: dict[str, Any]) -> Config:

@@ -1,7 +1,9 @@
 """What each command does once its arguments are parsed; the cli's other half."""
 
+import math
 import shlex
 from collections.abc import Sequence
+from datetime import timedelta
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,8 @@ def train(
     *, recipe: str, data: str, config: Config, seed: int, probe: str | None, out: str | None, command: str
 ) -> None:
     """Start a run."""
-    if seed < 0:
-        raise ValueError(f"--seed is {seed}; give 0 or a positive number")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"--seed is {seed}; give 0 or a positive number below 2^63")
     name = Path(data.removeprefix("hub:")).stem
     run = Path(out or f"runs/{recipe}-{name}-{seed}")
     settings = {"recipe": recipe, "command": command, "seed": seed, "data": data, "probe": probe} | plain(config)
@@ -47,7 +49,7 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
     folder = Path(run)
     settings = _finished(folder)
     encoder = Encoder.from_pretrained(folder).to(_device())
-    dataset = load_dataset(probe or settings["probe"] or settings["data"], DataOptions(**settings["data_options"]))
+    dataset = load_dataset(probe or settings["probe"] or settings["data"], _data_options(folder))
     with progress_bars() as progress:
         results = evaluation.evaluate(
             encoder,
@@ -67,13 +69,16 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
 def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
     """Write the representation of a data set as a .npy file."""
     encoder = Encoder.from_pretrained(run).to(_device())
-    options = DataOptions(**read_config(Path(run))["data_options"]) if (Path(run) / "config.yaml").exists() else None
+    options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else None
     sources = _splits(load_dataset(data, options))
     if split not in sources:
         raise ValueError(f"{data} has no split {split!r}; it has {', '.join(sources)}")
     with progress_bars() as progress:
         encode_dataset(encoder, sources[split], Path(out), layer, progress=progress)
-    _NOTES.print(f"wrote {out}: layer {layer} of {len(sources[split]):,} inputs")
+    left = ", ".join(f"--split {name}: {len(source):,}" for name, source in sources.items() if name != split)
+    _NOTES.print(
+        f"wrote {out}: layer {layer} of {len(sources[split]):,} inputs" + (f" (not in it: {left})" if left else "")
+    )
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:
@@ -109,9 +114,10 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         settings["environment"] = now
         write_config(run, settings)
         kept = config.training.checkpoints
-        size = (kept + 1) * checkpoint_bytes(torch.nn.ModuleList([encoder, objective])) / 1e6
+        # One checkpoint more than are kept while it is written, and the encoder itself.
+        size = math.ceil((kept + 2) * checkpoint_bytes(torch.nn.ModuleList([encoder, objective])) / 1e6)
         _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
-        _NOTES.print(f"{kept} checkpoints are kept; with one being written they take at most {size:.0f} MB")
+        _NOTES.print(f"{kept} checkpoints are kept; with one being written and the encoder at most {size} MB")
     try:
         result = fit(
             encoder,
@@ -134,7 +140,8 @@ def _device() -> torch.device:
 
 
 def _processes(config: Config) -> PartialState:
-    return PartialState(cpu=config.training.device == "cpu")
+    # The first process may decode a large data set while the others wait for it.
+    return PartialState(cpu=config.training.device == "cpu", timeout=timedelta(days=1))
 
 
 def _finished(run: Path) -> dict[str, Any]:
@@ -142,6 +149,13 @@ def _finished(run: Path) -> dict[str, Any]:
     if not (run / "encoder.safetensors").is_file():
         raise ValueError(f"{run} has no trained encoder yet; finish it with 'dim train --resume {run}'")
     return settings
+
+
+def _data_options(run: Path) -> DataOptions:
+    try:
+        return DataOptions(**read_config(run)["data_options"])
+    except TypeError as error:
+        raise ValueError(f"{run / 'config.yaml'}: data_options cannot be read ({error}); restore it") from error
 
 
 def _splits(dataset: Dataset) -> dict[str, Source]:

@@ -51,7 +51,9 @@ class ObjectiveConfig:
     global_scorer: Literal["encode-and-dot", "concat"] = "encode-and-dot"
     """How a whole map and a vector are scored."""
     units: int = 512
-    """Units of the scorers' networks."""
+    """Units of the local scorer's network."""
+    global_units: int = 512
+    """Units of the global scorer's network."""
     scale: float = 20.0
     """Largest score of the cosine scorer."""
     others: int | None = None
@@ -64,6 +66,12 @@ class ObjectiveConfig:
     """Distribution that Y is matched to."""
     gradient_penalty: float = 1.0
     """Weight of the squared gradient norm at the inputs of the prior's discriminator."""
+
+    def __post_init__(self) -> None:
+        """Reject sizes no network can have."""
+        for name in ("units", "global_units"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"objective.{name} is {getattr(self, name)}; give 1 or more")
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ _PAPER_TRAINING = TrainingConfig(epochs=1000, batch_size=64, learning_rate=1e-4,
 _PAPER = ObjectiveConfig(
     gamma=0.1, local_scorer="encode-and-dot", global_scorer="concat", units=2048, prior="uniform", gradient_penalty=1.0
 )
-_PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0, units=512)
+_PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)
 
 RECIPES: dict[str, Config] = {
     "local-infonce": Config(),
@@ -149,5 +157,5 @@ def _local_scorer(config: ObjectiveConfig, encoder: Encoder) -> Scorer:
 
 def _global_scorer(config: ObjectiveConfig, encoder: Encoder) -> Scorer:
     if config.global_scorer == "concat":
-        return GlobalConcat(math.prod(encoder.local_shape), encoder.vector_size, config.units)
-    return GlobalEncodeAndDot(encoder.remaining_layers(config.units), encoder.vector_size, config.units)
+        return GlobalConcat(math.prod(encoder.local_shape), encoder.vector_size, config.global_units)
+    return GlobalEncodeAndDot(encoder.remaining_layers(config.global_units), encoder.vector_size, config.global_units)

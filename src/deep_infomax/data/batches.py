@@ -70,7 +70,8 @@ class Batches:
         self.steps_per_epoch = len(source) // (batch_size * world)
         self.labels = None if source.labels is None else source.labels.to(self.device)
         self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
-        limit = free_memory(self.device) // 2 if resident_bytes is None else resident_bytes
+        sharing = world if self.device.type == "cpu" else 1  # processes on one machine share its memory
+        limit = free_memory(self.device) // 2 // sharing if resident_bytes is None else resident_bytes
         self.resident = resident(source, self.device, limit)
         self._gatherer = (
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") if self.resident is None else None

@@ -53,7 +53,8 @@ class Checkpoints:
         """Write one checkpoint atomically, then remove those older than the newest ``keep``."""
         path = self.folder / f"step-{step:09d}{_SUFFIX}"
         partial = path.with_suffix(".partial")
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        # Copies, as tensors that share memory (tied weights) cannot be written.
+        plain = {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}
         save_file(plain, partial, metadata={"state": json.dumps(dict(state))})
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -104,7 +105,8 @@ def load_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor
             continue
         number, key = full.removeprefix(prefix).split(".")
         parameter = parameters[int(number)]
-        value = torch.empty_like(parameter).copy_(saved) if saved.shape == parameter.shape and saved.dim() else saved
+        moment = saved.dim() > 0 and saved.shape == parameter.shape
+        value = torch.empty_like(parameter).copy_(saved) if moment else saved.to(parameter.device)
         optimizer.state[parameter][key] = value
 
 

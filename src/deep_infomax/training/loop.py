@@ -18,7 +18,7 @@ from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Batch, Losses
+from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.training.allocator import keep_freed_memory
@@ -28,7 +28,7 @@ from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.interrupt import StopRequest, stop_requests
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
 from deep_infomax.training.precision import resolve_precision
-from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers
+from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers, use_channels_last
 
 _HEALTH_INPUTS: Final = 512
 
@@ -94,7 +94,8 @@ def fit(
     run = _Run(
         encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform
     )
-    with torch.random.fork_rng(), stop_requests() as stop:
+    devices = [run.device] if run.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), stop_requests() as stop:
         return run.train(stop, resume, progress)
 
 
@@ -116,7 +117,7 @@ class _Run:
         self.device = self.accelerator.device
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.source = data if isinstance(data, Source) else Source(torch.as_tensor(data), None, None, "array", "train")
+        self.source = data if isinstance(data, Source) else _source(data)
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         crop = None if transform is None or self.source.shape[1:] == encoder.spatial else min(encoder.spatial)
@@ -126,9 +127,8 @@ class _Run:
             encoder.set_statistics(*statistics(self.source))
         bfloat16 = resolve_precision(training.precision, self.device) is torch.bfloat16
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        # Channels last is the layout of the fast convolutions; it changes no value.
-        model = Model(encoder, objective).train()
-        self.bare_model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.bare_model = Model(encoder, objective).to(self.device).train()
+        use_channels_last(self.bare_model)
         self.optimizers = prepare_optimizers(self.bare_model, training)
         self.model = self.accelerator.prepare(self.bare_model)
         self.means = RunningMeans()
@@ -152,7 +152,7 @@ class _Run:
         try:
             while self.step < total:
                 factor = learning_rate_factor(training, self.step, total)
-                self._take_step(batches.batch(self.step), factor)
+                self._take_step(batches, factor)
                 self.seconds = time.monotonic() - began
                 bar.advance(self.step)
                 last, epoch = self.step == total, self.step / per_epoch
@@ -174,6 +174,7 @@ class _Run:
                 ):
                     self._check_finite(checkpoints)
                     self._save(checkpoints, metrics)
+                    accelerator.wait_for_everyone()
                     saved = self.seconds
                 if stopping and not last:
                     raise InterruptedTrainingError(f"interrupted after step {self.step} of {total}")
@@ -188,10 +189,11 @@ class _Run:
         accelerator.end_training()
         return Training(self.step, self.seconds, terms)
 
-    def _take_step(self, batch: Batch, factor: float) -> None:
-        """One step of all optimisers; every random number in it is a function of (seed, step, process)."""
+    def _take_step(self, batches: Batches, factor: float) -> None:
+        """One step of all optimisers; its random numbers, crops included, are a function of (seed, step, process)."""
         entropy = [self.seed, self.step, self.accelerator.process_index]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
+        batch = batches.batch(self.step)
         with self.autocast:
             losses: Losses = self.model(batch)
         loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary
@@ -226,8 +228,8 @@ class _Run:
         paths = [] if checkpoints is None else checkpoints.paths()
         kept = f"the last good checkpoint is {paths[-1]}" if paths else "no checkpoint had been written"
         raise NonFiniteLossError(
-            f"the loss of step {step} is not finite; {kept}. Lower --training.learning_rate (now "
-            f"{self.training.learning_rate:g}), use --training.precision float32, or limit the scores"
+            f"the loss of step {step} is not finite; {kept}. Train anew with a lower --training.learning_rate than "
+            f"{self.training.learning_rate:g}, with --training.precision float32, or with limited scores"
         )
 
     def _write(self, metrics: MetricsFile | None, record: dict[str, Any]) -> None:
@@ -241,6 +243,8 @@ class _Run:
         if self.out is None:
             return None
         checkpoints = Checkpoints(self.out / "checkpoints", self.training.checkpoints)
+        if not resume and checkpoints.paths():
+            raise ValueError(f"{self.out} already holds checkpoints; give resume=True or another folder")
         if self.accelerator.is_main_process:
             checkpoints.prepare(checkpoint_bytes(self.bare_model))
         self.accelerator.wait_for_everyone()
@@ -248,7 +252,12 @@ class _Run:
             tensors, state = found
             prefix = "model."
             weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            self.bare_model.load_state_dict(weights)
+            try:
+                self.bare_model.load_state_dict(weights)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"the checkpoint of {self.out} does not fit its configuration; restore config.yaml or train anew"
+                ) from error
             for name, optimizer in self.optimizers.items():
                 load_optimizer(name, optimizer, tensors)
             self.means.load(tensors, self.device)
@@ -258,8 +267,18 @@ class _Run:
     def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
         if metrics is None:
             return
-        tensors = {f"model.{name}": tensor for name, tensor in self.bare_model.state_dict().items()}
+        weights = self.bare_model.state_dict()
+        if broken := [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]:
+            raise NonFiniteLossError(
+                f"{broken[0]} is not finite after step {self.step}; train anew in float32 or slower"
+            )
+        tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
         state = {"step": self.step, "seconds": self.seconds, "log_size": metrics.size}
         checkpoints.write(self.step, tensors | self.means.tensors(), state)
+
+
+def _source(data: Tensor | np.ndarray) -> Source:
+    """Data of the user's as a source; a memory map stays one."""
+    return Source(data if isinstance(data, np.memmap) else torch.as_tensor(data), None, None, "array", "train")

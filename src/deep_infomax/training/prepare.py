@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from accelerate.tracking import get_available_trackers
 from torch import nn
 
 from deep_infomax.contracts import Batch, Losses, Objective
@@ -33,6 +35,11 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     """
     if training.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("training.device is cuda, but this torch finds no GPU; use auto or cpu")
+    if missing := set(training.trackers) - {str(tracker) for tracker in get_available_trackers()}:
+        raise ValueError(f"training.trackers: {', '.join(missing)} is not installed; install it with pip")
+    # Accelerate keeps one device for the process; without several processes every training chooses its own.
+    if PartialState._shared_state and not PartialState().use_distributed:
+        AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         cpu=training.device == "cpu",
         mixed_precision="no",  # the loop's own autocast covers the forward pass
@@ -56,3 +63,11 @@ def prepare_optimizers(model: Model, training: TrainingConfig) -> dict[str, torc
     if adversary:
         optimizers["adversary"] = torch.optim.Adam(adversary, training.adversary_learning_rate, fused=True)
     return optimizers
+
+
+def use_channels_last(model: nn.Module) -> None:
+    """Store the weights of two- and three-dimensional convolutions channels last, the layout of their fast kernels."""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in model.parameters():
+        if parameter.dim() in layouts:
+            parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.dim()])
