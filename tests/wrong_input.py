@@ -152,6 +152,7 @@ CASES = [
     Case("an evaluation of nothing", "evaluate nothing"),
     Case("an evaluation of an unfinished run", "evaluate unfinished", unfinished),
     Case("an evaluation without labels", f"evaluate {RUN}"),
+    Case("a probe of another shape, before training", f"{_TRAIN} --data series.npy --probe digits --out shape"),
     Case("a probe of another shape", f"evaluate {LABELLED} --probe digits"),
     Case("an unknown metric", f"evaluate {LABELLED} --metrics linear,accuracy"),
     Case("an unknown layer", f"evaluate {LABELLED} --layers Z"),

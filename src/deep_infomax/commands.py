@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
@@ -49,7 +50,15 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
     folder = Path(run)
     settings = _finished(folder)
     encoder = Encoder.from_pretrained(folder).to(_device())
-    dataset = load_dataset(probe or settings["probe"] or settings["data"], _data_options(folder))
+    spec = probe or settings["probe"] or settings["data"]
+    if spec != settings["data"]:
+        dataset = load_dataset(spec, _probe_options(_data_options(folder)))
+    else:
+        dataset = load_dataset(spec, _data_options(folder))
+        if plain(dataset.description) != settings.get("dataset"):
+            raise ValueError(  # another draw of the held-out part may put training inputs into it
+                f"{spec} is not the data that {folder} was trained on; restore them, or name others with --probe"
+            )
     with progress_bars() as progress:
         results = evaluation.evaluate(
             encoder,
@@ -87,8 +96,8 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
 
     paths = [Path(run) for run in runs]
     page = write_report(paths, None if out is None else Path(out))
-    _print_comparison(find_runs(paths))
     _NOTES.print(f"report: {page}")
+    _print_comparison(find_runs(paths))
 
 
 def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
@@ -96,8 +105,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     with processes.main_process_first():  # one process decodes, the others find its cache
         dataset = load_dataset(settings["data"], config.data_options)
         if settings["probe"] is not None:
-            # What a later probe cannot use shows now, not after the training.
-            require_labels(load_dataset(settings["probe"], config.data_options).train)
+            _check_probe(load_dataset(settings["probe"], _probe_options(config.data_options)), dataset)
     description = plain(dataset.description)
     if settings.setdefault("dataset", description) != description:
         raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
@@ -158,6 +166,24 @@ def _data_options(run: Path) -> DataOptions:
         raise ValueError(f"{run / 'config.yaml'}: data_options cannot be read ({error}); restore it") from error
 
 
+def _probe_options(options: DataOptions) -> DataOptions:
+    """Options for a probe's own data: sizes and channels as in training, columns and layout as found."""
+    return replace(options, image_column=None, label_column=None, layout="auto")
+
+
+def _check_probe(probe: Dataset, data: Dataset) -> None:
+    """Let what a later probe cannot use show before the training, not after it."""
+    if probe.test is None:
+        raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with --probe SPEC")
+    for source in (probe.train, probe.test):
+        require_labels(source)
+        if source.shape != data.train.shape:
+            raise ValueError(
+                f"{probe.name} {source.split} has inputs of {source.shape}, {data.name} of {data.train.shape}; "
+                "name a probe of the same shape, or give both one with --data_options.resize"
+            )
+
+
 def _splits(dataset: Dataset) -> dict[str, Source]:
     splits = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
     return {name: source for name, source in splits.items() if source is not None}
@@ -177,16 +203,16 @@ def _print_results(run: Path, results: Sequence[Result]) -> None:
 
 
 def _print_comparison(runs: Sequence[Path]) -> None:
-    results = [{(r.metric, r.layer): r for r in read_results(run / "evaluation.json")} for run in runs]
+    results = [{(r.protocol, r.layer): r for r in read_results(run / "evaluation.json")} for run in runs]
     rows = sorted({key: None for found in results for key in found}, key=lambda key: key[0])
     if not rows:
         return
     table = Table()
-    for heading in ("metric", "layer"):
+    for heading in ("protocol", "layer"):
         table.add_column(heading)
     for run in runs:
         table.add_column(run.name, justify="right")
-    for metric, layer in rows:
-        found = [by_key.get((metric, layer)) for by_key in results]
-        table.add_row(metric, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in found))
+    for protocol, layer in rows:
+        found = [by_key.get((protocol, layer)) for by_key in results]
+        table.add_row(protocol, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in found))
     Console(soft_wrap=True).print(table)

@@ -14,6 +14,7 @@ The layouts "channels_first" and "channels_last" say which axis of 3 or more hol
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
             return {"x": content}
         with content as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         objects = "Object arrays" in str(error) or "Python objects" in str(error)
         if objects:
             raise ValueError("it holds Python objects; save plain arrays of numbers") from error

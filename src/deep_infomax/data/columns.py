@@ -77,6 +77,11 @@ def find_label(schema: pa.Schema, features: dict[str, dict[str, Any]]) -> str | 
     if len(classes) > 1 and not (named := [name for name in named if name in classes]):
         raise ValueError(f"several columns hold classes, {classes}; choose one with --data_options.label_column")
     if len(classes) == 1 or named:
-        return classes[0] if len(classes) == 1 else named[0]
+        label = classes[0] if len(classes) == 1 else named[0]
+        if pa.types.is_nested(schema.field(label).type):
+            raise ValueError(
+                f"column {label!r} holds several values a row; choose another with --data_options.label_column, or none"
+            )
+        return label
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
     return whole[0] if len(whole) == 1 else None

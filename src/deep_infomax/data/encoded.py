@@ -51,7 +51,9 @@ def split_of(name: str) -> str | None:
     """
     beginnings = {
         "train": "train",
+        "training": "train",
         "test": "test",
+        "testing": "test",
         "validation": "validation",
         "valid": "validation",
         "val": "validation",

@@ -37,7 +37,8 @@ def visible(file: Path, folder: Path) -> bool:
 
 def open_folder(folder: Path, images: Sequence[Path]) -> Splits:
     """Group the images by the split their topmost folder names; without a folder train, all are for training."""
-    if not (folder / "train").is_dir():
+    tops = {image.relative_to(folder).parts[0] for image in images if image.parent != folder}
+    if not any(split_of(top) == "train" for top in tops):
         return {"train": open_files(folder, images)}
     groups: dict[Path, list[Path]] = {}
     for image in images:
@@ -47,6 +48,10 @@ def open_folder(folder: Path, images: Sequence[Path]) -> Splits:
             raise ValueError(
                 f"{group[0]} lies beside the folder train; let every image lie in train, test, valid or unlabelled"
             )
+    if len({split_of(top.name) for top in groups}) < len(groups):
+        raise ValueError(
+            f"several of the folders {sorted(top.name for top in groups)} name one split; merge or rename them"
+        )
     return {split_of(top.name) or "train": open_files(top, group) for top, group in groups.items()}
 
 

@@ -92,6 +92,10 @@ def download(repository: str) -> "datasets.DatasetDict":
 def open_hub(splits: "datasets.DatasetDict", options: DataOptions) -> Splits:
     """Name the splits as this project does; a data set with one split of another name is all training data."""
     named = {split_of(split): split for split in splits}
+    if len(named) < len(splits):
+        raise ValueError(
+            f"several of the splits {list(splits)} have one role; give a folder with the parquet files of one each"
+        )
     if None in named and len(splits) > 1:
         raise ValueError(
             f"cannot tell train from test among the splits {list(splits)}; give a folder of parquet files named so"

@@ -48,7 +48,10 @@ def load_images(name: str, stamp: Any, open_splits: Callable[[], Splits], option
 def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry:
     """Number the labels, settle the splits and decode them into a cache entry."""
     splits = {split: replace(images, labels=known(images)) for split, images in splits.items()}
-    names = next((images.classes for images in splits.values() if images.classes is not None), None)
+    lists = {images.classes for images in splits.values() if images.classes is not None}
+    if len(lists) > 1:
+        raise ValueError(f"the splits {list(splits)} list their classes differently; write them with one list")
+    names = next(iter(lists), None)
     labels, classes = number_classes({split: images.labels for split, images in splits.items()}, names)
     splits = {
         split: replace(images, labels=None if (numbers := labels[split]) is None else numbers.tolist())

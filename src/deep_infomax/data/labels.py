@@ -57,10 +57,11 @@ def number_classes(
 def hold_out(
     labels: Int[Tensor, " n"], count: int | None = None, seed: int = SEED
 ) -> tuple[Int[Tensor, " kept"], Int[Tensor, " held"]]:
-    """Hold out ``count`` inputs (20 % unless told) so that every class keeps its share; the same for the same seed.
+    """Hold out ``count`` inputs (20 % unless told), stratified by class; the same for the same seed.
 
     Each input gets its rank, in random order, among the inputs of its class, divided by the size of that class; the
-    smallest quotients are held out. Every class therefore gives its share to within one input.
+    smallest quotients are held out. Classes of some size therefore give their share to within one input; a class with
+    fewer inputs than one in ``n / count`` may give none.
 
     Returns:
         The positions kept and those held out, each ascending.

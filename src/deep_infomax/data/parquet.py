@@ -46,7 +46,9 @@ def open_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> S
 def open_files(files: Sequence[Path], options: DataOptions) -> EncodedImages:
     """Open the files of one split."""
     try:
-        columns = find_columns(pq.read_schema(files[0]), options)
+        columns, *others = (find_columns(pq.read_schema(file), options) for file in files)
+        if any(other != columns for other in others):
+            raise ValueError(f"{files[0].name} and the other files of its split have different columns or classes")
         n = sum(pq.read_metadata(file).num_rows for file in files)
         labels: list[Hashable] | None = None
         if columns.label is not None:
@@ -55,7 +57,7 @@ def open_files(files: Sequence[Path], options: DataOptions) -> EncodedImages:
                 for file in files
                 for label in pq.read_table(file, columns=[columns.label])[columns.label].to_pylist()
             ]
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise ValueError(
             f"cannot read {files[0].name} and the other files of its split ({first_line(error)}); "
             "replace them by complete copies with equal columns"
@@ -68,7 +70,7 @@ def open_files(files: Sequence[Path], options: DataOptions) -> EncodedImages:
                 for batch in pq.ParquetFile(file).iter_batches(BLOCK, columns=[columns.image]):
                     yield encoded_rows(batch.column(0).to_pylist(), file.name, row, file.parent)
                     row += len(batch)
-            except pa.ArrowException as error:
+            except (pa.ArrowException, OSError) as error:
                 raise ValueError(
                     f"{file.name} is damaged after row {row} ({first_line(error)}); replace it by a complete copy"
                 ) from error

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
@@ -31,7 +32,7 @@ def statistics(source: Source) -> tuple[Float[Tensor, " channels"], Float[Tensor
     """
     index = torch.linspace(0, len(source) - 1, min(len(source), SAMPLE), dtype=torch.float64).round().long()
     chunks = (source.take(part).movedim(1, 0).flatten(1) for part in index.split(CHUNK))
-    mean, variance = (histogram_moments if source.inputs.dtype.itemsize == 1 else running_moments)(chunks)
+    mean, variance = (histogram_moments if source.inputs.dtype in (torch.uint8, np.uint8) else running_moments)(chunks)
     std = variance.sqrt()
     constant = std <= 1e-10 * mean.abs()
     if constant.all():

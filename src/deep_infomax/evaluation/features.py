@@ -1,7 +1,6 @@
 """Representations of whole data sets by a frozen encoder: evaluation mode, no gradients, one pass for all layers.
 
-They are computed in float32 whatever precision the encoder was trained in, so that every protocol reads the same values
-on every machine.
+They are computed in float32 whatever precision the encoder was trained in, so that figures do not depend on it.
 """
 
 from collections.abc import Iterator, Sequence

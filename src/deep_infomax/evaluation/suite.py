@@ -85,7 +85,8 @@ def evaluate(
     >>> result.protocol, result.n, result.spread
     ('knn/1', 500, None)
     """
-    layers = encoder.layers if layers is None else layers
+    layers = list(dict.fromkeys(encoder.layers if layers is None else layers))
+    metrics = list(dict.fromkeys(metrics))
     test = _checked(encoder, dataset, metrics, layers, seeds, out)
     names = list(dict.fromkeys([*layers, "Y"]))
     train_features = extract(encoder, dataset.train, names, progress=progress)

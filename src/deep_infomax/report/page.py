@@ -152,7 +152,9 @@ def _lede(run: Run) -> str:
     time = tables.duration(run.log.last("seconds"))
     epoch = run.log.last("epoch")
     length = (
-        f": {epoch:.3g} epoch{'s' * (epoch != 1)} in {time}{where}{precision}" if epoch is not None and time else ""
+        f": {tables.epochs_text(epoch)} epoch{'s' * (epoch != 1)} in {time}{where}{precision}"
+        if epoch is not None and time
+        else ""
     )
     return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}."
 
@@ -164,7 +166,7 @@ def _status(run: Run) -> str:
     epoch, planned = run.log.last("epoch"), run.group("training").get("epochs")
     if epoch is None:
         return f"Nothing is logged yet; {resume}"
-    end = f"epoch {epoch:.3g}" + (f" of {tables.plain(planned)}" if planned else "")
+    end = f"epoch {tables.epochs_text(epoch)}" + (f" of {tables.plain(planned)}" if planned else "")
     return f"This run is unfinished: its log ends at {end}; {resume}"
 
 
@@ -197,7 +199,7 @@ def _paper(run: Run) -> str:
     rows = ", ".join(dict.fromkeys(f"row {figure.method} of Table {figure.table}" for figure in figures))
     trained = f"after {EPOCHS[key]:,} epochs" if key in EPOCHS else "after a training of unstated length"
     epoch = run.log.last("epoch")
-    here = "" if epoch is None else f", this run after {epoch:.3g}"
+    here = "" if epoch is None else f", this run after {tables.epochs_text(epoch)}"
     form = "" if run.recipe.endswith("-paper") else " The recipe shares the paper's method, not its hyper-parameters."
     encoding = run.probe_data.get("encoding")
     copy = "" if not encoding else f" The copy of the data read here: {encoding}."

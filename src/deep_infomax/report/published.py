@@ -25,6 +25,17 @@ EPOCHS: Final = {"cifar10": 1000, "cifar100": 1000, "stl10": 200}
 SUPERVISED: Final = {"cifar10": "75.39", "cifar100": "42.27", "tinyimagenet": "36.60", "stl10": "68.7"}
 """Accuracy of the paper's fully supervised network, in %."""
 
+TEST_SPLIT: Final = {"tinyimagenet": "validation"}
+"""What the paper's figures were measured on; the test split where not named here."""
+
+SHAPES: Final = {
+    "cifar10": "3 x 32 x 32",
+    "cifar100": "3 x 32 x 32",
+    "tinyimagenet": "3 x 64 x 64",
+    "stl10": "3 x 64 x 64",
+}
+"""Inputs that the paper's encoders saw."""
+
 _LAYERS: Final = ("conv", "fc", "Y")
 
 # (data set, metric) -> table, then by method the figures of conv, fc and Y, or of Y alone
@@ -145,6 +156,7 @@ def published_figure(data: str, method: str | None, metric: str, layer: str) -> 
     >>> published_figure("cifar10", "DIM(L) InfoNCE", "mlp", "Y")
     PublishedFigure(value='69.13', method='DIM(L) InfoNCE', table=1)
     """
+    metric = {"mlp-paper": "mlp"}.get(metric, metric)
     if method is None or (data_key(data), metric) not in _TABLES:
         return None
     table, rows = _TABLES[data_key(data), metric]

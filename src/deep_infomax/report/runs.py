@@ -103,7 +103,8 @@ class Run:
     @property
     def is_floor(self) -> bool:
         """Whether the encoder was left untrained."""
-        return self.group("objective").get("method") == "untrained" or self.recipe in ("random", "random-paper")
+        method = self.group("objective").get("method")
+        return method == "untrained" if method else self.recipe in ("random", "random-paper")
 
     @property
     def prior(self) -> str | None:

@@ -3,12 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from deep_infomax.report.published import PublishedFigure, data_key, method_of, published_figure
+from deep_infomax.report.published import (
+    SHAPES,
+    TEST_SPLIT,
+    PublishedFigure,
+    data_key,
+    method_of,
+    published_figure,
+)
 from deep_infomax.report.runs import Result, Run
 
 METRICS: Final = {
     "linear": "Logistic regression",
     "mlp": "Network of 200 units",
+    "mlp-paper": "Network of 200 units, the paper's way",
     "svm": "Linear SVM",
     "knn": "Nearest neighbours",
     "ms_ssim": "Reconstruction (MS-SSIM)",
@@ -193,7 +201,16 @@ def duration(seconds: float | None) -> str:
 
 def _epochs(run: Run) -> str:
     epoch = run.log.last("epoch")
-    return "" if epoch is None else f"{epoch:.3g}"
+    return "" if epoch is None else epochs_text(epoch)
+
+
+def epochs_text(epoch: float) -> str:
+    """A number of epochs as people write it.
+
+    >>> epochs_text(0.256), epochs_text(12.0), epochs_text(1000.0)
+    ('0.256', '12', '1,000')
+    """
+    return f"{epoch:.3g}" if epoch < 100 else f"{epoch:,.0f}"
 
 
 def _measure(result: Result) -> Measure:
@@ -203,10 +220,17 @@ def _measure(result: Result) -> Measure:
 def _cell(run: Run, result: Result, best: bool = False) -> Cell:
     digits = 2 if result.unit == "%" else 3
     spread = "" if result.spread is None else f"± {result.spread:.{digits}f}"
-    # The paper's figures are of the published test splits.
-    published = result.split == "test" and result.variant == "default"
-    paper = published_figure(probe_name(run), method_in_paper(run), result.metric, result.layer) if published else None
+    comparable = result.variant == "default" and _as_published(run, result.split)
+    paper = published_figure(probe_name(run), method_in_paper(run), result.metric, result.layer) if comparable else None
     return Cell(f"{result.value:.{digits}f}", spread, paper, best)
+
+
+def _as_published(run: Run, split: str) -> bool:
+    """Whether a result was measured on the split and the inputs that the paper's figures are about."""
+    key = data_key(probe_name(run))
+    expected = TEST_SPLIT.get(key, "test")
+    rule, shape = run.probe_data.get("split_rule"), run.probe_data.get("shape")
+    return split == expected and rule == f"{expected} split as published" and shape == SHAPES.get(key)
 
 
 def _range(numbers: Iterable[int | None]) -> str:
