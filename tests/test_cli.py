@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_evaluate_prints_results_and_keeps_them(
     }
     assert dim(f"evaluate {LABELLED} --metrics knn --layers Y --seeds 2") == 0
     assert "knn/1" in capsys.readouterr().out
+
+
+def test_data_that_changed_since_the_training_are_not_evaluated(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    shutil.copy("labelled.npz", "growing.npz")
+    small = "--epochs 1 --training.batch_size 16 --objective.units 16"
+    assert dim(f"train --data growing.npz {small} --out growing") == 0
+    with np.load("labelled.npz") as arrays:
+        np.savez("growing.npz", x=arrays["x"][:-1], y=arrays["y"][:-1])
+    assert dim("evaluate growing --metrics knn") == 2
+    assert "is not the data that growing was trained on" in capsys.readouterr().err
 
 
 def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

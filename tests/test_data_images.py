@@ -53,6 +53,22 @@ def test_flat_folder_is_unlabelled_and_all_for_training(tmp_path):
         require_labels(dataset.train)
 
 
+def test_split_folders_are_known_in_any_case(tmp_path):
+    for split in ("Train", "Test"):
+        for name in ("a", "b"):
+            picture(tmp_path / split / name / "0.png")
+    dataset = load_dataset(str(tmp_path))
+    assert dataset.train.classes == ("a", "b")
+    assert (len(dataset.train), len(dataset.test)) == (2, 2)
+
+
+def test_folders_of_one_split_are_refused(tmp_path):
+    for top in ("train", "val", "dev"):
+        picture(tmp_path / top / "0.png")
+    with pytest.raises(ValueError, match="name one split"):
+        load_dataset(str(tmp_path))
+
+
 def test_split_folders_share_class_numbers(tmp_path):
     root = tmp_path / "set"
     picture(root / "train" / "cat" / "images" / "0.png", RED)

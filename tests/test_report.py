@@ -262,6 +262,16 @@ def test_paper_is_left_out_where_it_does_not_match(
     assert "paper" not in page.text("results").lower()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"split_rule": "10000 of 50000 labelled inputs held out for testing"}, {"shape": "1 x 32 x 32"}],
+    ids=["a test part of our own", "grey images"],
+)
+def test_paper_is_left_out_where_the_test_part_is_not_the_papers(tmp_path: Path, change: dict[str, str]) -> None:
+    page = report(Run(tmp_path / "a").log().evaluation(data=DATASET | change))
+    assert "75.21" not in page.text("results")
+
+
 def test_validation_results_do_not_stand_beside_the_papers_test_results(tmp_path: Path) -> None:
     result = Run.result("mlp", "Y", 60.0, split="validation")
     assert "75.39" not in report(Run(tmp_path / "a").evaluation([result])).text()

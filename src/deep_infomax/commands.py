@@ -173,6 +173,7 @@ def _probe_options(options: DataOptions) -> DataOptions:
 
 def _check_probe(probe: Dataset, data: Dataset) -> None:
     """Let what a later probe cannot use show before the training, not after it."""
+    require_labels(probe.train)
     if probe.test is None:
         raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with --probe SPEC")
     for source in (probe.train, probe.test):
