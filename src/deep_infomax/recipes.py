@@ -1,7 +1,7 @@
 """Named configurations: what ``--recipe`` can be, and how a configuration becomes objects.
 
-Each method has two forms. The plain form is our best at a small cost; its values were chosen on images held out of
-CIFAR-10's training part. The ``-paper`` form follows Hjelm et al. (2019, 1808.06670) and the authors' released code to
+Each method has two forms. The plain form is good at a small cost; learning rate, scale and the scorer's layer norm were chosen on
+5,000 images held out of CIFAR-10's training part, by runs of three epochs. The ``-paper`` form follows Hjelm et al. (2019, 1808.06670) and the authors' released code to
 the letter. What both leave open is chosen here: encode-and-dot scorers for every local bound, a concatenating scorer
 for the global one, gamma 0.1 for local-global, and a gradient penalty of weight 1 on the prior's discriminator.
 """
@@ -90,16 +90,24 @@ _PAPER = ObjectiveConfig(
 )
 _PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)
 
+# Measured: accuracy in % of the probe mlp/1 on conv / fc / Y, JPEG copy of CIFAR-10, test part, commands in the README.
 RECIPES: dict[str, Config] = {
+    # 12 epochs: 70.03 / 65.49 / 61.80. 40 epochs: 71.18 / 67.13 / 63.22 (mean of 3 probes), the bound rising to the end.
     "local-infonce": Config(),
+    # 12 epochs: 65.86 / 62.51 / 57.26.
     "local-jsd": Config(objective=ObjectiveConfig(bound="jsd")),
+    # 12 epochs: 70.14 / 65.81 / 62.33, level with InfoNCE.
     "local-dv": Config(objective=ObjectiveConfig(bound="dv")),
+    # 12 epochs: 56.80 / 48.33 / 43.75.
     "global-jsd": Config(objective=ObjectiveConfig(bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)),
+    # Not measured yet.
     "local-global": Config(objective=ObjectiveConfig(bound="jsd", alpha=0.5, beta=0.1, gamma=0.1)),
+    # 1 epoch of batch statistics: 55.13 / 46.62 / 34.12, the floor.
     "random": Config(
         objective=ObjectiveConfig(method="untrained", beta=0.0),
         training=TrainingConfig(epochs=4, learning_rate=0.0, schedule="constant"),
     ),
+    # The published settings; not run at full length here. The paper: 75.21 / 75.57 / 69.13 after 1,000 epochs.
     "local-infonce-paper": Config(objective=_PAPER, training=_PAPER_TRAINING),
     "local-jsd-paper": Config(objective=replace(_PAPER, bound="jsd"), training=_PAPER_TRAINING),
     "local-dv-paper": Config(objective=replace(_PAPER, bound="dv"), training=_PAPER_TRAINING),
