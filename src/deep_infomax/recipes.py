@@ -1,9 +1,10 @@
 """Named configurations: what ``--recipe`` can be, and how a configuration becomes objects.
 
-Each method has two forms. The plain form is good at a small cost; learning rate, scale and the scorer's layer norm were chosen on
-5,000 images held out of CIFAR-10's training part, by runs of three epochs. The ``-paper`` form follows Hjelm et al. (2019, 1808.06670) and the authors' released code to
-the letter. What both leave open is chosen here: encode-and-dot scorers for every local bound, a concatenating scorer
-for the global one, gamma 0.1 for local-global, and a gradient penalty of weight 1 on the prior's discriminator.
+Each method has two forms. The plain form is good at a small cost; learning rate, scale and the scorer's layer norm were
+chosen on 5,000 images held out of CIFAR-10's training part, by runs of three epochs. The ``-paper`` form follows Hjelm
+et al. (2019, 1808.06670) and the authors' released code to the letter. What both leave open is chosen here:
+encode-and-dot scorers for every local bound, a concatenating scorer for the global one, gamma 0.1 for local-global, and
+a gradient penalty of weight 1 on the prior's discriminator.
 """
 
 import math
@@ -92,7 +93,7 @@ _PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)
 
 # Measured: accuracy in % of the probe mlp/1 on conv / fc / Y, JPEG copy of CIFAR-10, test part, commands in the README.
 RECIPES: dict[str, Config] = {
-    # 12 epochs: 70.03 / 65.49 / 61.80. 40 epochs: 71.18 / 67.13 / 63.22 (mean of 3 probes), the bound rising to the end.
+    # 12 epochs: 70.03 / 65.49 / 61.80. 40 epochs: 71.18 / 67.13 / 63.22, the bound rising to the end.
     "local-infonce": Config(),
     # 12 epochs: 65.86 / 62.51 / 57.26.
     "local-jsd": Config(objective=ObjectiveConfig(bound="jsd")),
