@@ -1,11 +1,11 @@
 """Named configurations: what ``--recipe`` can be, and how a configuration becomes objects.
 
-Each method has two forms. The plain form is good at a small cost; scale and the scorer's layer norm were chosen on 5,000
-images held out of CIFAR-10's training part, by four runs of three epochs, and the learning rate lies between the two
-tried there, 1e-3 and the better 3e-3. The ``-paper`` form follows Hjelm et al. (2019, 1808.06670) and the authors'
-released code to the letter. What both leave open is chosen here: encode-and-dot scorers for every local bound, a
-concatenating scorer for the global one, gamma 0.1 for local-global, and a gradient penalty of weight 1 on the prior's
-discriminator.
+Each method has two forms. The plain form is good at a small cost; scale and the scorer's layer norm were chosen on
+5,000 images held out of CIFAR-10's training part, by four runs of three epochs, and the learning rate lies between
+the two tried there, 1e-3 and the better 3e-3. The ``-paper`` form follows Hjelm et al. (2019, 1808.06670) and the
+authors' released code to the letter. What both leave open is chosen here: encode-and-dot scorers for every local
+bound, a concatenating scorer for the global one, gamma 0.1 for local-global, and a gradient penalty of weight 1 on
+the prior's discriminator.
 """
 
 import math
