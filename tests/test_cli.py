@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from deep_infomax import commands
 from deep_infomax.cli import main
 from deep_infomax.encoders import Encoder
-from deep_infomax.recipes import RECIPES
+from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.training import TrainingConfig
 from wrong_input import CASES, LABELLED, RUN, Case, prepare_runs
 
 
@@ -127,6 +130,17 @@ def test_a_finished_run_resumes_to_itself(folder: Path, monkeypatch: pytest.Monk
     before = (folder / RUN / "encoder.safetensors").read_bytes()
     assert dim(f"train --resume {RUN}") == 0
     assert (folder / RUN / "encoder.safetensors").read_bytes() == before
+
+
+def test_a_resumed_run_keeps_the_precision_it_began_with() -> None:
+    cpu = torch.device("cpu")
+    for began in ("bfloat16", "float32"):
+        settings = {"environment": {"device": "cpu", "precision": began}}
+        assert commands._training(settings, Config(), cpu).precision == began
+        assert commands._training(settings, Config(), torch.device("cuda")).precision == "auto"
+        asked = Config(training=TrainingConfig(precision="float32"))
+        assert commands._training(settings, asked, cpu).precision == "float32"
+    assert commands._training({}, Config(), cpu).precision == "auto"
 
 
 def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path: Path) -> None:

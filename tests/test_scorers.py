@@ -9,10 +9,10 @@ from deep_infomax.negatives import draw_others
 from deep_infomax.scorers import (
     ConcatAndConvolve,
     EncodeAndDot,
+    FoldedEncodeAndDot,
     GlobalConcat,
     GlobalEncodeAndDot,
     ResidualProjection,
-    ScaledCosine,
 )
 
 C, D, N, UNITS = 3, 5, 6, 16
@@ -36,7 +36,7 @@ SCORERS = {
     "global-concat": lambda spatial: GlobalConcat(C * locations(spatial), D, units=UNITS),
     "concat-and-convolve": lambda spatial: ConcatAndConvolve(C, D, units=UNITS),
     "encode-and-dot": lambda spatial: EncodeAndDot(C, D, units=UNITS),
-    "scaled-cosine": lambda spatial: ScaledCosine(C, D, units=UNITS, scale=7.0),
+    "folded-encode-and-dot": lambda spatial: FoldedEncodeAndDot(C, D, units=UNITS),
     "global-encode-and-dot": global_encode_and_dot,
 }
 each_scorer = pytest.mark.parametrize("name", SCORERS)
@@ -80,14 +80,13 @@ def score_by_hand(name, scorer, local, vector):
             return concat_by_hand(scorer.network, local.flatten(), vector)[None]
         case "concat-and-convolve":
             return torch.stack([concat_by_hand(scorer.network, row, vector) for row in rows])
-        case "scaled-cosine":
+        case "folded-encode-and-dot":
             linear, norm, _, layer_norm = scorer.encode_local
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             hidden = ((rows @ linear.weight.T - norm.running_mean) * scale + norm.bias).relu()
             hidden = hidden - hidden.mean(1, keepdim=True)
-            hidden = hidden / (hidden.var(1, correction=0, keepdim=True) + layer_norm.eps).sqrt() / UNITS**0.5
-            encoded = project_by_hand(scorer.encode_vector, vector)
-            return 7.0 * hidden @ encoded / encoded.norm()
+            hidden = hidden / (hidden.var(1, correction=0, keepdim=True) + layer_norm.eps).sqrt()
+            return hidden @ project_by_hand(scorer.encode_vector, vector) / UNITS**0.5
         case "encode-and-dot":
             encoded = project_by_hand(scorer.encode_vector, vector)
             return torch.stack([project_by_hand(scorer.encode_local, row) @ encoded for row in rows])
@@ -203,13 +202,16 @@ def test_projection_is_normalised_over_its_units():
     torch.testing.assert_close(rows.var(1, correction=0), torch.ones(32), rtol=0, atol=1e-3)
 
 
-def test_a_scaled_cosine_lies_within_its_scale():
-    scorer = built("scaled-cosine", (2, 3))
-    joint, marginal = scorer(100 * torch.randn(N, C, 2, 3), 100 * torch.randn(N, D))
-    assert max(joint.abs().max(), marginal.abs().max()) <= 7.0 * (1 + 1e-6)
-
-
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_scale_that_is_no_positive_number_is_an_error(scale):
-    with pytest.raises(ValueError, match="scale is"):
-        ScaledCosine(C, D, scale=scale)
+def test_folding_the_output_layer_into_the_vector_leaves_the_scores_as_they_are():
+    folded, (local, vector) = built("folded-encode-and-dot", (2, 3)), features((2, 3))
+    output = nn.Linear(UNITS, UNITS, bias=False)
+    rows = folded.encode_local(local.flatten(2).transpose(1, 2).flatten(0, 1)).unflatten(0, (N, -1))
+    unfolded = torch.einsum("jmu,iu->ijm", output(rows), folded.encode_vector(vector)) / UNITS**0.5
+    last, shortcut = folded.encode_vector.residual[3], folded.encode_vector.shortcut
+    with torch.no_grad():
+        for part in (last.weight, shortcut.weight):
+            part.copy_(output.weight.T @ part)
+        last.bias.copy_(output.weight.T @ last.bias)
+    joint, marginal = folded(local, vector)
+    torch.testing.assert_close(joint, unfolded[range(N), range(N)])
+    torch.testing.assert_close(marginal[0], unfolded[0, 1:])

@@ -187,6 +187,19 @@ def test_the_precision_asked_for_is_used(precision: str, expected: torch.dtype) 
     assert set(seen) == {expected}
 
 
+@pytest.mark.parametrize(("seconds", "faster"), [(0.1, True), (0.9, False), (2.0, False)])
+def test_bfloat16_is_fast_where_it_is_measured_to_be(
+    seconds: float, faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = {torch.bfloat16: seconds, torch.float32: 1.0}
+    monkeypatch.setattr("deep_infomax.training.precision._product_seconds", measured.__getitem__)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert has_fast_bfloat16.__wrapped__(torch.device("cpu")) is faster
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    assert not has_fast_bfloat16.__wrapped__(torch.device("cpu"))  # emulated: not even tried
+
+
 def test_auto_precision_follows_the_processor() -> None:
     cpu = torch.device("cpu")
     expected = torch.bfloat16 if has_fast_bfloat16(cpu) else torch.float32

@@ -20,7 +20,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, encode_dataset, progress_bars, read_results
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
-from deep_infomax.training import InterruptedTrainingError, checkpoint_bytes, fit, resolve_precision
+from deep_infomax.training import InterruptedTrainingError, TrainingConfig, checkpoint_bytes, fit, resolve_precision
 
 _NOTES = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -114,14 +114,15 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     encoder = build_encoder(config.encoder, channels, tuple(spatial))
     objective = build_objective(config.objective, encoder)
     source = dataset.pretraining
+    training = _training(settings, config, processes.device)
     if processes.is_main_process:
-        precision = resolve_precision(config.training.precision, processes.device)
+        precision = resolve_precision(training.precision, processes.device)
         now = environment(processes.device, precision) | {"processes": processes.num_processes}
         if changed := [key for key, value in settings.get("environment", now).items() if now.get(key) != value]:
             _NOTES.print(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
         settings["environment"] = now
         write_config(run, settings)
-        kept = config.training.checkpoints
+        kept = training.checkpoints
         # One checkpoint more than are kept while it is written, and the encoder itself.
         size = math.ceil((kept + 2) * checkpoint_bytes(torch.nn.ModuleList([encoder, objective])) / 1e6)
         _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
@@ -131,7 +132,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
             encoder,
             objective,
             source,
-            config.training,
+            training,
             seed=settings["seed"],
             out=run,
             resume=resuming,
@@ -141,6 +142,15 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         raise InterruptedTrainingError(f"{error}; continue with: dim train --resume {shlex.quote(str(run))}") from None
     if processes.is_main_process:
         _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+
+
+def _training(settings: dict[str, Any], config: Config, device: torch.device) -> TrainingConfig:
+    """How to train; a resumed run keeps the precision it began with, on the same kind of device."""
+    began = settings.get("environment", {})
+    same_device = (began.get("device") == "cpu") == (device.type == "cpu")
+    if config.training.precision == "auto" and same_device and "precision" in began:
+        return replace(config.training, precision=began["precision"])
+    return config.training
 
 
 def _device() -> torch.device:

@@ -95,27 +95,25 @@ class EncodeAndDot(nn.Module):
         return dot_scores(self.encode_local(_locations(local).flatten(0, 1)), self.encode_vector(vector), others)
 
 
-class ScaledCosine(nn.Module):
-    r"""Local scorer: `scale` times the cosine between a location's normalised hidden layer and the encoded vector.
+class FoldedEncodeAndDot(nn.Module):
+    r"""Local scorer: encode-and-dot with the map's output layer folded into the vector's side.
 
     .. math::
-        T(c, y) = s \cos\left(\mathrm{LN}(h(c)), g(y)\right), \qquad h(c) = \mathrm{ReLU}(\mathrm{BN}(W c))
+        T(c, y) = \left< \mathrm{LN}(h(c)), g(y) \right> / \sqrt{u}, \qquad h(c) = \mathrm{ReLU}(\mathrm{BN}(W c))
 
-    An encode-and-dot scorer whose local output layer is folded into the vector's side, as <V h, g> = <h, V' g>: a
-    location costs u (c + n) multiply-adds instead of u (c + u + n). Scores lie within [-s, s], so that no pair's score
-    grows without end; the layer norm LN, without weights, takes out the mean that all hidden layers share, which would
-    leave the cosines little room. Raises ValueError for a batch of 1, and for a scale that is not positive and finite.
+    As <V h, g> = <h, V' g>, an output layer of the map's side is not needed where no normalisation stands between it
+    and the product: a location costs u (c + n) multiply-adds instead of u (c + u + n). The layer norm LN, without
+    weights, stands before it and takes out the mean that all hidden layers share. Scores are unbounded; see the limit
+    and the penalty of `objectives.MutualInformation`. Raises ValueError for a batch of 1.
 
-    >>> scores = ScaledCosine(local_channels=3, vector_size=5, units=32)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
-    >>> scores.joint.shape, scores.marginal.shape, bool(scores.marginal.abs().max() <= 20)
-    (torch.Size([8, 16]), torch.Size([8, 7, 16]), True)
+    >>> scorer = FoldedEncodeAndDot(local_channels=3, vector_size=5, units=32)
+    >>> scores = scorer(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
+    >>> scores.joint.shape, scores.marginal.shape
+    (torch.Size([8, 16]), torch.Size([8, 7, 16]))
     """
 
-    def __init__(self, local_channels: int, vector_size: int, units: int = 512, scale: float = 20.0) -> None:
+    def __init__(self, local_channels: int, vector_size: int, units: int = 512) -> None:
         super().__init__()
-        if not 0 < scale < math.inf:
-            raise ValueError(f"scale is {scale}; give a finite number above 0")
-        self.scale = scale
         self.encode_local = nn.Sequential(
             nn.Linear(local_channels, units, bias=False),
             nn.BatchNorm1d(units),
@@ -133,8 +131,7 @@ class ScaledCosine(nn.Module):
         """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
         require_others(len(vector))
         rows = self.encode_local(_locations(local).flatten(0, 1))  # of length sqrt(u) at most
-        encoded = nn.functional.normalize(self.encode_vector(vector), dim=1)
-        return dot_scores(rows, self.scale / math.sqrt(rows.shape[1]) * encoded, others)
+        return dot_scores(rows, self.encode_vector(vector) / math.sqrt(rows.shape[1]), others)
 
 
 class GlobalEncodeAndDot(nn.Module):
@@ -168,7 +165,7 @@ class GlobalEncodeAndDot(nn.Module):
 class ResidualProjection(nn.Module):
     """The authors' block of encode-and-dot, on rows: LayerNorm(linear(ReLU(BN(linear x))) + shortcut x).
 
-    Without `normalised` the layer norm is left out, for a scorer that normalises in its own way.
+    Without `normalised` the layer norm is left out.
 
     The linear shortcut starts as a noisy copy of its input: U(-0.01, 0.01), with ones on the diagonal.
     """

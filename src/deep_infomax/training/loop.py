@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast_object_list
 from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
@@ -125,7 +126,9 @@ class _Run:
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
-        bfloat16 = resolve_precision(training.precision, self.device) is torch.bfloat16
+        # Processes that measure for themselves may differ, so all take what the first one found.
+        [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
+        bfloat16 = precision is torch.bfloat16
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         self.bare_model = Model(encoder, objective).to(self.device).train()
         use_channels_last(self.bare_model)
