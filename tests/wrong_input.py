@@ -106,7 +106,7 @@ CASES = [
     Case("more others than the batch has", f"{_TRAIN} --data series.npy --objective.others 16 --out others"),
     Case("a negative weight", f"{_TRAIN} --data series.npy --objective.gamma -1 --out gamma"),
     Case("no weight at all", f"{_TRAIN} --data series.npy --objective.beta 0 --out beta"),
-    Case("a score scale of 0", f"{_TRAIN} --data series.npy --objective.scale 0 --out scale"),
+    Case("a score limit of 0", f"{_TRAIN} --data series.npy --objective.limit 0 --out limit"),
     Case("no units", f"{_TRAIN} --data series.npy --objective.units 0 --out units"),
     Case("a seed beyond 64 bits", "train --data digits --seed 18446744073709551616"),
     Case("an unknown architecture", f"{_TRAIN} --data series.npy --encoder.architecture resnet --out resnet"),
