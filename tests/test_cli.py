@@ -143,6 +143,39 @@ def test_a_resumed_run_keeps_the_precision_it_began_with() -> None:
     assert commands._training({}, Config(), cpu).precision == "auto"
 
 
+def test_a_probe_that_is_the_training_data_is_read_as_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    same = "--data labelled.npz --probe labelled.npz --data_options.layout channels_first"
+    assert dim(f"train {same} --epochs 0.5 --training.batch_size 16 --objective.units 8 --out same") == 0
+    assert dim("evaluate same --metrics knn --layers Y --seeds 1") == 0
+
+
+def test_brackets_in_a_path_are_printed_as_they_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    small = "--epochs 0.5 --training.batch_size 16 --objective.units 8"
+    assert dim(f"train --data labelled.npz {small} --out run[/old]") == 0
+    assert "next: dim evaluate run[/old]" in capfd.readouterr().err
+    assert dim("evaluate run[/old] --metrics knn --layers Y --seeds 1") == 0
+    assert "run[/old]" in capfd.readouterr().out
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_failure_and_no_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("deep_infomax.training.checkpoint.save_file", full)
+    small = "--epochs 0.5 --training.batch_size 16 --objective.units 8"
+    assert dim(f"train --data series.npy {small} --out full") == 1
+    error = capfd.readouterr().err
+    assert "cannot be written (No space left on device); make room" in error
+    assert "Traceback" not in error
+
+
 def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deep_infomax.cli", "train", "--data", "digits", "--epochs", "1000"]
     run = tmp_path / "run with space"

@@ -1,14 +1,17 @@
 """Names, tables and the Hub; labels and options; the sentence each mistake gets."""
 
+import json
 import os
 import re
 import time
 
+import pyarrow as pa
 import pytest
 import torch
 
 from data_helpers import BLUE, GREEN, RED, encoded, parquet
 from deep_infomax.data import DataOptions, Source, load_dataset, require_labels
+from deep_infomax.data.columns import Columns, find_columns
 from deep_infomax.data.labels import hold_out, number_classes
 
 # Names
@@ -203,3 +206,11 @@ def test_cifar10_from_parquet():
     start = time.perf_counter()
     load_dataset(os.environ["DEEP_INFOMAX_TEST_CIFAR10"])
     assert time.perf_counter() - start < 5
+
+
+def test_columns_of_lists_in_the_hubs_schema_are_passed_over():
+    features = {"img": {"_type": "Image"}, "tags": [{"dtype": "string", "_type": "Value"}]}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    schema = pa.schema([("img", image), ("tags", pa.list_(pa.string()))], metadata=metadata)
+    assert find_columns(schema, DataOptions()) == Columns("img", None, None)

@@ -200,6 +200,25 @@ def test_bfloat16_is_fast_where_it_is_measured_to_be(
     assert not has_fast_bfloat16.__wrapped__(torch.device("cpu"))  # emulated: not even tried
 
 
+def test_a_resumed_training_keeps_the_precision_it_found_fastest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([torch.bfloat16, torch.float32])
+    monkeypatch.setattr("deep_infomax.training.loop.resolve_precision", lambda *_: next(found))
+    seen = []
+
+    class Watch(Untrained):
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            seen.append(encode(batch.inputs).vector.dtype)
+            return super().forward(batch, encode)
+
+    with pytest.raises(InterruptedTrainingError):
+        fit(built()[0], Watch(), SERIES, TRAINING, out=tmp_path, progress=False, transform=interrupt_at(3))
+    fit(built()[0], Watch(), SERIES, TRAINING, out=tmp_path, progress=False, resume=True)
+    assert len(seen) == 15
+    assert set(seen) == {torch.bfloat16}
+
+
 def test_auto_precision_follows_the_processor() -> None:
     cpu = torch.device("cpu")
     expected = torch.bfloat16 if has_fast_bfloat16(cpu) else torch.float32

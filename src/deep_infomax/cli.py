@@ -19,7 +19,7 @@ import deep_infomax
 from deep_infomax import commands
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import plain, read_config
-from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, keep_freed_memory
+from deep_infomax.training import CheckpointError, InterruptedTrainingError, NonFiniteLossError, keep_freed_memory
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             getattr(commands, options.command)(**vars(options[options.command]))
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
-    except NonFiniteLossError as error:
+    except (CheckpointError, NonFiniteLossError) as error:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
         return _fail(2, _sentence(error))

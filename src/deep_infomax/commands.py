@@ -22,7 +22,7 @@ from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
 from deep_infomax.training import InterruptedTrainingError, TrainingConfig, checkpoint_bytes, fit, resolve_precision
 
-_NOTES = Console(stderr=True, soft_wrap=True, highlight=False)
+_NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
 
 
 def train(
@@ -51,14 +51,11 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
     settings = _finished(folder)
     encoder = Encoder.from_pretrained(folder).to(_device())
     spec = probe or settings["probe"] or settings["data"]
-    if spec != settings["data"]:
-        dataset = load_dataset(spec, _probe_options(_data_options(folder)))
-    else:
-        dataset = load_dataset(spec, _data_options(folder))
-        if plain(dataset.description) != settings.get("dataset"):
-            raise ValueError(  # another draw of the held-out part may put training inputs into it
-                f"{spec} is not the data that {folder} was trained on; restore them, or name others with --probe"
-            )
+    dataset = load_dataset(spec, _options_for(spec, settings["data"], _data_options(folder)))
+    if spec == settings["data"] and plain(dataset.description) != settings.get("dataset"):
+        raise ValueError(  # another draw of the held-out part may put training inputs into it
+            f"{spec} is not the data that {folder} was trained on; restore them, or name others with --probe"
+        )
     with progress_bars() as progress:
         results = evaluation.evaluate(
             encoder,
@@ -78,7 +75,9 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
 def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
     """Write the representation of a data set as a .npy file."""
     encoder = Encoder.from_pretrained(run).to(_device())
-    options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else None
+    options = None
+    if (Path(run) / "config.yaml").exists():
+        options = _options_for(data, read_config(Path(run))["data"], _data_options(Path(run)))
     sources = _splits(load_dataset(data, options))
     if split not in sources:
         raise ValueError(f"{data} has no split {split!r}; it has {', '.join(sources)}")
@@ -105,7 +104,8 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     with processes.main_process_first():  # one process decodes, the others find its cache
         dataset = load_dataset(settings["data"], config.data_options)
         if settings["probe"] is not None:
-            _check_probe(load_dataset(settings["probe"], _probe_options(config.data_options)), dataset)
+            options = _options_for(settings["probe"], settings["data"], config.data_options)
+            _check_probe(load_dataset(settings["probe"], options), dataset)
     description = plain(dataset.description)
     if settings.setdefault("dataset", description) != description:
         raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
@@ -176,9 +176,9 @@ def _data_options(run: Path) -> DataOptions:
         raise ValueError(f"{run / 'config.yaml'}: data_options cannot be read ({error}); restore it") from error
 
 
-def _probe_options(options: DataOptions) -> DataOptions:
-    """Options for a probe's own data: sizes and channels as in training, columns and layout as found."""
-    return replace(options, image_column=None, label_column=None, layout="auto")
+def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOptions:
+    """How to read data: those of the training as there, others with its sizes and channels, columns as found."""
+    return options if spec == trained_on else replace(options, image_column=None, label_column=None, layout="auto")
 
 
 def _check_probe(probe: Dataset, data: Dataset) -> None:
@@ -210,7 +210,7 @@ def _print_results(run: Path, results: Sequence[Result]) -> None:
             r.metric, r.layer, f"{r.value:.2f} {r.unit}", spread, str(len(r.seeds)), f"{r.split} ({r.n:,})", r.protocol,
             f"{r.seconds:.1f}",
         )  # fmt: skip
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True, markup=False).print(table)
 
 
 def _print_comparison(runs: Sequence[Path]) -> None:
@@ -226,4 +226,4 @@ def _print_comparison(runs: Sequence[Path]) -> None:
     for protocol, layer in rows:
         found = [by_key.get((protocol, layer)) for by_key in results]
         table.add_row(protocol, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in found))
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True, markup=False).print(table)

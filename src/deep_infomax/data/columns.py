@@ -46,8 +46,8 @@ def find_columns(schema: pa.Schema, options: DataOptions) -> Columns:
 def embedded_features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     """Return the features of the Hub's schema, or nothing."""
     metadata = (schema.metadata or {}).get(b"huggingface", b"{}")
-    features: dict[str, dict[str, Any]] = json.loads(metadata).get("info", {}).get("features", {})
-    return features
+    features: dict[str, Any] = json.loads(metadata).get("info", {}).get("features", {})
+    return {name: feature for name, feature in features.items() if isinstance(feature, dict)}  # a list: many a row
 
 
 def holds_images(schema: pa.Schema, column: str) -> bool:

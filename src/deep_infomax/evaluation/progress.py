@@ -14,11 +14,11 @@ Progress = Callable[[str, int, int], None]
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """Progress on standard error: a bar for each task on a terminal, elsewhere a line for each that is finished."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     if not console.is_terminal:
         yield lambda task, done, total: console.print(f"{task}: {total:,} done") if done == total else None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=console) as bars:
         started = {}
 

@@ -20,6 +20,10 @@ from torch.optim import Optimizer
 _SUFFIX = ".safetensors"
 
 
+class CheckpointError(Exception):
+    """A checkpoint cannot be written."""
+
+
 class Checkpoints:
     """The checkpoints of one run, the newest ``keep`` of them."""
 
@@ -55,10 +59,16 @@ class Checkpoints:
         partial = path.with_suffix(".partial")
         # Copies, as tensors that share memory (tied weights) cannot be written.
         plain = {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}
-        save_file(plain, partial, metadata={"state": json.dumps(dict(state))})
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            save_file(plain, partial, metadata={"state": json.dumps(dict(state))})
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (SafetensorError, OSError) as error:
+            kept = paths[-1] if (paths := self.paths()) else "none"
+            raise CheckpointError(
+                f"{path} cannot be written ({error}); make room for it and resume; the last good checkpoint: {kept}"
+            ) from error
         for old in self.paths()[: -self.keep]:
             old.unlink()
         return path

@@ -59,7 +59,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, size: int) -> None:
         self._file = path.open("ab")
-        self._file.truncate(size)
+        self._file.truncate(min(size, self.size))
 
     @property
     def size(self) -> int:

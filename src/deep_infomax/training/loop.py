@@ -122,14 +122,14 @@ class _Run:
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         crop = None if transform is None or self.source.shape[1:] == encoder.spatial else min(encoder.spatial)
-        self.sample = (self.source if crop is None else self.source.centre_crop(crop)).inputs[:_HEALTH_INPUTS]
+        shown = self.source if crop is None else self.source.centre_crop(crop)
+        # Evenly spaced, as data are often sorted by class.
+        self.sample = shown.take(torch.linspace(0, len(shown) - 1, min(len(shown), _HEALTH_INPUTS)).long())
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
         # Processes that measure for themselves may differ, so all take what the first one found.
-        [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
-        bfloat16 = precision is torch.bfloat16
-        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        [self.precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()
         use_channels_last(self.bare_model)
         self.optimizers = prepare_optimizers(self.bare_model, training)
@@ -197,7 +197,7 @@ class _Run:
         entropy = [self.seed, self.step, self.accelerator.process_index]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
         batch = batches.batch(self.step)
-        with self.autocast:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
             losses: Losses = self.model(batch)
         loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary
         self.accelerator.backward(loss)
@@ -219,7 +219,7 @@ class _Run:
         return bool(wishes > 0)
 
     def _health(self) -> dict[str, Any]:
-        """Signs of collapse, on the first inputs of the data, in eval mode."""
+        """Signs of collapse, on a sample of the data, in eval mode."""
         vectors = self.encoder.encode(self.sample)
         spread = float(vectors.std(0).mean())
         return {"vector_rank": float(effective_rank(vectors)), "dead_units": dead_units(vectors), "vector_std": spread}
@@ -265,6 +265,8 @@ class _Run:
                 load_optimizer(name, optimizer, tensors)
             self.means.load(tensors, self.device)
             self.step, self.seconds, self.log_size = state["step"], state["seconds"], state["log_size"]
+            if self.training.precision == "auto":
+                self.precision = getattr(torch, state["precision"])
         return checkpoints
 
     def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
@@ -278,7 +280,8 @@ class _Run:
         tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
-        state = {"step": self.step, "seconds": self.seconds, "log_size": metrics.size}
+        precision = str(self.precision).removeprefix("torch.")
+        state = {"step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision}
         checkpoints.write(self.step, tensors | self.means.tensors(), state)
 
 
