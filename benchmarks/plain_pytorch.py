@@ -30,7 +30,7 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(options.seed)
     dataset = load_dataset(options.data)
-    images = torch.as_tensor(dataset.train.inputs).float()
+    images = dataset.train.take(torch.arange(len(dataset.train))).float()
     mean, std = images.mean((0, 2, 3)), images.std((0, 2, 3))
     images = ((images - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)).contiguous(memory_format=torch.channels_last)
     network = Network().to(memory_format=torch.channels_last)
