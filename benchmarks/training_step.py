@@ -31,7 +31,7 @@ from deep_infomax.training import fit, has_fast_bfloat16, keep_freed_memory
 from deep_infomax.training.prepare import use_channels_last
 
 LOCATIONS = 64
-WARM_UP, STEPS = 10, 20  # the first steps touch memory that the process never had before
+WARM_UP, STEPS = 30, 20  # the first steps touch memory that the process never had before
 
 
 def main() -> None:
