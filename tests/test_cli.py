@@ -150,6 +150,15 @@ def test_a_probe_that_is_the_training_data_is_read_as_they_are(folder: Path, mon
     assert dim("evaluate same --metrics knn --layers Y --seeds 1") == 0
 
 
+def test_new_data_are_encoded_in_the_layout_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    layout = "--data_options.layout channels_first"
+    assert dim(f"train --data series.npy {layout} --epochs 0.5 --training.batch_size 16 --out laid") == 0
+    shutil.copy("series.npy", "new.npy")
+    assert dim("encode laid new.npy --out new_Y.npy") == 0
+    assert len(np.load("new_Y.npy")) == 64
+
+
 def test_brackets_in_a_path_are_printed_as_they_are(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,9 +75,7 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
 def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
     """Write the representation of a data set as a .npy file."""
     encoder = Encoder.from_pretrained(run).to(_device())
-    options = None
-    if (Path(run) / "config.yaml").exists():
-        options = _options_for(data, read_config(Path(run))["data"], _data_options(Path(run)))
+    options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else None
     sources = _splits(load_dataset(data, options))
     if split not in sources:
         raise ValueError(f"{data} has no split {split!r}; it has {', '.join(sources)}")

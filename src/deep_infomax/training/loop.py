@@ -124,7 +124,8 @@ class _Run:
         crop = None if transform is None or self.source.shape[1:] == encoder.spatial else min(encoder.spatial)
         shown = self.source if crop is None else self.source.centre_crop(crop)
         # Evenly spaced, as data are often sorted by class.
-        self.sample = shown.take(torch.linspace(0, len(shown) - 1, min(len(shown), _HEALTH_INPUTS)).long())
+        count = min(len(shown), _HEALTH_INPUTS)
+        self.sample = shown.take(torch.arange(count) * len(shown) // count)
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
