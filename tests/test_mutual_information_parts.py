@@ -1,0 +1,80 @@
+"""What estimators of mutual information are built of: ranks, the normal log-ratio, nearest neighbours."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import digamma
+from sklearn.feature_selection import mutual_info_regression
+
+from deep_infomax.mutual_information import TASKS
+from deep_infomax.mutual_information.gaussian import fit_normal_ratio
+from deep_infomax.mutual_information.ksg import ksg_pointwise
+from deep_infomax.mutual_information.ranks import rank_gaussianiser
+
+
+def test_ranks_become_standard_normal_and_keep_their_order():
+    x = np.random.default_rng(0).standard_cauchy((5000, 2))
+    z = rank_gaussianiser(x)(x)
+    assert stats.kstest(z[:, 0], "norm").pvalue > 0.99
+    assert (np.argsort(z, axis=0) == np.argsort(x, axis=0)).all()
+
+
+def test_equal_values_share_a_rank():
+    z = rank_gaussianiser(np.array([[0.0], [0.0], [1.0], [1.0]]))(np.array([[0.0], [1.0]]))
+    assert z.ravel() == pytest.approx(stats.norm.ppf([0.25, 0.75]))
+
+
+def test_normal_ratio_is_the_ratio_of_the_densities():
+    rng = np.random.default_rng(1)
+    mix = rng.normal(size=(5, 5))
+    z = rng.normal(size=(4000, 5)) @ mix.T
+    x, y = z[:, :3], z[:, 3:]
+    ratio = fit_normal_ratio(x, y)
+    covariance, mean = np.cov(z.T, bias=True), z.mean(axis=0)
+    parts = ((z, slice(None)), (x, slice(3)), (y, slice(3, None)))
+    joint, px, py = (stats.multivariate_normal(mean[s], covariance[s, s]).logpdf(part) for part, s in parts)
+    np.testing.assert_allclose(ratio.pointwise(x, y), joint - px - py, atol=1e-6)
+    np.testing.assert_allclose(np.diag(ratio.pairwise(x[:50], y[:50])), ratio.pointwise(x[:50], y[:50]), atol=1e-8)
+    assert ratio.pairwise(x[:3], y[:2])[2, 1] == pytest.approx(ratio.pointwise(x[2:3], y[1:2])[0])
+
+
+def test_validation_keeps_the_true_correlations_only():
+    sample = TASKS["normal-sparse-25"].sample(8000, seed=0)
+    x, y = sample.x, sample.y
+    ratio = fit_normal_ratio(x[:7000], y[:7000], (x[7000:], y[7000:]))
+    assert len(ratio.correlations) == 2
+    assert ratio.correlations == pytest.approx([0.8, 0.8], abs=0.03)
+
+
+def test_identical_variables_give_a_finite_ratio():
+    x = np.random.default_rng(2).normal(size=(300, 2))
+    assert np.isfinite(fit_normal_ratio(x, x).pairwise(x, x)).all()
+
+
+def test_neighbours_agree_with_a_plain_loop():
+    rng = np.random.default_rng(3)
+    x, y, k = rng.normal(size=(60, 2)), rng.normal(size=(60, 3)), 4
+    x[:, 0] += y[:, 0]
+    expected = []
+    for i in range(60):
+        dx, dy = (np.abs(z - z[i]).max(axis=1) for z in (x, y))
+        radius = np.sort(np.maximum(dx, dy))[k]
+        expected.append(digamma(k) + digamma(60) - digamma((dx < radius).sum()) - digamma((dy < radius).sum()))
+    np.testing.assert_allclose(ksg_pointwise(x, y, k), expected)
+
+
+def test_neighbours_agree_with_scikit_learn_in_one_dimension():
+    x, y, _ = TASKS["normal-bivariate"].sample(3000, seed=4)
+    theirs = mutual_info_regression(x / x.std(), y.ravel() / y.std(), n_neighbors=3, random_state=0)[0]
+    assert ksg_pointwise(x / x.std(), y / y.std(), 3).mean() == pytest.approx(theirs, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["normal-bivariate", "normal-dense-3", "crossed-normals", "independent"])
+def test_neighbours_find_the_truth(name):
+    x, y, _ = TASKS[name].sample(5000, seed=5)
+    assert ksg_pointwise(x, y).mean() == pytest.approx(TASKS[name].truth, abs=0.05)
+
+
+def test_too_few_pairs_for_neighbours():
+    with pytest.raises(ValueError, match="3 pairs have no 3 neighbours each"):
+        ksg_pointwise(np.zeros((3, 1)), np.zeros((3, 1)))
