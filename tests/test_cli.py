@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +11,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from deep_infomax import commands
 from deep_infomax.cli import main
+from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import Encoder
+from deep_infomax.evaluation import Result
 from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.run_directory import create_run
 from deep_infomax.training import TrainingConfig
-from wrong_input import CASES, LABELLED, RUN, Case, prepare_runs
+from wrong_input import CASES, LABELLED, RUN, WRONG_LINES, Case, changed, prepare_runs
 
 
 def dim(command: str) -> int:
@@ -45,6 +51,94 @@ def test_wrong_input_gets_one_sentence_and_exit_code_2(
     assert len(sentences) == 1
     assert error.splitlines()[-1] == sentences[0]
     assert len(sentences[0]) > 25
+
+
+@pytest.mark.parametrize("line", WRONG_LINES)
+def test_every_command_names_the_file_and_the_key_of_a_wrong_configuration(
+    line: str, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    changed(str(tmp_path / "run"), line, LABELLED)(folder)
+    run = tmp_path / "run"
+    rest = {
+        "train --resume": "",
+        "evaluate": "",
+        "report": f"--out {run}.html",
+        "encode": f"series.npy --out {run}.npy",
+    }
+    for command, options in rest.items():
+        assert dim(f"{command} {run} {options}") == 2
+        assert f"dim: {run}/config.yaml: {line.split(':')[0]} is " in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("a word for a list", "--training.trackers: expected a list in brackets, such as '[a,b]', got tensorboard"),
+        (
+            "a resume with a wrong setting",
+            "setting/config.yaml: --training.epochs: expected float, got many; restore it",
+        ),
+        ("a group of it without settings", "no settings under training; list some"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_remedy(
+    kind: str, said: str, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder / RUN, RUN)
+    [case] = [case for case in CASES if case.kind == kind]
+    case.prepare(tmp_path)
+    assert dim(case.command) == 2
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["rubbish", "schema", "word"])
+def test_a_damaged_evaluation_leaves_no_page(
+    value: str, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = Result("knn", "default", "Y", 1.0, "%", None, 13, (0,), "test", "knn/1", 0.1).to_json()
+    content = {"schema": 1, "data": {}, "results": [result | {"value": "word"}]}
+    texts = {"rubbish": "{", "schema": '{"schema": 9}', "word": json.dumps(content)}
+    shutil.copytree(folder / RUN, tmp_path / "run")
+    (tmp_path / "run" / "evaluation.json").write_text(texts[value])
+    assert dim(f"report {tmp_path}/run") == 2
+    assert f"{tmp_path}/run/evaluation.json " in capfd.readouterr().err
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_runs_own_configuration_trains_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    changed("elsewhere", "environment: {device: Abacus, precision: bfloat16}")(folder)
+    assert dim("train --config elsewhere/config.yaml --out again") == 0
+    assert dim("train --config=elsewhere/config.yaml --epochs 2 --out longer") == 0
+    first, again, longer = (yaml.safe_load(Path(run, "config.yaml").read_text()) for run in (RUN, "again", "longer"))
+    assert again == first | {"command": "dim train --config elsewhere/config.yaml --out again"}
+    assert longer["training"] == first["training"] | {"epochs": 2.0}
+    Path("mine.yaml").write_text("dataset: cifar10\n")  # not a run's, so a slip
+    assert dim("train --config mine.yaml --out slip") == 2
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "encoder.safetensors", "checkpoints/step-1.bin"])
+def test_files_that_no_run_wrote_are_not_trained_over(name: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine: 1\n")
+    with pytest.raises(ValueError, match=r"would overwrite.*choose another --out"):
+        create_run(tmp_path)
+    shutil.copy(folder / RUN / "config.yaml", tmp_path)
+    if name != "config.yaml":
+        with pytest.raises(ValueError, match="already holds a run; continue it with"):
+            create_run(tmp_path)
+
+
+def test_a_run_that_never_began_may_begin_again(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("what is printed")
+    (tmp_path / "checkpoints").mkdir()
+    create_run(tmp_path)
+    shutil.copy(folder / RUN / "config.yaml", tmp_path)
+    create_run(tmp_path)
 
 
 def test_evaluate_prints_results_and_keeps_them(
@@ -84,6 +178,60 @@ def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.
     encoder = Encoder.from_pretrained(folder / RUN)
     expected = encoder.encode(np.load(folder / "series.npy")[:, None], layer="fc").numpy()
     np.testing.assert_allclose(np.load(folder / "Y.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_labelled_data_are_encoded_whole_and_in_stored_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"encode {LABELLED} labelled.npz --out whole.npy") == 0
+    with np.load("labelled.npz") as arrays:
+        expected = Encoder.from_pretrained(folder / LABELLED).encode(arrays["x"][:, None]).numpy()
+    np.testing.assert_allclose(np.load("whole.npy"), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Grey images of three sizes in class folders, and a run on them."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        file = Path("pictures", "ab"[number % 2], f"{number}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8 + number % 3, 9), np.uint8)).save(file)
+    options = "--data_options.resize 8 --data_options.channels 1"
+    small = "--epochs 1 --training.batch_size 16 --objective.units 8"
+    assert dim(f"train --data pictures {options} {small} --out drawn") == 0
+    return tmp_path / "pictures"
+
+
+def test_data_are_read_as_in_the_training_unless_flags_say_otherwise(pictures: Path) -> None:
+    assert dim("encode drawn pictures --out default.npy") == 0
+    assert dim("encode drawn pictures --out cropped.npy --data_options.resize 10 --data_options.crop 8") == 0
+    Path("crop.yaml").write_text("{resize: 10, crop: 8}")
+    assert dim("encode drawn pictures --out file.npy --data_options crop.yaml") == 0
+    for file, options in {
+        "default.npy": DataOptions(resize=8, channels=1, label_column="none"),
+        "cropped.npy": DataOptions(resize=10, crop=8, channels=1, label_column="none"),
+        "file.npy": DataOptions(resize=10, crop=8, channels=1, label_column="none"),
+    }.items():
+        inputs = load_dataset(str(pictures), options).train.inputs
+        expected = Encoder.from_pretrained("drawn").encode(np.array(inputs)).numpy()
+        np.testing.assert_allclose(np.load(file), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_probe_is_read_by_flags(pictures: Path) -> None:
+    shutil.copytree(pictures, "others")
+    measured = "--probe others --metrics knn --layers Y --seeds 1"
+    assert dim(f"evaluate drawn {measured} --data_options.resize 10 --data_options.crop 8") == 0
+    assert dim(f"evaluate drawn {measured} --data_options.resize 10") == 2
+
+
+def test_where_to_encode_to_is_looked_at_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    for out in (".", "nowhere/Y.npy", "y" * 300):
+        assert dim(f"encode {RUN} ./nothing --out {out}") == 2
+        assert "nothing" not in capfd.readouterr().err
 
 
 def test_report_writes_one_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +330,40 @@ def test_a_checkpoint_that_cannot_be_written_is_a_failure_and_no_traceback(
     assert dim(f"train --data series.npy {small} --out full") == 1
     error = capfd.readouterr().err
     assert "cannot be written (No space left on device); make room" in error
+    assert "no checkpoint had been written; continue with: dim train --resume full" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "writer", ["deep_infomax.training.log.MetricsFile.write", "deep_infomax.encoders.Encoder.save_pretrained"]
+)
+def test_a_full_disk_is_a_failure_that_says_how_to_go_on(
+    writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    command = "--epochs 1 --training.batch_size 256 --objective.units 8 --training.log_every 2"
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, full)
+        assert dim(f"train --data digits {command} --training.checkpoint_seconds 0 --out {tmp_path}/full") == 1
+    [sentence] = [line for line in capfd.readouterr().err.splitlines() if line.startswith("dim: ")]
+    assert "No space left on device); the last good checkpoint is" in sentence
+    assert sentence.endswith(f"; continue with: dim train --resume {tmp_path}/full")
+    assert dim(f"train --resume {tmp_path}/full") == 0
+
+
+def test_a_second_interrupt_ends_the_last_checkpoint_with_the_resume_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def impatient(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("deep_infomax.training.checkpoint.save_file", impatient)
+    small = "--epochs 1 --objective.units 8 --training.checkpoint_seconds 0"
+    assert dim(f"train --data digits {small} --out {tmp_path}/run") == 130
+    assert capfd.readouterr().err.splitlines()[-1].endswith(f"continue with: dim train --resume {tmp_path}/run")
 
 
 def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path: Path) -> None:

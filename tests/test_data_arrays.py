@@ -56,6 +56,23 @@ def test_npz_with_labels_and_test(tmp_path):
     assert load_dataset(str(tmp_path / "c.npz")).test is None
 
 
+def test_arrays_without_their_labels_are_not_split(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((10, 8)), y=np.linspace(0, 1, 10))
+    dataset = load_dataset(str(tmp_path / "a.npz"), DataOptions(label_column="none"))
+    assert (len(dataset.train), dataset.train.labels, dataset.test) == (10, None, None)
+    np.savez(tmp_path / "b.npz", x=np.ones((4, 8)), y=[0, 1, 0, 1], x_test=np.zeros((2, 8)), y_test=[1, 0])
+    dataset = load_dataset(str(tmp_path / "b.npz"), DataOptions(label_column="none"))
+    assert (len(dataset.test), dataset.train.labels, dataset.test.labels) == (2, None, None)
+    dataset = load_dataset("digits", DataOptions(label_column="none"))
+    assert (len(dataset.train), dataset.train.labels, dataset.test) == (1797, None, None)
+
+
+def test_labels_of_one_kind_or_two_keep_their_order(tmp_path):
+    arrays = {"x": np.ones((4, 8)), "y": [10, 9, 10, 9], "x_test": np.ones((2, 8)), "y_test": [b"v", b"u"]}
+    np.savez(tmp_path / "x.npz", **arrays)
+    assert load_dataset(str(tmp_path / "x.npz")).train.classes == ("9", "10", "b'u'", "b'v'")
+
+
 def test_arrays_are_resized_and_cropped(tmp_path):
     np.save(tmp_path / "x.npy", np.full((3, 8, 12), 7, np.uint8))
     train = load_dataset(str(tmp_path / "x.npy"), DataOptions(resize=16)).train
@@ -95,7 +112,10 @@ def test_arrays_that_cannot_be_used(tmp_path, x, options, sentence):
         ({"z": np.ones((2, 3))}, r"no inputs among the arrays \['z'\]"),
         ({"x": np.ones((4, 3)), "y": [0, 1]}, r"y has the shape \(2,\) for 4 inputs"),
         ({"x": np.ones((2, 3)), "y": [0, np.nan]}, "y has labels that are not finite"),
-        ({"x": np.ones((2, 3)), "y": [0, 1]}, "cannot hold 0 of 2 inputs out"),
+        ({"x": np.ones((2, 3)), "y": [0, 0.5]}, r"label 0\.5 is neither a whole number nor text; round or bin"),
+        ({"x": np.ones((2, 3)), "y": [1j, 1j]}, "label 1j is neither a whole number nor text"),
+        ({"x": np.ones((2, 3)), "y": np.zeros(2, "M8[D]")}, "label 1970-01-01 is neither"),
+        ({"x": np.ones((2, 3)), "y": [0, 1]}, "cannot hold 0 of 2 inputs out .*label_column none"),
         ({"x": np.ones((2, 3)), "x_test": np.ones((2, 4))}, "x has inputs of 1 x 3, x_test of 1 x 4"),
     ],
 )

@@ -53,6 +53,16 @@ def test_flat_folder_is_unlabelled_and_all_for_training(tmp_path):
         require_labels(dataset.train)
 
 
+def test_class_folders_without_their_labels_are_not_split(class_folders):
+    unlabelled = DataOptions(label_column="none")
+    dataset = load_dataset(str(class_folders), unlabelled)
+    assert (len(dataset.train), dataset.train.labels, dataset.test) == (20, None, None)
+    picture(class_folders / "beside.png")
+    with pytest.raises(ValueError, match="label_column none"):
+        load_dataset(str(class_folders))
+    assert len(load_dataset(str(class_folders), unlabelled).train) == 21
+
+
 def test_split_folders_are_known_in_any_case(tmp_path):
     for split in ("Train", "Test"):
         for name in ("a", "b"):

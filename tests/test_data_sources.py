@@ -5,11 +5,12 @@ import os
 import re
 import time
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from data_helpers import BLUE, GREEN, RED, encoded, parquet
+from data_helpers import BLUE, GREEN, RED, encoded, parquet, picture
 from deep_infomax.data import DataOptions, Source, load_dataset, require_labels
 from deep_infomax.data.columns import Columns, find_columns
 from deep_infomax.data.labels import hold_out, number_classes
@@ -82,16 +83,70 @@ def test_names_as_labels(tmp_path):
         (["a", "label"], {}, {"label_column": "kind"}, "there is no column 'kind'"),
         (["a", "u", "v"], {"u": "ClassLabel", "v": "ClassLabel"}, {}, "several columns hold classes"),
         (["a", "missing"], {}, {"label_column": "missing"}, "some labels are missing"),
+        (["a", "lists"], {}, {"label_column": "lists"}, "'lists' holds several values a row; choose another"),
+        (["a"], {}, {"label_column": "a"}, "'a' holds several values a row; choose another"),
+        (["a", "real"], {}, {"label_column": "real"}, r"label 0\.5 is neither a whole number nor text"),
     ],
 )
 def test_parquet_columns_that_cannot_be_used(tmp_path, columns, features, options, sentence):
     values = {"text": ["x", "y"], "label": [0, 1], "u": [0, 1], "v": [0, 1], "missing": [0, None]}
+    values |= {"lists": [[0], [1]], "real": [0.5, 1.0]}
     table = {name: values.get(name, [encoded(tmp_path, RED)] * 2) for name in columns}
     file = parquet(
         tmp_path / "set.parquet", table, {name: {"_type": kind, "names": ["x", "y"]} for name, kind in features.items()}
     )
     with pytest.raises(ValueError, match=sentence):
         load_dataset(str(file), DataOptions(**options))
+
+
+def test_arrays_of_the_datasets_library_are_no_labels(tmp_path):
+    import datasets
+
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    schema = pa.schema([("img", image), ("label", datasets.Array2D((2, 2), "int32")())])
+    with pytest.raises(ValueError, match="'label' holds several values a row"):
+        find_columns(schema, DataOptions())
+
+
+def class_folders(folder, colours):
+    for number, colour in enumerate(colours):
+        picture(folder / "ab"[number % 2] / f"{number:02}.png", colour)
+    return folder
+
+
+def table(folder, colours):
+    images = [encoded(folder, colour) for colour in colours]
+    return parquet(folder / "set" / "train.parquet", {"p": images, "label": [0, 1] * (len(colours) // 2)}).parent
+
+
+def archive(folder, colours):
+    pixels = np.array(colours, np.uint8)[:, :, None, None]
+    np.savez(folder / "x.npz", x=pixels, y=[0, 1] * (len(colours) // 2))
+    return folder / "x.npz"
+
+
+@pytest.mark.parametrize("make", [class_folders, table, archive])
+def test_what_was_held_out_is_known_by_where_it_is_stored(tmp_path, make):
+    spec = str(make(tmp_path, [(number, 0, 0) for number in range(20)]))
+    expected = load_dataset(spec, DataOptions(label_column="none")).train
+    for _ in range(2):  # images: decoded, then out of the cache
+        dataset = load_dataset(spec)
+        assert len(dataset.test) == 4
+        assert list(dataset.stored) == ["train"]
+        rows = torch.cat([rows for _, rows in dataset.stored["train"]])
+        inputs = torch.cat([source.take(torch.arange(len(source))) for source, _ in dataset.stored["train"]])
+        assert torch.equal(inputs[rows.argsort()], expected.take(torch.arange(20)))
+
+
+def test_published_splits_are_stored_as_they_are(tmp_path):
+    for split in ("train", "test", "unlabeled"):
+        parquet(tmp_path / "set" / f"{split}.parquet", {"p": [encoded(tmp_path, RED)] * 2, "label": [0, 1]})
+    dataset = load_dataset(str(tmp_path / "set"))
+    assert {name: [len(source) for source, _ in parts] for name, parts in dataset.stored.items()} == {
+        "train": [2],
+        "test": [2],
+        "unlabelled": [2],
+    }
 
 
 def test_damaged_parquet(tmp_path):

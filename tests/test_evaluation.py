@@ -6,6 +6,7 @@ from statistics import stdev
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 
 from deep_infomax.data import Dataset, Source, load_dataset
@@ -38,7 +39,7 @@ def dataset() -> Dataset:
     """Digits, fewer of them."""
     whole = load_dataset("digits")
     assert whole.test is not None
-    return replace(whole, train=first(whole.train, 200), test=first(whole.test, 60))
+    return replace(whole, train=first(whole.train, 200), test=first(whole.test, 60), held_out=None)
 
 
 @pytest.fixture(autouse=True)
@@ -80,11 +81,10 @@ def test_memory_mapped_inputs_give_the_same_features(encoder: Encoder, dataset: 
     assert torch.equal(extract(encoder, mapped, ["Y"])["Y"], expected)
 
 
-def test_lower_precision_on_request_only(encoder: Encoder, dataset: Dataset) -> None:
+def test_features_are_float32_whatever_the_caller_computes_in(encoder: Encoder, dataset: Dataset) -> None:
     exact = extract(encoder, dataset.train, ["Y"])["Y"]
-    rounded = extract(encoder, dataset.train, ["Y"], precision=torch.bfloat16)["Y"]
-    assert rounded.dtype == torch.float32
-    assert 1e-4 < (rounded - exact).norm() / exact.norm() < 0.1
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(extract(encoder, dataset.train, ["Y"])["Y"], exact)
 
 
 def test_features_that_are_not_finite_are_refused(encoder: Encoder, dataset: Dataset) -> None:
@@ -102,11 +102,19 @@ def test_progress_ends_with_all_inputs(encoder: Encoder, dataset: Dataset) -> No
 
 def test_encoded_file_holds_the_features(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "fc.npy"
-    encode_dataset(encoder, dataset.train, path, "fc", batch_size=64)
+    encode_dataset(encoder, dataset, path, "fc", batch_size=64)
     written = np.load(path, mmap_mode="r")
     assert written.dtype == np.float32
     np.testing.assert_array_equal(written, extract(encoder, dataset.train, ["fc"], batch_size=64)["fc"].numpy())
     assert list(tmp_path.iterdir()) == [path]
+    encode_dataset(encoder, dataset, path, split="test")
+    np.testing.assert_array_equal(np.load(path), extract(encoder, dataset.test, ["Y"])["Y"].numpy())
+
+
+def test_what_was_held_out_is_encoded_in_its_place(encoder: Encoder, tmp_path: Path) -> None:
+    encode_dataset(encoder, load_dataset("digits"), tmp_path / "y.npy")
+    stored = torch.from_numpy(load_digits().images)[:, None].mul(255 / 16).round().to(torch.uint8)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), encoder.encode(stored).numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_a_failed_encoding_leaves_what_was_there(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:
@@ -117,19 +125,39 @@ def test_a_failed_encoding_leaves_what_was_there(encoder: Encoder, dataset: Data
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_dataset(encoder, dataset.train, path, batch_size=64, progress=fail)
+        encode_dataset(encoder, dataset, path, batch_size=64, progress=fail)
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_encoding_refuses_what_cannot_be(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no folder"):
-        encode_dataset(encoder, dataset.train, tmp_path / "none" / "y.npy")
+    with pytest.raises(ValueError, match="digits has no split 'unlabelled'; it has train, test"):
+        encode_dataset(encoder, dataset, tmp_path / "y.npy", split="unlabelled")
     with pytest.raises(ValueError, match=f"unknown layer 'Z'; this encoder has {', '.join(encoder.layers)}"):
-        encode_dataset(encoder, dataset.train, tmp_path / "y.npy", "Z")
+        encode_dataset(encoder, dataset, tmp_path / "y.npy", "Z")
+    colour = replace(dataset, train=replace(dataset.train, inputs=torch.zeros(200, 3, 8, 8)))
     with pytest.raises(ValueError, match="do not fit"):
-        encode_dataset(encoder, replace(dataset.train, inputs=torch.zeros(200, 3, 8, 8)), tmp_path / "y.npy")
+        encode_dataset(encoder, colour, tmp_path / "y.npy")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("folder", "is a folder; name a file"),
+        ("none/y.npy", "there is no folder .*none; create it"),
+        ("y" * 300, "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_encoding(
+    encoder: Encoder, dataset: Dataset, tmp_path: Path, name: str, sentence: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    told: list[object] = []
+    with pytest.raises(ValueError, match=sentence):
+        encode_dataset(encoder, dataset, tmp_path / name, progress=lambda *news: told.append(news))
+    assert not told
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
 
 
 def test_evaluation_of_digits(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:

@@ -76,6 +76,10 @@ def test_unknown_name_is_an_attribute_error():
         deep_infomax.deep_infomin  # noqa: B018
 
 
+def test_exemptions_from_typing_are_named_in_pyproject_alone():
+    assert [path for path in PACKAGE.rglob("*.py") if "type: ignore" in path.read_text()] == []
+
+
 def test_version_is_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert deep_infomax.__version__ == metadata.version("deep-infomax") == str(citation["version"])

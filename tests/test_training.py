@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Features, Losses
@@ -145,6 +146,20 @@ def test_statistics_of_the_data_become_part_of_the_encoder_unless_it_has_its_own
     assert torch.equal(encoder.mean, kept)
 
 
+def test_other_data_than_before_are_noticed_on_a_resume(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedTrainingError):
+        fit(built()[0], Untrained(), SERIES, TRAINING, out=tmp_path, transform=interrupt_at(3), progress=False)
+    other = SERIES + np.float32(1e-6)
+    with pytest.raises(ValueError, match=r"array train are not those that .* was trained on; restore them"):
+        fit(built()[0], Untrained(), other, TRAINING, out=tmp_path, resume=True, progress=False)
+    [path] = (tmp_path / "checkpoints").iterdir()
+    with safe_open(path, framework="pt") as file:  # as earlier versions wrote it
+        state = json.loads(file.metadata()["state"])
+    del state["data"]
+    save_file(load_file(path), path, metadata={"state": json.dumps(state)})
+    assert fit(built()[0], Untrained(), other, TRAINING, out=tmp_path, resume=True, progress=False).steps == 15
+
+
 class _NotANumberAt(nn.Module):
     """An objective whose loss turns into NaN at one step."""
 
@@ -168,9 +183,31 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_c
     training = dataclasses.replace(TRAINING, checkpoint_seconds=0.0, log_every=100)
     with pytest.raises(NonFiniteLossError, match=r"step 7 is not finite.*step-000000006") as caught:
         fit(encoder, _NotANumberAt(7), SERIES, training, out=tmp_path, progress=False)
-    assert "learning_rate" in str(caught.value)
+    assert str(caught.value).endswith("Train anew with a lower --training.learning_rate than 0.002")
     state = load_file(max((tmp_path / "checkpoints").iterdir()))
     assert all(tensor.isfinite().all() for tensor in state.values())
+
+
+@pytest.mark.parametrize(
+    ("precision", "limit", "advice"),
+    [
+        ("float32", 20.0, "than 0.002"),
+        ("bfloat16", 20.0, "than 0.002 or --training.precision float32"),
+        ("bfloat16", None, "than 0.002 or --training.precision float32 or limited scores (--objective.limit 20)"),
+    ],
+)
+def test_the_advice_against_a_loss_that_is_not_finite_is_what_is_not_so_already(
+    precision: str, limit: float | None, advice: str
+) -> None:
+    def breaking(inputs: Tensor) -> Tensor:
+        return inputs * math.nan
+
+    encoder, _ = built()
+    objective = build_objective(ObjectiveConfig(units=8, limit=limit), encoder)
+    training = dataclasses.replace(TRAINING, precision=precision, epochs=1)
+    with pytest.raises(NonFiniteLossError) as caught:
+        fit(encoder, objective, SERIES, training, transform=breaking, progress=False)
+    assert str(caught.value).endswith(advice)
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
@@ -281,7 +318,7 @@ def test_a_full_disk_is_noticed_before_training(tmp_path: Path, monkeypatch: pyt
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ValueError, match="10 MB free, but 2 checkpoints and one being written need 12 MB"):
-        Checkpoints(tmp_path, keep=2).prepare(4_000_000)
+        Checkpoints(tmp_path, keep=2).prepare(12_000_000)
 
 
 def test_optimizer_states_return_in_their_parameters_layout() -> None:
@@ -321,6 +358,23 @@ def test_the_log_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     again.write({"step": 2, "again": True})
     again.close()
     assert [json.loads(line) for line in path.read_text().splitlines()] == [{"step": 1}, {"step": 2, "again": True}]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_that_cannot_be_written_says_so_once(tmp_path: Path) -> None:
+    log = MetricsFile(tmp_path / "metrics.jsonl", 0)
+    log.close()
+    with Path("/dev/full").open("ab") as log._file:
+        with pytest.raises(OSError, match="No space left"):
+            log.write({"step": 1})
+        log.close()
+
+
+def test_a_tracker_that_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deep_infomax.training.prepare.get_available_trackers", lambda: [])
+    training = dataclasses.replace(TRAINING, trackers=("wandb", "tensorboard"))
+    with pytest.raises(ValueError, match="not installed; add it with 'pip install tensorboard wandb'"):
+        fit(built()[0], Untrained(), SERIES, training, progress=False)
 
 
 def test_the_allocator_is_tuned_where_it_is_glibc() -> None:

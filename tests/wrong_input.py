@@ -3,6 +3,7 @@
 The script runs the installed command in a folder of its own; `test_cli` runs the same cases in its process.
 """
 
+import io
 import os
 import shutil
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 from PIL import Image
 
 RUN = "run"
@@ -61,10 +65,32 @@ def array(name: str, values: np.ndarray) -> Callable[[Path], object]:
     return lambda folder: np.save(folder / name, values, allow_pickle=True)
 
 
+def archive(name: str, labels: np.ndarray) -> Callable[[Path], object]:
+    x = np.random.default_rng(0).normal(size=(len(labels), 2, 32))
+    return lambda folder: np.savez(folder / name, x=x, y=labels)
+
+
+def table(name: str, columns: dict[str, Callable[[bytes], object]]) -> Callable[[Path], object]:
+    """A folder with a parquet file of ten rows; a column is made of an image file."""
+
+    def prepare(folder: Path) -> None:
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(stream, "PNG")
+        rows = {column: [make(stream.getvalue())] * 10 for column, make in columns.items()}
+        (folder / name).mkdir()
+        pq.write_table(pa.table(rows), folder / name / "train.parquet")
+
+    return prepare
+
+
+def picture(content: bytes) -> object:
+    return {"bytes": content, "path": None}
+
+
 def damaged(run: str, name: str, copy: str, content: bytes = b"\x00rubbish") -> Callable[[Path], object]:
     def prepare(folder: Path) -> None:
         shutil.copytree(folder / run, folder / copy)
-        target = next((folder / copy).glob(name))
+        target = next((folder / copy).glob(name), folder / copy / name)
         target.write_bytes(content)
 
     return prepare
@@ -84,8 +110,34 @@ def edited(copy: str, old: str, new: str, run: str = RUN) -> Callable[[Path], ob
     return prepare
 
 
+def changed(copy: str, line: str, run: str = RUN) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        shutil.copytree(folder / run, folder / copy)
+        config = folder / copy / "config.yaml"
+        config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | yaml.safe_load(line)))
+
+    return prepare
+
+
+def exchanged(folder: Path) -> None:
+    """A run whose data have the shape and the type of those it was trained on, and other values."""
+    edited("exchanged", "series", "exchanged")(folder)
+    np.save(folder / "exchanged.npy", np.random.default_rng(1).normal(size=(64, 2, 32)).astype(np.float32))
+
+
+def unlogged(folder: Path) -> None:
+    shutil.copytree(folder / RUN, folder / "unlogged")
+    (folder / "unlogged" / "metrics.jsonl").unlink()
+
+
 NAN = np.ones((64, 2, 32), np.float32)
 NAN[3, 1, 7] = np.nan
+
+WRONG_LINES = [
+    "training: null", "training: 5", "data: null", "data: 5", "probe: 7", "seed: null", "seed: abc", "seed: -1",
+    "dataset: null", "environment: null",
+]  # fmt: skip
+"""Keys of a run's config.yaml with what is no value of theirs."""
 
 CASES = [
     # flags
@@ -94,7 +146,9 @@ CASES = [
     Case("an unknown flag", "train --data digits --learning_rate 1"),
     Case("an unknown recipe", "train --recipe local-infonec --data digits"),
     Case("a word for a number", "train --data digits --epochs many"),
+    Case("a word for a list", "train --data digits --training.trackers tensorboard"),
     Case("negative epochs", "train --data digits --epochs -1"),
+    Case("epochs beyond counting", "train --data digits --epochs 1e308"),
     Case("a negative seed", "train --data digits --seed -1"),
     Case("a batch of 0", "train --data digits --training.batch_size 0"),
     Case("a batch of 1", "train --data digits --training.batch_size 1 --out one"),
@@ -117,6 +171,7 @@ CASES = [
     Case("a broken configuration file", "train --config broken.yaml", write("broken.yaml", "recipe: [local")),
     Case("an unknown key in it", "train --config key.yaml", write("key.yaml", "training: {speed: 9}\n")),
     Case("a wrong type in it", "train --config type.yaml", write("type.yaml", "training: {batch_size: big}\n")),
+    Case("a group of it without settings", "train --config bare.yaml", write("bare.yaml", "training: null\n")),
     # data
     Case("a misspelt data set", "train --data cifr10"),
     Case("a path that is not there", "train --data ./nowhere"),
@@ -131,6 +186,17 @@ CASES = [
     Case("a torn array file", "train --data torn.npy", write("torn.npy", "\x93NUMPY")),
     Case("constant data", f"{_TRAIN} --data same.npy --out same", array("same.npy", np.ones((64, 1, 32), np.float32))),
     Case("labels of another length", "train --data short.npz", lambda f: np.savez(f / "short.npz", x=NAN[:3], y=[0])),
+    Case(
+        "labels that are measurements",
+        f"{_TRAIN} --data real.npz --out real",
+        archive("real.npz", np.linspace(0, 1, 64)),
+    ),
+    Case("complex labels", "train --data complex.npz", archive("complex.npz", np.arange(64) * 1j)),
+    Case(
+        "a label column of lists",
+        "train --data lists --data_options.label_column tags",
+        table("lists", {"image": picture, "tags": lambda _: [1, 2]}),
+    ),
     Case("a damaged parquet file", "train --data parquet", write("parquet/train-0.parquet", "PAR1 and no more")),
     Case("a Hub name without an owner", "train --data hub:name"),
     Case("a Hub that cannot be reached", "train --data hub:owner/name"),
@@ -138,32 +204,57 @@ CASES = [
     # run directories
     Case("a run directory in use", f"{_TRAIN} --data series.npy --out {RUN}"),
     Case("a file for a run directory", f"{_TRAIN} --data series.npy --out series.npy"),
+    Case(
+        "a folder with another config.yaml",
+        f"{_TRAIN} --data series.npy --out other",
+        write("other/config.yaml", "debug: true\n"),
+    ),
+    Case("a run directory without its log", f"{_TRAIN} --data series.npy --out unlogged", unlogged),
     Case("a resume of nothing", "train --resume nothing"),
     Case("a resume with other flags", f"train --resume {RUN} --epochs 9"),
     Case("a resume of a damaged configuration", "train --resume a", damaged(RUN, "config.yaml", "a")),
     Case("a resume of an empty configuration", "train --resume e", damaged(RUN, "config.yaml", "e", b"")),
     Case("a resume of a damaged checkpoint", "train --resume b", damaged(RUN, "checkpoints/*", "b")),
+    *(
+        Case(f"a resume with `{line}`", f"train --resume wrong-{number}", changed(f"wrong-{number}", line))
+        for number, line in enumerate(WRONG_LINES)
+    ),
+    Case("a resume with a wrong setting", "train --resume setting", edited("setting", "epochs: 1.0", "epochs: many")),
+    Case("a resume on data of other values", "train --resume exchanged", exchanged),
     Case("a resume on other data", "train --resume moved", edited("moved", "n_train: 64", "n_train: 65")),
     Case("a resume with another flag, joined", f"train --resume={RUN} --epochs=9"),
     Case("a resume of an edited configuration", "train --resume edited", edited("edited", "units: 16", "units: 8")),
     Case(
         "an evaluation with a wrong option", "evaluate wrong", edited("wrong", "resize: null", "resize: wide", LABELLED)
     ),
+    Case("an evaluation with a wrong seed", "evaluate seedless", changed("seedless", "seed: abc", LABELLED)),
     Case("an evaluation of nothing", "evaluate nothing"),
     Case("an evaluation of an unfinished run", "evaluate unfinished", unfinished),
     Case("an evaluation without labels", f"evaluate {RUN}"),
     Case("a probe of another shape, before training", f"{_TRAIN} --data series.npy --probe digits --out shape"),
     Case("a probe of another shape", f"evaluate {LABELLED} --probe digits"),
+    Case(
+        "a probe with two columns of images",
+        f"evaluate {LABELLED} --probe pairs",
+        table("pairs", {"left": picture, "right": picture}),
+    ),
+    Case("the training data, read otherwise", f"evaluate {LABELLED} --data_options.crop 2"),
     Case("an unknown metric", f"evaluate {LABELLED} --metrics linear,accuracy"),
     Case("an unknown layer", f"evaluate {LABELLED} --layers Z"),
     Case("no seeds", f"evaluate {LABELLED} --seeds 0"),
     Case("a damaged encoder.json", "evaluate c", damaged(LABELLED, "encoder.json", "c")),
     Case("damaged weights", "evaluate d", damaged(LABELLED, "encoder.safetensors", "d")),
     Case("an output folder that is not there", f"encode {RUN} series.npy --out no/where/Y.npy"),
+    Case("a folder to encode into", f"encode {RUN} series.npy --out shelf", lambda f: (f / "shelf").mkdir()),
+    Case("images of several sizes to encode", f"encode {RUN} unequal --out Y.npy", images("unequal", [8, 9, 10])),
+    Case("an encoding with wrong data", "encode dataless series.npy --out Y.npy", changed("dataless", "data: null")),
     Case("an unknown layer to encode", f"encode {RUN} series.npy --out Y.npy --layer Z"),
     Case("an unknown split", f"encode {RUN} series.npy --out Y.npy --split validation"),
+    Case("a test split of data without one", f"encode {LABELLED} labelled.npz --out Y.npy --split test"),
     Case("data of another shape to encode", f"encode {RUN} digits --out Y.npy"),
     Case("a report on nothing", "report nothing"),
+    Case("a report on a wrong probe", "report probing --out probing.html", changed("probing", "probe: 7")),
+    Case("a report on a damaged evaluation", "report h --out h.html", damaged(RUN, "evaluation.json", "h")),
     Case("a report on a folder without runs", "report hollow", lambda folder: (folder / "hollow").mkdir()),
 ]
 

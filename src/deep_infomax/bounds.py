@@ -233,7 +233,7 @@ def _rows_per_block(scores: Tensor) -> int:
 
 
 def _reduce(scores: Float[Tensor, "rows terms m"], reduction: _Reduction) -> Float[Tensor, "rows m"]:
-    result: Tensor = _Blockwise.apply(scores, reduction)  # type: ignore[no-untyped-call]
+    result: Tensor = _Blockwise.apply(scores, reduction)
     return result
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,10 @@ from rich.console import Console
 
 import deep_infomax
 from deep_infomax import commands
+from deep_infomax.data import DataOptions
 from deep_infomax.recipes import RECIPES, Config
-from deep_infomax.run_directory import plain, read_config
-from deep_infomax.training import CheckpointError, InterruptedTrainingError, NonFiniteLossError, keep_freed_memory
+from deep_infomax.run_directory import RECORDED, plain, read_config
+from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, WriteError, keep_freed_memory
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
 
@@ -31,15 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser, train_parser = _parser()
         if given[:1] == ["train"]:
             _set_recipe_defaults(train_parser, given[1:])
-        options = parser.parse_args(given)
+        options = parser.parse_args(_settings_alone(given))
         keep_freed_memory()
         if options.command == "train":
             _train(options.train, train_parser, given)
         else:
-            getattr(commands, options.command)(**vars(options[options.command]))
+            getattr(commands, options.command)(**options[options.command].clone(with_meta=False).as_dict())
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
-    except (CheckpointError, NonFiniteLossError) as error:
+    except (WriteError, NonFiniteLossError) as error:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
         return _fail(2, _sentence(error))
@@ -60,7 +62,7 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     train.add_argument("--out", type=str | None, default=None, help="Run directory (default: runs/RECIPE-DATA-SEED).")
     train.add_argument("--probe", type=str | None, default=None, help="Labelled data for later probes.")
     train.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="Continue an interrupted run.")
-    train.add_argument("--config", action="config")
+    train.add_argument("--config", action="config", help="YAML file of settings, such as the config.yaml of a run.")
     for field in dataclasses.fields(Config):
         train.add_class_arguments(field.type, field.name)
 
@@ -71,13 +73,15 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     evaluation.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
     evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
     evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
+    _add_data_options(evaluation)
 
     encode = ArgumentParser(exit_on_error=False, description="Write the representation of a data set.")
     encode.add_argument("run", type=str, help="Run directory, folder of a saved encoder, or Hub name.")
     encode.add_argument("data", type=str, metavar="SPEC", help="What to encode.")
     encode.add_argument("--out", type=str, required=True, metavar="Y.npy", help="File to write.")
     encode.add_argument("--layer", type=str, default="Y", help="Layer to write.")
-    encode.add_argument("--split", type=str, default="train", help="train, test or unlabelled.")
+    encode.add_argument("--split", type=str, default="train", help="train, test or unlabelled, as the data have them.")
+    _add_data_options(encode)
 
     report = ArgumentParser(exit_on_error=False, description="Write one HTML page about one or several runs.")
     report.add_argument("runs", type=str, nargs="+", metavar="RUN", help="Run directories, or folders of them.")
@@ -91,12 +95,26 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     return parser, train
 
 
+def _add_data_options(parser: ArgumentParser) -> None:
+    """The flags of ``dim train`` that say how data are read; the result holds those that are given."""
+    parser.add_class_arguments(DataOptions, "data_options", skip={"flip"})  # which only training does
+    names = {field.name for field in dataclasses.fields(DataOptions)} - {"flip"}
+    parser.set_defaults({f"data_options.{name}": argparse.SUPPRESS for name in names})
+    assert parser.groups is not None
+    parser.groups["data_options"].title = "How to read the data; what is left out is as in the run's training"
+
+
 def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> None:
     if options.resume is not None:
         if list(given) not in (["train", "--resume", options.resume], ["train", f"--resume={options.resume}"]):
             raise ValueError("--resume takes the run's own configuration and no other option; leave the others out")
         run = Path(options.resume)
-        commands.resume(run, _config(parser, read_config(run)))
+        settings = read_config(run)
+        try:
+            config = _config(parser, settings)
+        except (ArgumentError, ValueError) as error:
+            raise ValueError(f"{run / 'config.yaml'}: {error}; restore it or train anew") from error
+        commands.resume(run, config)
         return
     if options.epochs is not None:
         options.training.epochs = options.epochs
@@ -117,8 +135,8 @@ def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:
     for flag in ("--recipe", "--config"):
         finder.add_argument(flag)
     found, _ = finder.parse_known_args(given)
-    recipe = found.recipe or _recipe_in(found.config) or parser.get_default("recipe")
-    if recipe not in RECIPES:
+    recipe = found.recipe or _content(found.config).get("recipe") or parser.get_default("recipe")
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         close = difflib.get_close_matches(recipe, RECIPES, n=1)
         meant = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"--recipe {recipe} is unknown{meant}; known are {', '.join(RECIPES)}")
@@ -127,18 +145,29 @@ def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:
     parser.set_defaults({"recipe": recipe} | values)
 
 
-def _recipe_in(config: str | None) -> str | None:
-    """The recipe that a configuration file names; whatever is wrong with the file shows when it is parsed."""
+def _settings_alone(given: Sequence[str]) -> list[str]:
+    """The arguments, with its settings in place of a run's own config.yaml, which records more than those."""
+    arguments = [part for argument in given for part in re.split("(?<=^--config)=", argument)]
+    for place, (flag, file) in enumerate(pairwise(tuple(arguments)), 1):
+        content = _content(file) if flag == "--config" else {}
+        if "command" in content:
+            arguments[place] = yaml.safe_dump({key: value for key, value in content.items() if key not in RECORDED})
+    return arguments
+
+
+def _content(config: str | None) -> dict[str, Any]:
+    """What a configuration file says; whatever is wrong with the file shows when it is parsed."""
     try:
         content = yaml.safe_load(Path(config).read_text()) if config else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None
-    recipe = content.get("recipe") if isinstance(content, dict) else None
-    return recipe if isinstance(recipe, str) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _config(parser: ArgumentParser, settings: dict[str, Any]) -> Config:
     """The typed configuration in a mapping with its groups."""
+    if bare := [group for group in _GROUPS if not isinstance(settings[group], dict)]:
+        raise ValueError(f"the configuration has no settings under {bare[0]}; list some, or leave {bare[0]} out")
     groups = parser.instantiate(parser.parse_object({group: settings[group] for group in _GROUPS}))
     return Config(**{group: groups[group] for group in _GROUPS})
 
@@ -152,6 +181,7 @@ def _sentence(error: BaseException) -> str:
     """The message of an error as one line in the user's words: flags instead of parser keys, types by their names."""
     text = " ".join(str(error).split())
     text = re.sub(r"Parser key \"([^\"]+)\": ", r"--\1: ", text)
+    text = text.replace("Expected a <class 'tuple'>. Got value: ", "expected a list in brackets, such as '[a,b]', got ")
     union = r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors:.*Given value: "
     text = re.sub(union, r"Expected one of \1. Got value: ", text)
     text = re.sub(r"<class '(\w+)'>", r"\1", text)
@@ -159,9 +189,8 @@ def _sentence(error: BaseException) -> str:
     text = re.sub(r"Expected an? (.*?)\. Got value: ", r"expected \1, got ", text, flags=re.IGNORECASE)
     text = re.sub(r"Expected one of (.*?)\. Got value: ", r"expected \1, got ", text)
     text = re.sub(r"Subcommand '(\w+)' does not accept option '([\w.]+)'", r"\1 has no setting \2", text)
-    text = text.replace("NoneType", "null").replace(
-        "Problems parsing config", "the configuration file is no valid YAML"
-    )
+    text = text.replace("NoneType", "null").replace("Unexpected config", "the configuration file has no settings")
+    text = text.replace("Problems parsing config", "the configuration file is no valid YAML")
     return f"{text}; see 'dim --help'" if isinstance(error, ArgumentError) else text
 
 

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from json import dumps
@@ -15,12 +15,19 @@ from rich.console import Console
 from rich.table import Table
 
 from deep_infomax import evaluation
-from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
+from deep_infomax.data import DataOptions, Dataset, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, encode_dataset, progress_bars, read_results
+from deep_infomax.evaluation import Result, check_output, encode_dataset, progress_bars, read_results
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
-from deep_infomax.training import InterruptedTrainingError, TrainingConfig, checkpoint_bytes, fit, resolve_precision
+from deep_infomax.training import (
+    InterruptedTrainingError,
+    TrainingConfig,
+    WriteError,
+    checkpoint_bytes,
+    fit,
+    resolve_precision,
+)
 
 _NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
 
@@ -45,16 +52,27 @@ def resume(run: Path, config: Config) -> None:
     _train(run, read_config(run), config, resuming=True)
 
 
-def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, seeds: int, json: bool) -> None:
+def evaluate(
+    *,
+    run: str,
+    probe: str | None,
+    metrics: str,
+    layers: str | None,
+    seeds: int,
+    json: bool,
+    data_options: Mapping[str, Any] | None = None,
+) -> None:
     """Probe a run's encoder, print the results and keep them in the run."""
     folder = Path(run)
     settings = _finished(folder)
     encoder = Encoder.from_pretrained(folder).to(_device())
     spec = probe or settings["probe"] or settings["data"]
-    dataset = load_dataset(spec, _options_for(spec, settings["data"], _data_options(folder)))
+    options = _options_for(spec, settings["data"], _data_options(folder))
+    dataset = load_dataset(spec, replace(options, **(data_options or {})))
     if spec == settings["data"] and plain(dataset.description) != settings.get("dataset"):
         raise ValueError(  # another draw of the held-out part may put training inputs into it
-            f"{spec} is not the data that {folder} was trained on; restore them, or name others with --probe"
+            f"{spec} is not the data that {folder} was trained on, or --data_options read them otherwise; "
+            "restore them, or name others with --probe"
         )
     with progress_bars() as progress:
         results = evaluation.evaluate(
@@ -72,19 +90,19 @@ def evaluate(*, run: str, probe: str | None, metrics: str, layers: str | None, s
         _print_results(folder, results)
 
 
-def encode(*, run: str, data: str, out: str, layer: str, split: str) -> None:
+def encode(
+    *, run: str, data: str, out: str, layer: str, split: str, data_options: Mapping[str, Any] | None = None
+) -> None:
     """Write the representation of a data set as a .npy file."""
+    check_output(Path(out))
     encoder = Encoder.from_pretrained(run).to(_device())
-    options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else None
-    sources = _splits(load_dataset(data, options))
-    if split not in sources:
-        raise ValueError(f"{data} has no split {split!r}; it has {', '.join(sources)}")
+    options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
+    dataset = load_dataset(data, replace(options, **(data_options or {})))
     with progress_bars() as progress:
-        encode_dataset(encoder, sources[split], Path(out), layer, progress=progress)
-    left = ", ".join(f"--split {name}: {len(source):,}" for name, source in sources.items() if name != split)
-    _NOTES.print(
-        f"wrote {out}: layer {layer} of {len(sources[split]):,} inputs" + (f" (not in it: {left})" if left else "")
-    )
+        encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
+    counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
+    left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
+    _NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:
@@ -92,9 +110,13 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
     from deep_infomax.report import find_runs, write_report  # drawing takes a second to load, which no training needs
 
     paths = [Path(run) for run in runs]
+    found = find_runs(paths)
+    for run in found:
+        read_config(run)
+    results = [read_results(run / "evaluation.json") for run in found]  # what is damaged shows before a page is written
     page = write_report(paths, None if out is None else Path(out))
     _NOTES.print(f"report: {page}")
-    _print_comparison(find_runs(paths))
+    _print_comparison([run.name for run in found], results)
 
 
 def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
@@ -121,10 +143,10 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         settings["environment"] = now
         write_config(run, settings)
         kept = training.checkpoints
-        # One checkpoint more than are kept while it is written, and the encoder itself.
-        size = math.ceil((kept + 2) * checkpoint_bytes(torch.nn.ModuleList([encoder, objective])) / 1e6)
+        size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
         _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
-        _NOTES.print(f"{kept} checkpoints are kept; with one being written and the encoder at most {size} MB")
+        _NOTES.print(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
+    go_on = f"continue with: dim train --resume {shlex.quote(str(run))}"
     try:
         result = fit(
             encoder,
@@ -136,8 +158,10 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
             resume=resuming,
             transform=augmentation(config.data_options),
         )
-    except InterruptedTrainingError as error:
-        raise InterruptedTrainingError(f"{error}; continue with: dim train --resume {shlex.quote(str(run))}") from None
+    except (InterruptedTrainingError, WriteError) as error:
+        raise type(error)(f"{error}; {go_on}") from error
+    except KeyboardInterrupt:  # the second, or one before the first step: neither waits for a checkpoint
+        raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
     if processes.is_main_process:
         _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
 
@@ -193,11 +217,6 @@ def _check_probe(probe: Dataset, data: Dataset) -> None:
             )
 
 
-def _splits(dataset: Dataset) -> dict[str, Source]:
-    splits = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
-    return {name: source for name, source in splits.items() if source is not None}
-
-
 def _print_results(run: Path, results: Sequence[Result]) -> None:
     table = Table(title=str(run), title_justify="left")
     for heading in ("metric", "layer", "value", "spread", "seeds", "split", "protocol", "seconds"):
@@ -211,17 +230,17 @@ def _print_results(run: Path, results: Sequence[Result]) -> None:
     Console(soft_wrap=True, markup=False).print(table)
 
 
-def _print_comparison(runs: Sequence[Path]) -> None:
-    results = [{(r.protocol, r.layer): r for r in read_results(run / "evaluation.json")} for run in runs]
-    rows = sorted({key: None for found in results for key in found}, key=lambda key: key[0])
+def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
+    by_run = [{(r.protocol, r.layer): r for r in found} for found in results]
+    rows = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
     if not rows:
         return
     table = Table()
     for heading in ("protocol", "layer"):
         table.add_column(heading)
-    for run in runs:
-        table.add_column(run.name, justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
     for protocol, layer in rows:
-        found = [by_key.get((protocol, layer)) for by_key in results]
-        table.add_row(protocol, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in found))
+        figures = [found.get((protocol, layer)) for found in by_run]
+        table.add_row(protocol, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in figures))
     Console(soft_wrap=True, markup=False).print(table)

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     """What data hand over: raw values, as stored; the encoder normalises them with statistics of its own."""
 
     inputs: Num[Tensor, "n channels *spatial"]
-    index: Int[Tensor, " n"]  # type: ignore[assignment]  # a tuple's method of this name has no use here
+    index: Int[Tensor, " n"]
     """Position of each input in its data set."""
     labels: Int[Tensor, " n"] | None = None
     """Class of each input; only supervised objectives and probes read it."""

@@ -26,7 +26,7 @@ def all_pairs(scores: Float[Tensor, "n n m"]) -> Scores:
             [6., 7.]]))
     """
     require_others(len(scores))
-    return Scores(*_SplitDiagonal.apply(scores))  # type: ignore[no-untyped-call]
+    return Scores(*_SplitDiagonal.apply(scores))
 
 
 def chosen_pairs(scores: Float[Tensor, "n n m"], others: Int[Tensor, "n k"]) -> Scores:

@@ -12,20 +12,44 @@ import yaml
 
 import deep_infomax
 
+RECORDED: Final = ("command", "dataset", "environment")
+"""What ``config.yaml`` tells of a run beside its settings."""
+
 _CONFIG: Final = "config.yaml"
+_TRAINED: Final = ("metrics.jsonl", "checkpoints/*", "encoder.safetensors", "encoder.json", "evaluation.json")
+
+_KINDS: Final = {
+    "recipe": (str, "a name"),
+    "seed": (int, "a whole number"),
+    "data": (str, "a name or a path"),
+    "probe": (str | None, "a name or a path"),
+    "encoder": (dict, "a mapping"),
+    "objective": (dict, "a mapping"),
+    "training": (dict, "a mapping"),
+    "data_options": (dict, "a mapping"),
+}
+_KINDS_ONCE_BEGUN: Final = {"dataset": (dict, "a mapping"), "environment": (dict, "a mapping")}
 
 
 def create_run(run: Path) -> None:
     """Make a run directory; one in which no training ever began may be used again.
 
     Raises:
-        ValueError: it already holds a run, or something else is in its place.
+        ValueError: it already holds a run or files that a run would overwrite, or something else is in its place.
     """
-    if (run / "metrics.jsonl").exists():
-        remedy = f"continue it with 'dim train --resume {run}' or choose another --out"
-        raise ValueError(f"{run} already holds a run; {remedy}")
     if run.exists() and not run.is_dir():
         raise ValueError(f"{run} is a file; name a folder with --out")
+    if found := [name for name in (_CONFIG, *_TRAINED) if any(run.glob(name))]:
+        try:
+            read_config(run)
+        except ValueError as error:
+            raise ValueError(
+                f"{run} holds {', '.join(found)}, which a training would overwrite, and is no run that can be "
+                "continued; choose another --out"
+            ) from error
+        if found != [_CONFIG]:
+            remedy = f"continue it with 'dim train --resume {run}' or choose another --out"
+            raise ValueError(f"{run} already holds a run; {remedy}")
     run.mkdir(parents=True, exist_ok=True)
 
 
@@ -40,7 +64,7 @@ def read_config(run: Path) -> dict[str, Any]:
     """The configuration of a run.
 
     Raises:
-        ValueError: there is no run, or its configuration is damaged.
+        ValueError: there is no run, or its configuration is damaged; the file and the key are named.
     """
     path = run / _CONFIG
     if not path.is_file():
@@ -51,10 +75,15 @@ def read_config(run: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
-    needed = ("recipe", "seed", "data", "probe", "encoder", "objective", "training", "data_options")
-    missing = [key for key in needed if key not in config] if isinstance(config, dict) else needed
+    missing = [key for key in _KINDS if key not in config] if isinstance(config, dict) else _KINDS
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; restore it or train anew")
+    for key, (kind, name) in (_KINDS | _KINDS_ONCE_BEGUN).items():
+        if key in config and not isinstance(value := config[key], kind):
+            found = "null" if value is None else repr(value)
+            raise ValueError(f"{path}: {key} is {found} where {name} belongs; restore it or train anew")
+    if not 0 <= config["seed"] < 2**63:
+        raise ValueError(f"{path}: seed is {config['seed']}, not within 0 and 2^63; restore it or train anew")
     return dict(config)
 
 

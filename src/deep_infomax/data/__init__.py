@@ -3,6 +3,7 @@
 from deep_infomax.data.augment import CropAndFlip, augmentation
 from deep_infomax.data.batches import Batches
 from deep_infomax.data.dataset import Dataset, Source, require_labels
+from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.sources import NAMES, load_dataset
 from deep_infomax.data.statistics import statistics
@@ -15,6 +16,7 @@ __all__ = [
     "Dataset",
     "Source",
     "augmentation",
+    "fingerprint",
     "load_dataset",
     "require_labels",
     "statistics",

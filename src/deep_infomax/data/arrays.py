@@ -78,6 +78,8 @@ def build(name: str, arrays: Mapping[str, np.ndarray], options: DataOptions) -> 
     if x_test is not None and x_test.shape[1:] != x.shape[1:]:
         raise ValueError(f"x has inputs of {by(x.shape[1:])}, x_test of {by(x_test.shape[1:])}; give both one shape")
     n_test = 0 if x_test is None else len(x_test)
+    if options.label_column == "none":
+        arrays = {key: array for key, array in arrays.items() if key not in ("y", "y_test")}
     labels, classes = number_classes(
         {"train": to_labels(arrays, "y", len(x)), "test": to_labels(arrays, "y_test", n_test)}
     )
@@ -92,12 +94,13 @@ def split_off_test(train: Source, description: dict[str, str | int], count: int 
     """Hold out a part of labelled inputs as the test split; unlabelled inputs are all for training."""
     if train.labels is None:
         return Dataset(train.name, train, None, None, {**description, "split_rule": NO_LABELS})
+    kept, held = hold_out(train.labels, count)
     parts = [
         Source(train.take(index), train.labels[index], train.classes, train.name, split)
-        for split, index in zip(("train", "test"), hold_out(train.labels, count), strict=True)
+        for split, index in (("train", kept), ("test", held))
     ]
-    description = {**description, "split_rule": held_out_rule(len(parts[1]), len(train))}
-    return Dataset(train.name, parts[0], parts[1], None, description)
+    description = {**description, "split_rule": held_out_rule(len(held), len(train))}
+    return Dataset(train.name, parts[0], parts[1], None, description, held_out=held)
 
 
 def to_labels(arrays: Mapping[str, np.ndarray], key: str, n: int) -> list[object] | None:

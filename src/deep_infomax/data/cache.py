@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 RECORD = "dataset.json"
 UNFINISHED = ".unfinished-"
 DAY = 86_400

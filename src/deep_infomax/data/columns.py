@@ -39,6 +39,10 @@ def find_columns(schema: pa.Schema, options: DataOptions) -> Columns:
         raise ValueError(
             f"there is no column {label!r}; --data_options.label_column can be one of {schema.names}, or none"
         )
+    if label is not None and holds_several(schema, label):
+        raise ValueError(
+            f"column {label!r} holds several values a row; choose another with --data_options.label_column, or none"
+        )
     names = features.get(label or "", {}).get("names")
     return Columns(image, label, tuple(names) if names else None)
 
@@ -54,6 +58,12 @@ def holds_images(schema: pa.Schema, column: str) -> bool:
     """Tell whether a column has the type of encoded images: structures with ``bytes``."""
     kind = schema.field(column).type
     return pa.types.is_struct(kind) and "bytes" in [kind.field(i).name for i in range(kind.num_fields)]
+
+
+def holds_several(schema: pa.Schema, column: str) -> bool:
+    """Tell whether a column has lists or structures in its rows."""
+    kind = schema.field(column).type  # the `datasets` library wraps its arrays into types of its own
+    return bool(pa.types.is_nested(getattr(kind, "storage_type", kind)))
 
 
 def find_image(schema: pa.Schema, features: dict[str, dict[str, Any]]) -> str:
@@ -77,11 +87,6 @@ def find_label(schema: pa.Schema, features: dict[str, dict[str, Any]]) -> str | 
     if len(classes) > 1 and not (named := [name for name in named if name in classes]):
         raise ValueError(f"several columns hold classes, {classes}; choose one with --data_options.label_column")
     if len(classes) == 1 or named:
-        label = classes[0] if len(classes) == 1 else named[0]
-        if pa.types.is_nested(schema.field(label).type):
-            raise ValueError(
-                f"column {label!r} holds several values a row; choose another with --data_options.label_column, or none"
-            )
-        return label
+        return classes[0] if len(classes) == 1 else named[0]
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
     return whole[0] if len(whole) == 1 else None

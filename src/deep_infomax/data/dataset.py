@@ -82,11 +82,27 @@ class Dataset:
     """What was read and by which rules, for the records of a run."""
     uncropped: Source | None = None
     """Where random crops are drawn from: the training inputs at full size, where the splits show the centre."""
+    held_out: Int[Tensor, " _"] | None = None
+    """Rows of the stored inputs that ``test`` was held out from, ascending; None where it was not."""
 
     @property
     def pretraining(self) -> Source:
         """The inputs an encoder is trained on: ``unlabelled`` where the data set has such a split, else ``train``."""
         return self.uncropped or self.unlabelled or self.train
+
+    @property
+    def stored(self) -> dict[str, list[tuple[Source, Int[Tensor, " _"]]]]:
+        """The splits as they are stored, each in parts: a source, and the rows its inputs have in the split.
+
+        What was held out of the training inputs is back among them, and is no split.
+        """
+        sources = {"train": self.train, "test": self.test, "unlabelled": self.unlabelled}
+        splits = {name: [(source, torch.arange(len(source)))] for name, source in sources.items() if source is not None}
+        if self.held_out is not None:
+            [(test, _)] = splits.pop("test")
+            kept = torch.ones(len(self.train) + len(test), dtype=torch.bool).index_fill(0, self.held_out, False)
+            splits["train"] = [(self.train, kept.nonzero().flatten()), (test, self.held_out)]
+        return splits
 
 
 def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:

@@ -1,5 +1,7 @@
 """The embedded data set: 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn."""
 
+from dataclasses import replace
+
 import torch
 
 from deep_infomax.data.arrays import resized, split_off_test
@@ -27,6 +29,8 @@ def load_digits(options: DataOptions) -> Dataset:
     inputs, size_rule = resized(images, options)
     classes = tuple(str(digit) for digit in bunch.target_names)
     whole = Source(inputs, torch.from_numpy(bunch.target).long(), classes, "digits", "train")
+    if options.label_column == "none":
+        whole = replace(whole, labels=None, classes=None)
     description: dict[str, str | int] = {
         "shape": by(whole.shape),
         "encoding": "grey values 0 to 16 stored as 0 to 255",

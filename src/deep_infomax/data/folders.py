@@ -27,7 +27,10 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
         content = f"{len(files)} files, none of them an image or parquet file" if files else "no files"
         kinds = ", ".join(sorted(SUFFIXES))
         raise ValueError(f"the folder {folder} has {content}; give a folder of images ({kinds}) or parquet files")
-    return load_images(folder.resolve().name, stamp_files(images, folder), lambda: open_folder(folder, images), options)
+    labelled = options.label_column != "none"
+    return load_images(
+        folder.resolve().name, stamp_files(images, folder), lambda: open_folder(folder, images, labelled), options
+    )
 
 
 def visible(file: Path, folder: Path) -> bool:
@@ -35,11 +38,11 @@ def visible(file: Path, folder: Path) -> bool:
     return not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
 
 
-def open_folder(folder: Path, images: Sequence[Path]) -> Splits:
+def open_folder(folder: Path, images: Sequence[Path], labelled: bool) -> Splits:
     """Group the images by the split their topmost folder names; without a folder train, all are for training."""
     tops = {image.relative_to(folder).parts[0] for image in images if image.parent != folder}
     if not any(split_of(top) == "train" for top in tops):
-        return {"train": open_files(folder, images)}
+        return {"train": open_files(folder, images, labelled)}
     groups: dict[Path, list[Path]] = {}
     for image in images:
         groups.setdefault(folder / image.relative_to(folder).parts[0], []).append(image)
@@ -52,21 +55,23 @@ def open_folder(folder: Path, images: Sequence[Path]) -> Splits:
         raise ValueError(
             f"several of the folders {sorted(top.name for top in groups)} name one split; merge or rename them"
         )
-    return {split_of(top.name) or "train": open_files(top, group) for top, group in groups.items()}
+    return {split_of(top.name) or "train": open_files(top, group, labelled) for top, group in groups.items()}
 
 
-def open_files(folder: Path, images: Sequence[Path]) -> EncodedImages:
+def open_files(folder: Path, images: Sequence[Path], labelled: bool) -> EncodedImages:
     """Label the images of one split by the topmost folder each lies in; flat folders and single ones say nothing."""
     parts = [image.relative_to(folder).parts for image in images]
     classes = {path[0] for path in parts if len(path) > 1}
     flat = [path[0] for path in parts if len(path) == 1]
-    if classes and flat:
+    if labelled and classes and flat:
         raise ValueError(
-            f"{len(flat)} images ({flat[0]}, ...) lie beside class folders ({min(classes)}, ...); sort them into these"
+            f"{len(flat)} images ({flat[0]}, ...) lie beside class folders ({min(classes)}, ...); "
+            "sort them into these, or read without labels by --data_options.label_column none"
         )
 
     def read() -> Iterator[Sequence[EncodedImage]]:
         for start in range(0, len(images), BLOCK):
             yield [EncodedImage(str(image), image) for image in images[start : start + BLOCK]]
 
-    return EncodedImages(len(images), read, [path[0] for path in parts] if len(classes) > 1 else None)
+    labels = [path[0] for path in parts] if labelled and len(classes) > 1 else None
+    return EncodedImages(len(images), read, labels)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+from torch import Tensor
 
 from deep_infomax.data import cache
 from deep_infomax.data.dataset import Dataset, Source, by
@@ -57,7 +59,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
         split: replace(images, labels=None if (numbers := labels[split]) is None else numbers.tolist())
         for split, images in splits.items()
     }
-    splits, split_rule = choose_splits(splits)
+    splits, split_rule, held_out = choose_splits(splits)
     n = sum(images.n for images in splits.values())
     with progress("reading headers", n) as advance:
         rule = choose_rule(survey_all(splits.values(), advance), options)
@@ -68,6 +70,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
         entry.record = {
             "labels": {split: images.labels for split, images in splits.items()},
             "classes": classes,
+            "held_out": None if held_out is None else held_out.tolist(),
             "description": {"shape": by(rule.shape), **rule.description, "split_rule": split_rule},
         }
     return cache.read_entry(path) or entry
@@ -81,8 +84,8 @@ def known(images: EncodedImages) -> list[Any] | None:
     return None if all(label is None for label in labels) else labels
 
 
-def choose_splits(splits: Splits) -> tuple[Splits, str]:
-    """Settle what is trained and tested on, and say by which rule.
+def choose_splits(splits: Splits) -> tuple[Splits, str, Int[Tensor, " _"] | None]:
+    """Settle what is trained and tested on; also say by which rule, and which training images were held out, if any.
 
     The test split is the published one; the validation split where there is none with labels (ImageNet keeps the labels
     of its test images); else a part of the labelled training images, held out. An empty split counts as none.
@@ -95,12 +98,12 @@ def choose_splits(splits: Splits) -> tuple[Splits, str]:
     candidates = [split for split in ("test", "validation") if split in splits]
     if candidates:
         split = min(candidates, key=lambda split: splits[split].labels is None)
-        return chosen | {split: splits[split]}, f"{split} split as published"
+        return chosen | {split: splits[split]}, f"{split} split as published", None
     if train.labels is None:
-        return chosen, NO_LABELS
+        return chosen, NO_LABELS, None
     kept, held = hold_out(torch.tensor(train.labels))
     chosen |= {"train": train.subset(kept), "test": train.subset(held)}
-    return chosen, held_out_rule(len(held), train.n)
+    return chosen, held_out_rule(len(held), train.n), held
 
 
 NO_LABELS = "no test split: there are no labels to test with"
@@ -130,7 +133,14 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
 
     train = source("train")
     assert train is not None
-    return Dataset(name, train, source("test") or source("validation"), source("unlabelled"), record["description"])
+    return Dataset(
+        name,
+        train,
+        source("test") or source("validation"),
+        source("unlabelled"),
+        record["description"],
+        held_out=None if record["held_out"] is None else torch.tensor(record["held_out"], dtype=torch.long),
+    )
 
 
 class Speed(ProgressColumn):

@@ -1,6 +1,7 @@
 """Labels of any kind to class numbers, and a stratified part held out."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ def number_classes(
         The numbers of each split and the names of the classes (None where no split has labels).
 
     Raises:
-        ValueError: A label is missing or has no name.
+        ValueError: A label is missing, is neither a whole number nor text, or has no name.
 
     >>> number_classes({"train": ["dog", "cat", "dog"], "test": None})
     ({'train': tensor([1, 0, 1]), 'test': None}, ('cat', 'dog'))
@@ -36,8 +37,13 @@ def number_classes(
         raise ValueError(
             "some labels are missing; label every input, or read without labels by --data_options.label_column none"
         )
+    if wrong := [label for label in found if not can_name_a_class(label)]:
+        raise ValueError(
+            f"label {min(wrong, key=str)} is neither a whole number nor text; round or bin the labels, "
+            "or read without them by --data_options.label_column none"
+        )
     if names is None:
-        order: list[Hashable] = sorted(found, key=lambda label: (isinstance(label, str), label))
+        order: list[Hashable] = sorted(found, key=numbers_first)
         names = [str(label) for label in order]
     else:
         order = list(range(len(names)))
@@ -52,6 +58,16 @@ def number_classes(
         for split, labels in splits.items()
     }
     return numbers, tuple(names)
+
+
+def can_name_a_class(label: Hashable) -> bool:
+    """Tell whole numbers and text from all else."""
+    return isinstance(label, int | str | bytes) or (isinstance(label, float) and label.is_integer())
+
+
+def numbers_first(label: Any) -> tuple[bool, Any]:
+    """Return what sorts numbers by size and text by letters after them."""
+    return (True, str(label)) if isinstance(label, str | bytes) else (False, label)
 
 
 def hold_out(
@@ -73,7 +89,8 @@ def hold_out(
     count = round(HELD_OUT * n) if count is None else count
     if not 0 < count < n:
         raise ValueError(
-            f"cannot hold {count} of {n} inputs out for testing; give more data, or a test split of your own"
+            f"cannot hold {count} of {n} inputs out for testing; give more data or a test split of your own, "
+            "or read without labels by --data_options.label_column none"
         )
     order = np.random.default_rng(seed).permutation(n)
     shuffled = labels.cpu().numpy()[order]

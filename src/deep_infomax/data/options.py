@@ -28,7 +28,7 @@ class DataOptions:
     image_column: str | None = None
     """Column of the images in parquet files and Hub data sets; None finds it."""
     label_column: str | None = None
-    """Column of the labels in parquet files and Hub data sets; None finds it, "none" reads without labels."""
+    """Column of the labels in parquet files and Hub data sets; None finds it, "none" reads any data without labels."""
 
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""

@@ -5,7 +5,7 @@ the normalisation would take away again. The last layer, which gives ``Y``, is l
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from deep_infomax.contracts import Features
 from deep_infomax.encoders.base import Encoder
 
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
@@ -43,7 +43,7 @@ class Convolution:
         """The layer as a module, for ``channels`` input channels and one, two or three spatial dimensions."""
         kernel, stride, padding = (_each(value, dimensions) for value in (self.kernel, self.stride, self.padding))
         block = nn.Sequential(
-            _CONVOLUTIONS[dimensions](channels, self.filters, kernel, stride, padding, bias=False),  # type: ignore[arg-type]
+            _CONVOLUTIONS[dimensions](channels, self.filters, kernel, stride, padding, bias=False),
             _NORMALISATIONS[dimensions](self.filters),
             nn.ReLU(inplace=True),
         )

@@ -1,6 +1,6 @@
 """What a frozen encoder is worth: features once, then named and versioned protocols on them."""
 
-from deep_infomax.evaluation.features import encode_dataset, extract
+from deep_infomax.evaluation.features import check_output, encode_dataset, extract
 from deep_infomax.evaluation.probes import Outcome, knn, linear, mlp, mlp_paper
 from deep_infomax.evaluation.progress import Progress, progress_bars
 from deep_infomax.evaluation.results import Result, merge_results, read_results
@@ -13,6 +13,7 @@ __all__ = [
     "Progress",
     "Represented",
     "Result",
+    "check_output",
     "encode_dataset",
     "evaluate",
     "extract",

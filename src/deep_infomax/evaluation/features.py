@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deep_infomax.data import Source
+from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import eval_mode
 from deep_infomax.evaluation.progress import Progress
@@ -23,7 +23,6 @@ def extract(
     layers: Sequence[str],
     *,
     batch_size: int = 512,
-    precision: torch.dtype = torch.float32,
     progress: Progress | None = None,
 ) -> dict[str, Float[Tensor, "n _"]]:
     """Representations of a source at several layers, each ``(n, units)``, float32, on the CPU.
@@ -40,14 +39,13 @@ def extract(
         source: Inputs as stored; memory-mapped ones are read one batch at a time.
         layers: Some of the encoder's layers.
         batch_size: Inputs encoded at a time; it changes speed and memory only.
-        precision: What convolutions and matrix products run in.
         progress: Told after every batch.
 
     Raises:
         ValueError: An unknown layer, inputs that do not fit the encoder, or features that are not finite.
     """
     features = {layer: torch.empty(len(source), size) for layer, size in _sizes(encoder, layers).items()}
-    for rows, batch in _batches(encoder, source, layers, batch_size, precision, progress):
+    for rows, batch in _batches(encoder, source, layers, batch_size, progress):
         for layer in layers:
             features[layer][rows] = batch[layer]
     return features
@@ -55,32 +53,58 @@ def extract(
 
 def encode_dataset(
     encoder: Encoder,
-    source: Source,
+    dataset: Dataset,
     path: Path,
     layer: str = "Y",
+    split: str = "train",
     *,
     batch_size: int = 512,
     progress: Progress | None = None,
 ) -> None:
-    """Write the representation of a source as a float32 ``.npy`` file of shape ``(n, units)``.
+    """Write the representation of a split as a float32 ``.npy`` file of shape ``(n, units)``.
 
-    Neither the inputs nor the file have to fit into memory. The file is there whole or not at all.
+    Its rows are in the order of the stored inputs; where the test part was held out of the training inputs, the split
+    ``train`` has both. Neither the inputs nor the file have to fit into memory. The file is there whole or not at all.
 
     Raises:
-        ValueError: As :func:`extract`; or ``path`` is in a folder that does not exist.
+        ValueError: As :func:`extract` and :func:`check_output`; or the data set has no such split.
     """
-    shape = (len(source), _sizes(encoder, [layer])[layer])
-    if not path.parent.is_dir():
-        raise ValueError(f"cannot write {path}: there is no folder {path.parent}; create it first")
-    partial = path.with_name(f"{path.name}.partial")
+    if split not in dataset.stored:
+        raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.stored)}")
+    parts = dataset.stored[split]
+    shape = (sum(len(source) for source, _ in parts), _sizes(encoder, [layer])[layer])
+    check_output(path)
+    partial = _partial(path)
     try:
         encoded = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        for rows, batch in _batches(encoder, source, [layer], batch_size, torch.float32, progress):
-            encoded[rows] = batch[layer].numpy()
+        for source, stored in parts:
+            for rows, batch in _batches(encoder, source, [layer], batch_size, progress):
+                encoded[stored[rows].numpy()] = batch[layer].numpy()
         encoded.flush()
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """See to it that a file can be written, before the work that it is to hold.
+
+    Raises:
+        ValueError: A folder is in its place, or its own folder is missing or cannot be written.
+    """
+    try:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; name a file to write, such as {path / 'Y.npy'}")
+        if not path.parent.is_dir():
+            raise ValueError(f"cannot write {path}: there is no folder {path.parent}; create it first")
+        _partial(path).touch()
+        _partial(path).unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write {path} ({error.strerror}); name another file or folder") from error
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def _sizes(encoder: Encoder, layers: Sequence[str]) -> dict[str, int]:
@@ -95,14 +119,12 @@ def _batches(
     source: Source,
     layers: Sequence[str],
     batch_size: int,
-    precision: torch.dtype,
     progress: Progress | None,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "k _"]]]]:
     """Rows of the source and their features, on the CPU."""
     encoder.check_inputs(source.inputs.shape)
     device = encoder.mean.device
-    autocast = torch.autocast(device.type, precision, enabled=precision is not torch.float32)
-    with eval_mode(encoder), torch.no_grad(), autocast:
+    with eval_mode(encoder), torch.no_grad(), torch.autocast(device.type, enabled=False):
         for start in range(0, len(source), batch_size):
             rows = slice(start, min(start + batch_size, len(source)))
             features = encoder(source.take(torch.arange(rows.start, rows.stop)).to(device))

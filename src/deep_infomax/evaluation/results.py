@@ -52,7 +52,7 @@ class Result:
     def from_json(cls, entry: Mapping[str, Any]) -> "Result":
         """From JSON values; fields that later versions may add are passed over."""
         known = {f.name: entry[f.name] for f in fields(cls) if f.name in entry}
-        return cls(**{**known, "seeds": tuple(entry["seeds"])})
+        return cls(**{**known, "value": float(entry["value"]), "seeds": tuple(entry["seeds"])})
 
 
 def read_results(path: Path) -> list[Result]:

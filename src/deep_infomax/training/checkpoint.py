@@ -20,8 +20,8 @@ from torch.optim import Optimizer
 _SUFFIX = ".safetensors"
 
 
-class CheckpointError(Exception):
-    """A checkpoint cannot be written."""
+class WriteError(Exception):
+    """A file of the run cannot be written; the checkpoints before it are kept."""
 
 
 class Checkpoints:
@@ -35,8 +35,17 @@ class Checkpoints:
         """Whole checkpoints, oldest first."""
         return sorted(self.folder.glob(f"step-*{_SUFFIX}"))
 
-    def prepare(self, size: int) -> int:
-        """Make the folder, remove torn files, and check that the disk holds all that will be kept: the bytes returned.
+    def last_good(self) -> str:
+        """Where a training that failed stands, in words."""
+        return (
+            f"the last good checkpoint is {paths[-1]}" if (paths := self.paths()) else "no checkpoint had been written"
+        )
+
+    def prepare(self, needed: int) -> None:
+        """Make the folder, remove torn files, and check that the disk holds all that will be kept.
+
+        Args:
+            needed: bytes, as `checkpoint_bytes` tells them.
 
         Raises:
             ValueError: the disk is too small for ``keep`` checkpoints and the one being written.
@@ -44,14 +53,12 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         for torn in self.folder.glob("*.partial"):
             torn.unlink()
-        needed = size * (self.keep + 1)
         free = shutil.disk_usage(self.folder).free + sum(path.stat().st_size for path in self.paths())
         if free < needed:
             raise ValueError(
                 f"{self.folder} has {free / 1e6:.0f} MB free, but {self.keep} checkpoints and one being written need "
                 f"{needed / 1e6:.0f} MB; free some space or keep fewer with --training.checkpoints"
             )
-        return needed
 
     def write(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
         """Write one checkpoint atomically, then remove those older than the newest ``keep``."""
@@ -65,10 +72,7 @@ class Checkpoints:
                 os.fsync(file.fileno())
             partial.replace(path)
         except (SafetensorError, OSError) as error:
-            kept = paths[-1] if (paths := self.paths()) else "none"
-            raise CheckpointError(
-                f"{path} cannot be written ({error}); make room for it and resume; the last good checkpoint: {kept}"
-            ) from error
+            raise WriteError(f"{path} cannot be written ({error}); make room for it; {self.last_good()}") from error
         for old in self.paths()[: -self.keep]:
             old.unlink()
         return path
@@ -91,10 +95,11 @@ class Checkpoints:
             ) from error
 
 
-def checkpoint_bytes(module: nn.Module) -> int:
-    """Size of a checkpoint with Adam's two moments of every parameter."""
+def checkpoint_bytes(module: nn.Module, keep: int) -> int:
+    """Size of ``keep`` checkpoints and the one being written, each with Adam's two moments of every parameter."""
     parameters = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    return 3 * parameters + sum(buffer.numel() * buffer.element_size() for buffer in module.buffers())
+    buffers = sum(buffer.numel() * buffer.element_size() for buffer in module.buffers())
+    return (keep + 1) * (3 * parameters + buffers)
 
 
 def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:

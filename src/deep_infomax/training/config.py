@@ -45,6 +45,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
                 raise ValueError(f"training.{name} is {value}; give a finite number of at least 0")
+        if self.epochs > 1e9:  # beyond it steps become too many to count
+            raise ValueError(f"training.epochs is {self.epochs:g}; give at most 1e9")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"training.warmup is {self.warmup}; give a share of the steps, at least 0 and below 1")
 

@@ -20,10 +20,17 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Losses
-from deep_infomax.data import Batches, Source, statistics
+from deep_infomax.data import Batches, Source, fingerprint, statistics
 from deep_infomax.encoders import Encoder
+from deep_infomax.objectives import MutualInformation
 from deep_infomax.training.allocator import keep_freed_memory
-from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, load_optimizer, optimizer_tensors
+from deep_infomax.training.checkpoint import (
+    Checkpoints,
+    WriteError,
+    checkpoint_bytes,
+    load_optimizer,
+    optimizer_tensors,
+)
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.interrupt import StopRequest, stop_requests
@@ -82,6 +89,7 @@ def fit(
         ValueError: the data or a setting cannot be used.
         NonFiniteLossError: a loss became infinite or not a number.
         InterruptedTrainingError: SIGINT or SIGTERM arrived; a checkpoint has been written.
+        WriteError: a file of ``out`` cannot be written; the checkpoints before it are kept.
 
     Example:
         >>> from deep_infomax.encoders import convolutional
@@ -119,6 +127,7 @@ class _Run:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.source = data if isinstance(data, Source) else _source(data)
+        self.fingerprint = fingerprint(self.source)
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         crop = None if transform is None or self.source.shape[1:] == encoder.spatial else min(encoder.spatial)
@@ -183,13 +192,15 @@ class _Run:
                 if stopping and not last:
                     raise InterruptedTrainingError(f"interrupted after step {self.step} of {total}")
             self._write(metrics, {"kind": "end", "step": self.step, "epoch": training.epochs, "seconds": self.seconds})
+            self.encoder.eval()
+            if self.out is not None and main:
+                self.encoder.save_pretrained(self.out)
+        except OSError as error:
+            raise WriteError(f"writing failed after step {self.step} ({error}); {_kept(checkpoints)}") from error
         finally:
             bar.close()
             if metrics is not None:
                 metrics.close()
-        self.encoder.eval()
-        if self.out is not None and main:
-            self.encoder.save_pretrained(self.out)
         accelerator.end_training()
         return Training(self.step, self.seconds, terms)
 
@@ -229,12 +240,17 @@ class _Run:
         step = self.means.first_non_finite_step()
         if step is None:
             return
-        paths = [] if checkpoints is None else checkpoints.paths()
-        kept = f"the last good checkpoint is {paths[-1]}" if paths else "no checkpoint had been written"
-        raise NonFiniteLossError(
-            f"the loss of step {step} is not finite; {kept}. Train anew with a lower --training.learning_rate than "
-            f"{self.training.learning_rate:g}, with --training.precision float32, or with limited scores"
-        )
+        raise NonFiniteLossError(f"the loss of step {step} is not finite; {_kept(checkpoints)}. {self._advice()}")
+
+    def _advice(self) -> str:
+        """What may keep a loss finite, and is not so already."""
+        terms = [part for part in self.bare_model.modules() if isinstance(part, MutualInformation)]
+        choices = {
+            f"a lower --training.learning_rate than {self.training.learning_rate:g}": True,
+            "--training.precision float32": self.precision is not torch.float32,
+            "limited scores (--objective.limit 20)": any(term.limit is None for term in terms),
+        }
+        return f"Train anew with {' or '.join(choice for choice, is_open in choices.items() if is_open)}"
 
     def _write(self, metrics: MetricsFile | None, record: dict[str, Any]) -> None:
         if metrics is not None:
@@ -250,10 +266,15 @@ class _Run:
         if not resume and checkpoints.paths():
             raise ValueError(f"{self.out} already holds checkpoints; give resume=True or another folder")
         if self.accelerator.is_main_process:
-            checkpoints.prepare(checkpoint_bytes(self.bare_model))
+            checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
         self.accelerator.wait_for_everyone()
         if resume and (found := checkpoints.read_latest()) is not None:
             tensors, state = found
+            if state.get("data", self.fingerprint) != self.fingerprint:
+                raise ValueError(
+                    f"the inputs of {self.source.name} {self.source.split} are not those that {self.out} was trained "
+                    "on; restore them, or train anew"
+                )
             prefix = "model."
             weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
             try:
@@ -276,14 +297,21 @@ class _Run:
         weights = self.bare_model.state_dict()
         if broken := [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]:
             raise NonFiniteLossError(
-                f"{broken[0]} is not finite after step {self.step}; train anew in float32 or slower"
+                f"{broken[0]} is not finite after step {self.step}; {checkpoints.last_good()}. {self._advice()}"
             )
         tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
         precision = str(self.precision).removeprefix("torch.")
-        state = {"step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision}
+        state = {
+            "step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision,
+            "data": self.fingerprint,
+        }  # fmt: skip
         checkpoints.write(self.step, tensors | self.means.tensors(), state)
+
+
+def _kept(checkpoints: Checkpoints | None) -> str:
+    return "nothing is kept without a run directory" if checkpoints is None else checkpoints.last_good()
 
 
 def _source(data: Tensor | np.ndarray) -> Source:

@@ -31,12 +31,15 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     """The devices and processes of a training, and where else it logs to.
 
     Raises:
-        ValueError: a GPU is asked for and there is none.
+        ValueError: a GPU is asked for and there is none, or a tracker that is not installed.
     """
     if training.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("training.device is cuda, but this torch finds no GPU; use auto or cpu")
     if missing := set(training.trackers) - {str(tracker) for tracker in get_available_trackers()}:
-        raise ValueError(f"training.trackers: {', '.join(missing)} is not installed; install it with pip")
+        names = " ".join(sorted(missing))
+        raise ValueError(
+            f"training.trackers asks for what is not installed; add it with 'pip install {names}' or leave it out"
+        )
     # Accelerate keeps one device for the process; without several processes every training chooses its own.
     if PartialState._shared_state and not PartialState().use_distributed:
         AcceleratorState._reset_state(reset_partial_state=True)
