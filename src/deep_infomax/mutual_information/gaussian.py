@@ -43,14 +43,20 @@ class NormalRatio:
         terms: Array = _terms(*self.canonical(x, y), self.correlations).sum(axis=1)
         return terms
 
-    def pairwise(self, x: Float[Array, "n dx"], y: Float[Array, "p dy"]) -> Float[Array, "n p"]:
-        """The log-ratio of every x with every y."""
+    def factors(
+        self, x: Float[Array, "n dx"], y: Float[Array, "p dy"]
+    ) -> tuple[Float[Array, "n r2"], Float[Array, "p r2"]]:
+        """Rows whose dot products are the log-ratios of every x with every y."""
         r = self.correlations
         u, v = (z[:, : len(r)] for z in self.canonical(x, y))
         weights = r / (1 - r**2)
-        single_x, single_y = ((weights * r / 2 * z**2).sum(axis=1) for z in (u, v))
-        scores: Array = (u * weights) @ v.T - single_x[:, None] - single_y - np.log1p(-(r**2)).sum() / 2
-        return scores
+        single_x, single_y = (-(weights * r / 2 * z**2).sum(axis=1, keepdims=True) for z in (u, v))
+        single_x -= np.log1p(-(r**2)).sum() / 2
+        ones = np.ones_like
+        return (
+            np.concatenate([u * weights, single_x, ones(single_x)], axis=1),
+            np.concatenate([v, ones(single_y), single_y], axis=1),
+        )
 
 
 def fit_normal_ratio(
