@@ -21,7 +21,6 @@ from deep_infomax.evaluation import (
     extract,
     merge_results,
     probes,
-    progress_bars,
     read_results,
 )
 from deep_infomax.evaluation import suite as suite_module
@@ -185,7 +184,7 @@ def test_value_and_spread_are_over_the_seeds(
     encoder: Encoder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = [50.0, 53.0, 59.0]
-    known = Metric("known/1", "%", lambda train, test, seeds: [Outcome(values[s], {"k": s}) for s in seeds])
+    known = Metric("known/1", "%", lambda train, test, seeds, progress: [Outcome(values[s], {"k": s}) for s in seeds])
     monkeypatch.setitem(METRICS, "known", known)
     [result] = evaluate(encoder, dataset, metrics=["known"], layers=["Y"], seeds=3)
     assert (result.value, result.spread) == (54, pytest.approx(stdev(values)))
@@ -197,7 +196,7 @@ def test_value_and_spread_are_over_the_seeds(
 def test_an_interrupted_evaluation_keeps_what_it_has(
     encoder: Encoder, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(train: object, test: object, seeds: object) -> list[Outcome]:
+    def interrupt(train: object, test: object, seeds: object, progress: object) -> list[Outcome]:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(METRICS, "interrupting", Metric("interrupting/1", "%", interrupt))

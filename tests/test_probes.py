@@ -38,7 +38,7 @@ def test_accuracy_is_near_that_of_the_best_rule(name: str, distance: float, gene
     test_x, test_y = gaussian_classes(3000, generator, distance)
     [outcome] = PROBES[name](x, y, test_x, test_y, [0])
     # 2.5 standard errors of 3,000 test inputs at most, and what is lost by learning from 3,000 training inputs.
-    assert bayes_accuracy(distance) - 6 < outcome.accuracy < bayes_accuracy(distance) + 2.5
+    assert bayes_accuracy(distance) - 6 < outcome.value < bayes_accuracy(distance) + 2.5
 
 
 def test_mlp_reads_what_no_linear_rule_can(generator: torch.Generator) -> None:
@@ -46,8 +46,8 @@ def test_mlp_reads_what_no_linear_rule_can(generator: torch.Generator) -> None:
     y = (x[:, 0] * x[:, 1] > 0).long()
     test_x = torch.randn(1000, 2, generator=generator)
     test_y = (test_x[:, 0] * test_x[:, 1] > 0).long()
-    assert probes.linear(x, y, test_x, test_y)[0].accuracy < 60
-    assert probes.mlp(x, y, test_x, test_y)[0].accuracy > 95
+    assert probes.linear(x, y, test_x, test_y)[0].value < 60
+    assert probes.mlp(x, y, test_x, test_y)[0].value > 95
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -55,7 +55,7 @@ def test_shuffled_labels_leave_chance(name: str, generator: torch.Generator) -> 
     x, y = gaussian_classes(1000, generator, distance=6, classes=4)
     test_x, test_y = gaussian_classes(2000, generator, distance=6, classes=4)
     shuffled = y[torch.randperm(len(y), generator=generator)]
-    assert PROBES[name](x, shuffled, test_x, test_y)[0].accuracy == pytest.approx(25, abs=6)
+    assert PROBES[name](x, shuffled, test_x, test_y)[0].value == pytest.approx(25, abs=6)
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -68,8 +68,8 @@ def test_the_test_part_influences_nothing(name: str, generator: torch.Generator)
     alone = PROBES[name](x, y, test_x[:1], test_y[:1], seeds)
     for original, opposite, single in zip(as_it_is, swapped, alone, strict=True):
         assert original.chosen == opposite.chosen == single.chosen
-        assert original.accuracy + opposite.accuracy == pytest.approx(100)
-        assert single.accuracy in (0, 100)
+        assert original.value + opposite.value == pytest.approx(100)
+        assert single.value in (0, 100)
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -98,7 +98,7 @@ def test_units_and_constant_features_do_not_matter(name: str, generator: torch.G
     assert scaled == plain
     constant = torch.full((400, 1), 0.1)
     [more] = PROBES[name](torch.hstack([x, constant]), y, torch.hstack([test_x, constant[:301] + 1e-8]), test_y)
-    assert more.accuracy == pytest.approx(plain.accuracy, abs=3)
+    assert more.value == pytest.approx(plain.value, abs=3)
 
 
 @pytest.mark.parametrize("l2", [1e-1, 1e-3])
@@ -130,7 +130,7 @@ def test_logistic_regression_is_at_a_minimum(generator: torch.Generator) -> None
 def test_more_features_than_inputs(generator: torch.Generator) -> None:
     y = torch.arange(120) % 2
     x = torch.randn(120, 300, generator=generator) + y[:, None]
-    assert probes.linear(x[:60], y[:60], x[60:], y[60:])[0].accuracy > 95
+    assert probes.linear(x[:60], y[:60], x[60:], y[60:])[0].value > 95
 
 
 def test_linear_prefers_a_strong_penalty_where_features_are_noise(generator: torch.Generator) -> None:
@@ -153,7 +153,7 @@ def test_neighbour_votes_are_those_of_scikit_learn(k: int, generator: torch.Gene
 def test_knn_chooses_among_as_many_neighbours_as_there_are(generator: torch.Generator) -> None:
     x, y = gaussian_classes(12, generator, distance=20)
     [outcome] = probes.knn(x, y, x, y)
-    assert outcome.accuracy == 100
+    assert outcome.value == 100
     assert outcome.chosen == {"k": 1}
 
 
@@ -197,7 +197,7 @@ def test_paper_probe_trains_150_epochs_in_batches_of_64(
 
 def test_paper_probe_learns(generator: torch.Generator) -> None:
     x, y = gaussian_classes(128, generator, distance=4)
-    assert probes.mlp_paper(x, y, x, y)[0].accuracy > 80
+    assert probes.mlp_paper(x, y, x, y)[0].value > 80
 
 
 @pytest.mark.parametrize("name", [*PROBES, "mlp_paper"])

@@ -5,6 +5,7 @@ The script runs the installed command in a folder of its own; `test_cli` runs th
 
 import io
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,9 @@ RUN = "run"
 """A finished run on `series.npy`, which has no labels."""
 LABELLED = "labelled"
 """A finished run on `labelled.npz`."""
+SAMPLES = np.random.default_rng(2).normal(size=(100, 2))
+"""Of two variables, in `left.npy`, `right.npy` and `both.npy`."""
+_ESTIMATE = "estimate left.npy right.npy"
 _TRAIN = "train --recipe local-infonce --epochs 1 --training.batch_size 16 --objective.units 16"
 
 
@@ -38,6 +42,9 @@ def prepare_runs(folder: Path, dim: Callable[[str], int]) -> None:
     np.save(folder / "series.npy", rng.normal(size=(64, 2, 32)).astype(np.float32))
     labelled = {"x": rng.normal(size=(64, 2, 32)).astype(np.float32), "y": rng.integers(0, 2, 64)}
     np.savez(folder / "labelled.npz", **labelled)
+    np.save(folder / "left.npy", SAMPLES[:, 0])
+    np.save(folder / "right.npy", SAMPLES[:, 1])
+    np.save(folder / "both.npy", SAMPLES)
     assert dim(f"{_TRAIN} --data series.npy --out {RUN}") == 0
     assert dim(f"{_TRAIN} --data labelled.npz --out {LABELLED}") == 0
 
@@ -256,6 +263,62 @@ CASES = [
     Case("a report on a wrong probe", "report probing --out probing.html", changed("probing", "probe: 7")),
     Case("a report on a damaged evaluation", "report h --out h.html", damaged(RUN, "evaluation.json", "h")),
     Case("a report on a folder without runs", "report hollow", lambda folder: (folder / "hollow").mkdir()),
+    # samples of variables
+    Case("an estimate from one file", "estimate left.npy"),
+    Case("an unknown estimator", f"{_ESTIMATE} --estimator mien"),
+    Case("an unknown flag of an estimate", f"{_ESTIMATE} --steps 100"),
+    Case("one fold", f"{_ESTIMATE} --folds 1"),
+    Case("more folds than the samples fill", f"{_ESTIMATE} --folds 11"),
+    Case("half a fold", f"{_ESTIMATE} --folds 2.5"),
+    Case("a level in percent", f"{_ESTIMATE} --level 95"),
+    Case("a time budget of 0", f"{_ESTIMATE} --time_budget 0"),
+    Case("an endless time budget", f"{_ESTIMATE} --time_budget inf"),
+    Case("a negative seed of an estimate", f"{_ESTIMATE} --seed -1"),
+    Case("fewer than no permutations", f"{_ESTIMATE} --permutations -1"),
+    Case("neither true nor false", f"{_ESTIMATE} --ranks maybe"),
+    Case("quarters for an estimator of densities", f"{_ESTIMATE} --estimator ksg --check_processing"),
+    Case("a figure of an unknown kind", f"{_ESTIMATE} --plot figure.gif"),
+    Case("a figure in a folder that is not there", f"{_ESTIMATE} --plot no/where/figure.png"),
+    Case("a folder for a figure", f"{_ESTIMATE} --plot wall.png", lambda folder: (folder / "wall.png").mkdir()),
+    Case("samples that are not there", "estimate left.npy nothing.npy"),
+    Case("a folder of samples", "estimate left.npy drawer", lambda folder: (folder / "drawer").mkdir()),
+    Case("samples in a file of another kind", "estimate left.npy words.txt", write("words.txt", "hello")),
+    Case("a torn file of samples", "estimate left.npy half.npy", write("half.npy", "\x93NUMPY")),
+    Case(
+        "pickled samples",
+        "estimate left.npy pickled.npy",
+        lambda folder: (folder / "pickled.npy").write_bytes(pickle.dumps([1.0] * 100)),
+    ),
+    Case(
+        "samples that are objects",
+        "estimate left.npy things.npy",
+        array("things.npy", np.array([{}] * 100, dtype=object)),
+    ),
+    Case("samples that are words", "estimate left.npy names.npy", array("names.npy", np.array(["a", "b"] * 50))),
+    Case("complex samples", "estimate left.npy waves.npy", array("waves.npy", SAMPLES[:, 1] * 1j)),
+    Case("several arrays", "estimate left.npy labelled.npz"),
+    Case("no array", "estimate left.npy none.npz", lambda folder: np.savez(folder / "none.npz")),
+    Case("words in a table", "estimate left.npy words.csv", write("words.csv", "a,b\n1,2\n3,four\n")),
+    Case("a table whose rows differ", "estimate left.npy uneven.csv", write("uneven.csv", "1,2\n3,4\n5\n")),
+    Case("an empty table", "estimate left.npy empty.csv", write("empty.csv", "")),
+    Case("samples of another length", "estimate left.npy fewer.npy", array("fewer.npy", SAMPLES[:60, 1])),
+    Case("samples with NaN", "estimate missing.npy right.npy", array("missing.npy", np.append(SAMPLES[1:, 0], np.nan))),
+    Case("constant samples", "estimate left.npy level.npy", array("level.npy", np.ones(100))),
+    Case("too few samples", "estimate few.npy few.npy", array("few.npy", SAMPLES[:20, 0])),
+    Case("one number for samples", "estimate number.npy right.npy", array("number.npy", np.array(1.0))),
+    Case("samples without coordinates", "dependency hollow.npy", array("hollow.npy", np.ones((100, 0)))),
+    Case("the dependency of nothing", "dependency"),
+    Case("the dependency of one coordinate", "dependency left.npy"),
+    Case(
+        "the dependency of coordinates with infinity",
+        "dependency far.npy",
+        array("far.npy", np.where(SAMPLES > 2, np.inf, SAMPLES)),
+    ),
+    Case("the dependency of constant coordinates", "dependency flat2.npy", array("flat2.npy", np.ones((100, 3)))),
+    Case("an unknown method", "dependency both.npy --method chian"),
+    Case("an unknown flag of a dependency", "dependency both.npy --permutations 100"),
+    Case("a level of 0", "dependency both.npy --level 0"),
+    Case("a figure of dependency of an unknown kind", "dependency both.npy --plot figure"),
 ]
 
 

@@ -45,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
         return _fail(2, _sentence(error))
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        return _fail(1, "out of memory; use a smaller --training.batch_size or fewer --objective.units")
+        measuring = given[0] in ("estimate", "dependency")
+        less = "samples or coordinates" if measuring else "--objective.units, or a smaller --training.batch_size"
+        return _fail(1, f"out of memory; use fewer {less}")
     return 0
 
 
@@ -90,9 +92,36 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     parser = ArgumentParser(prog="dim", exit_on_error=False, version=deep_infomax.__version__, description=__doc__)
     parser.description = "Deep InfoMax: representations from unlabelled data by maximising mutual information."
     subcommands = parser.add_subcommands(required=True, dest="command")
-    for name, command in {"train": train, "evaluate": evaluation, "encode": encode, "report": report}.items():
+    commands_by_name = {"train": train, "evaluate": evaluation, "encode": encode, "report": report}
+    for name, command in (commands_by_name | _information_parsers()).items():
         subcommands.add_subcommand(name, command, help=command.description)
     return parser, train
+
+
+def _information_parsers() -> dict[str, ArgumentParser]:
+    estimate = ArgumentParser(exit_on_error=False, description="Estimate the mutual information of paired samples.")
+    for name in ("x", "y"):
+        estimate.add_argument(name, type=str, metavar=f"{name.upper()}.npy", help="Samples: .npy, .npz or .csv.")
+    known = "auto, jsd, infonce, nwj, smile, gaussian, ksg, mine"
+    estimate.add_argument("--estimator", type=str, default="auto", help=f"One of {known}.")
+    estimate.add_argument("--permutations", type=int, default=0, help="Shuffles for a test of independence (0: none).")
+    estimate.add_argument(
+        "--check_processing", action="store_true", help="Also see that y in quarters tells no more about x than y."
+    )
+    dependency = ArgumentParser(exit_on_error=False, description="Estimate how much coordinates depend on each other.")
+    dependency.add_argument("z", type=str, metavar="Z.npy", help="Samples: .npy, .npz or .csv.")
+    dependency.add_argument("--method", type=str, default="auto", help="One of auto, joint, chain, dim (the paper's).")
+    for parser in (estimate, dependency):
+        parser.add_argument("--folds", type=int, default=5, help="Parts of the samples, each held out once.")
+        parser.add_argument("--level", type=float, default=0.95, help="Of the interval.")
+        parser.add_argument("--seed", type=int, default=0, help="Of the split and of the training.")
+        parser.add_argument(
+            "--time_budget", type=float | None, default=None, metavar="SECONDS", help="What all may take, about."
+        )
+        parser.add_argument("--ranks", type=bool, default=True, help="Make coordinates normal through their ranks.")
+        parser.add_argument("--plot", type=str | None, default=None, metavar="FILE.png", help="Figure: png, svg, pdf.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
+    return {"estimate": estimate, "dependency": dependency}
 
 
 def _add_data_options(parser: ArgumentParser) -> None:
@@ -189,6 +218,7 @@ def _sentence(error: BaseException) -> str:
     text = re.sub(r"Expected an? (.*?)\. Got value: ", r"expected \1, got ", text, flags=re.IGNORECASE)
     text = re.sub(r"Expected one of (.*?)\. Got value: ", r"expected \1, got ", text)
     text = re.sub(r"Subcommand '(\w+)' does not accept option '([\w.]+)'", r"\1 has no setting \2", text)
+    text = re.sub(r"\b(?:estimate|dependency)\.([xyz])\b", lambda name: f"{name[1].upper()}.npy", text)
     text = text.replace("NoneType", "null").replace("Unexpected config", "the configuration file has no settings")
     text = text.replace("Problems parsing config", "the configuration file is no valid YAML")
     return f"{text}; see 'dim --help'" if isinstance(error, ArgumentError) else text

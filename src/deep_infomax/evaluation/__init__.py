@@ -1,16 +1,14 @@
 """What a frozen encoder is worth: features once, then named and versioned protocols on them."""
 
 from deep_infomax.evaluation.features import check_output, encode_dataset, extract
-from deep_infomax.evaluation.probes import Outcome, knn, linear, mlp, mlp_paper
-from deep_infomax.evaluation.progress import Progress, progress_bars
-from deep_infomax.evaluation.results import Result, merge_results, read_results
+from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper
+from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
 from deep_infomax.evaluation.suite import METRICS, Metric, Represented, evaluate
 
 __all__ = [
     "METRICS",
     "Metric",
     "Outcome",
-    "Progress",
     "Represented",
     "Result",
     "check_output",
@@ -22,6 +20,5 @@ __all__ = [
     "merge_results",
     "mlp",
     "mlp_paper",
-    "progress_bars",
     "read_results",
 ]

@@ -14,7 +14,7 @@ from deep_infomax.data import Source
 
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
     """Write ``representation.npz``: Y, index and labels (-1: none) of at most ``most`` inputs, and the classes."""
-    index = _evenly_spaced(len(source), most)
+    index = evenly_spaced(len(source), most)
     _save(
         folder / "representation.npz",
         Y=vectors[index].numpy(),
@@ -39,7 +39,7 @@ def save_neighbours(
     """
     if not is_image(train) or not is_image(test):
         return
-    index = _evenly_spaced(len(test), queries)
+    index = evenly_spaced(len(test), queries)
     cosine = functional.normalize(test_vectors[index]) @ functional.normalize(train_vectors).T
     nearest = cosine.topk(min(neighbours, len(train)), dim=1)
     images = train.take(nearest.indices.flatten()).unflatten(0, nearest.indices.shape)
@@ -60,7 +60,7 @@ def is_image(source: Source) -> bool:
     return inputs.dtype in (torch.uint8, np.uint8) and inputs.ndim == 4 and inputs.shape[1] in (1, 3)
 
 
-def _evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
+def evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
     """At most ``most`` positions over the whole source, so that one sorted by class shows every class."""
     return torch.arange(min(n, most)) * n // min(n, most)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import eval_mode
-from deep_infomax.evaluation.progress import Progress
+from deep_infomax.progress import Progress
 
 
 def extract(

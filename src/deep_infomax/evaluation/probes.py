@@ -24,7 +24,7 @@ Shapes: n training inputs, p test inputs, d features. Accuracies are in percent.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
@@ -38,19 +38,11 @@ from deep_infomax.evaluation.classifiers import (
     neighbour_votes,
     train_mlp,
 )
+from deep_infomax.evaluation.results import Outcome
 
 L2: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 NEIGHBOURS: Final = (1, 5, 20, 50, 200)
 _LEAST_STEPS: Final = 1000
-
-
-class Outcome(NamedTuple):
-    """What a probe found with one seed."""
-
-    accuracy: float
-    """Of the test part, in percent."""
-    chosen: dict[str, float]
-    """What was chosen on the held-out part, by name."""
 
 
 def linear(
@@ -66,7 +58,7 @@ def linear(
 
     >>> x = torch.tensor([[-2.0], [-1.0], [1.0], [2.0]]).repeat(10, 1)
     >>> y = torch.tensor([0, 0, 1, 1]).repeat(10)
-    >>> linear(x, y, x, y)[0].accuracy
+    >>> linear(x, y, x, y)[0].value
     100.0
 
     Raises:

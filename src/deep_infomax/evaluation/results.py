@@ -4,10 +4,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 SCHEMA: Final = 1
 _REMEDY: Final = "move it away and evaluate again"
+
+
+class Outcome(NamedTuple):
+    """What a metric found with one seed."""
+
+    value: float
+    """In the metric's unit."""
+    chosen: dict[str, float]
+    """What was chosen on data held out from the training, by name."""
+    details: dict[str, Any] | None = None
+    """What else is known of the value, such as its interval; JSON values."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Result:
     """For all seeds together, features not included."""
     chosen: dict[str, list[float]] = field(default_factory=dict)
     """What the protocol chose on held-out training data, for each seed."""
+    details: list[dict[str, Any]] = field(default_factory=list)
+    """What else is known of each seed's value, where the metric says more: its interval, its warnings."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:

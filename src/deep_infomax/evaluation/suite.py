@@ -1,10 +1,12 @@
-"""All metrics of an encoder at all layers, on one labelled data set; everything is kept as soon as it is known."""
+"""All metrics of an encoder at all layers, on one data set; everything is kept as soon as it is known."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -14,8 +16,13 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import probes
 from deep_infomax.evaluation.arrays import save_neighbours, save_representation
 from deep_infomax.evaluation.features import extract
-from deep_infomax.evaluation.progress import Progress
-from deep_infomax.evaluation.results import Result, merge_results, read_results
+from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
+from deep_infomax.progress import Progress
+
+LEAST_INPUTS: Final = 50
+"""Inputs below which information is not measured."""
+MOST_UNITS: Final = 256
+"""Units of a layer above which its dependency would take hours to measure."""
 
 
 class Represented(NamedTuple):
@@ -25,22 +32,78 @@ class Represented(NamedTuple):
     features: Float[Tensor, "n d"]
 
 
+Measure = Callable[[Represented, Represented, Sequence[int], Progress], list[Outcome]]
+"""One outcome a seed, from the training and the test part; told how far it has come."""
+
+
 class Metric(NamedTuple):
     """A named, versioned protocol."""
 
     protocol: str
     unit: str
-    measure: Callable[[Represented, Represented, Sequence[int]], list[probes.Outcome]]
-    """One outcome a seed, from the training and the test part."""
+    measure: Measure
+    variants: Mapping[str, Measure] = MappingProxyType({})
+    """What is measured beside ``measure``, the variant ``default``."""
+    labelled: bool = False
+    """Whether it reads labels."""
+    split: Literal["train", "test"] = "test"
+    """The part that it is measured on."""
+    layers: Sequence[str] | None = None
+    """The layers that it is measured on unless some are named; None stands for all."""
+    check: Callable[[Source, str, int], None] = lambda source, layer, units: None
+    """Raises ValueError where it cannot be measured on this part, or at this layer of so many units."""
 
 
-def _probe(protocol: str, probe: Callable[..., list[probes.Outcome]]) -> Metric:
-    def measure(train: Represented, test: Represented, seeds: Sequence[int]) -> list[probes.Outcome]:
+def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
+    def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
         device = train.features.device
         labels, test_labels = (require_labels(part.source)[0].to(device) for part in (train, test))
         return probe(train.features, labels, test.features, test_labels, seeds)
 
-    return Metric(protocol, "%", measure)
+    return Metric(protocol, "%", measure, labelled=True)
+
+
+# The instruments take a second to load, which no other metric needs.
+def _mine(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+    from deep_infomax.evaluation import information
+
+    return information.mine(*test, train.features, seeds, progress)
+
+
+def _ndm(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+    from deep_infomax.evaluation import information
+
+    return information.ndm(test.features, seeds, progress)
+
+
+def _mine_paper(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+    from deep_infomax.evaluation import information
+
+    return information.mine_paper(*train, seeds, progress)
+
+
+def _ndm_paper(
+    train: Represented, test: Represented, seeds: Sequence[int], progress: Progress, sigmoid: bool
+) -> list[Outcome]:
+    from deep_infomax.evaluation import information
+
+    return information.ndm_paper(train.features, seeds, progress, sigmoid)
+
+
+def _check_inputs(source: Source, layer: str, units: int) -> None:
+    if len(source) < LEAST_INPUTS:
+        raise ValueError(
+            f"mine and ndm need at least {LEAST_INPUTS} inputs, {source.name} {source.split} has {len(source)}; "
+            "name larger data with --probe SPEC"
+        )
+
+
+def _check_units(source: Source, layer: str, units: int) -> None:
+    _check_inputs(source, layer, units)
+    if not 2 <= units <= MOST_UNITS:
+        raise ValueError(
+            f"ndm measures layers of 2 to {MOST_UNITS} units, {layer} has {units:,}; name others with --layers"
+        )
 
 
 METRICS: Final[dict[str, Metric]] = {
@@ -48,6 +111,18 @@ METRICS: Final[dict[str, Metric]] = {
     "mlp": _probe("mlp/1", probes.mlp),
     "knn": _probe("knn/1", probes.knn),
     "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
+    "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
+    "ndm": Metric("ndm/1", "nats", _ndm, layers=("Y",), check=_check_units),
+    "mine-paper": Metric("mine-paper/1", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
+    "ndm-paper": Metric(
+        "ndm-paper/1",
+        "nats",
+        partial(_ndm_paper, sigmoid=False),
+        {"sigmoid": partial(_ndm_paper, sigmoid=True)},
+        split="train",
+        layers=("Y",),
+        check=_check_units,
+    ),
 }
 """Metrics by the names users type."""
 
@@ -67,17 +142,19 @@ def evaluate(
 
     Args:
         encoder: Any encoder; the metrics run on its device.
-        dataset: Labelled training and test parts.
+        dataset: Training and test parts, labelled for the probes. Where only metrics that read no labels are asked for
+            and there is no test part, they are measured on the training part.
         metrics: Names in `METRICS`.
-        layers: Some of the encoder's layers; None stands for all.
+        layers: Some of the encoder's layers; None stands for all, and for Y alone where a metric says so (`mine`,
+            `ndm` and their paper's forms).
         seeds: Repetitions, with the seeds 0 to ``seeds - 1``.
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
             representations of test inputs and, for images, nearest neighbours.
         progress: Told how far the evaluation has come.
 
     Raises:
-        ValueError: An unknown metric or layer, no seeds, no labels, no test part, inputs that do not fit the encoder,
-            or an ``evaluation.json`` that cannot be read.
+        ValueError: An unknown metric or layer, a layer that a metric does not take, no seeds, no labels, no test part,
+            inputs that do not fit the encoder, or an ``evaluation.json`` that cannot be read.
 
     >>> from deep_infomax.data import load_dataset
     >>> from deep_infomax.encoders import digits
@@ -85,68 +162,97 @@ def evaluate(
     >>> result.protocol, result.n, result.spread
     ('knn/1', 500, None)
     """
-    layers = list(dict.fromkeys(encoder.layers if layers is None else layers))
-    metrics = list(dict.fromkeys(metrics))
-    test = _checked(encoder, dataset, metrics, layers, seeds, out)
-    names = list(dict.fromkeys([*layers, "Y"]))
+    plan = _plan(encoder, list(dict.fromkeys(metrics)), layers)
+    test = _checked(encoder, dataset, plan, seeds, out)
+    names = list(dict.fromkeys([*plan, "Y"]))
     train_features = extract(encoder, dataset.train, names, progress=progress)
-    test_features = extract(encoder, test, names, progress=progress)
+    test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
     if out is not None:
         save_representation(out / "arrays", test, test_features["Y"])
-        save_neighbours(out / "arrays", dataset.train, train_features["Y"], test, test_features["Y"])
+        if test is not dataset.train:
+            save_neighbours(out / "arrays", dataset.train, train_features["Y"], test, test_features["Y"])
     results: list[Result] = []
     device = encoder.mean.device
-    for layer in layers:
+    total = sum(1 + len(METRICS[name].variants) for names in plan.values() for name in names)
+    for layer, names in plan.items():
         train_part = Represented(dataset.train, train_features.pop(layer).to(device))
         test_part = Represented(test, test_features.pop(layer).to(device))
-        for name in metrics:
-            results.append(_measure(name, layer, train_part, test_part, range(seeds)))
-            if out is not None:
-                merge_results(out / "evaluation.json", dataset.description, results[-1:])
-            if progress is not None:
-                progress("probing", len(results), len(layers) * len(metrics))
+        for name in names:
+            for result in _measure(name, layer, train_part, test_part, range(seeds), progress):
+                results.append(result)
+                if out is not None:
+                    merge_results(out / "evaluation.json", dataset.description, [result])
+                if progress is not None:
+                    progress("probing", len(results), total)
     return results
 
 
-def _checked(
-    encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Sequence[str], seeds: int, out: Path | None
-) -> Source:
-    """The test part, once all that can be wrong has been looked at, before anything slow begins."""
+def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None) -> dict[str, list[str]]:
+    """The metrics of each layer."""
     if unknown := [name for name in metrics if name not in METRICS]:
         raise ValueError(f"unknown metric {unknown[0]!r}; known are {', '.join(METRICS)}")
-    if unknown := [layer for layer in layers if layer not in encoder.layers]:
+    if unknown := [layer for layer in layers or () if layer not in encoder.layers]:
         raise ValueError(f"unknown layer {unknown[0]!r}; this encoder has {', '.join(encoder.layers)}")
+    measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
+    plan = {
+        layer: [name for name in metrics if layer in measured[name]]
+        for layer in dict.fromkeys(layers or encoder.layers)
+    }
+    return {layer: names for layer, names in plan.items() if names}
+
+
+def _checked(
+    encoder: Encoder, dataset: Dataset, plan: Mapping[str, Sequence[str]], seeds: int, out: Path | None
+) -> Source:
+    """The part to measure on, once all that can be wrong has been looked at, before anything slow begins."""
     if seeds < 1:
         raise ValueError(f"an evaluation needs at least 1 seed, got {seeds}")
-    require_labels(dataset.train)
-    if dataset.test is None:
-        raise ValueError(
-            f"{dataset.name} has no test part to measure on; name a data set that has one with --probe SPEC"
-        )
-    require_labels(dataset.test)
-    for source in (dataset.train, dataset.test):
+    labelled = any(METRICS[name].labelled for names in plan.values() for name in names)
+    if labelled:
+        require_labels(dataset.train)
+        if dataset.test is None:
+            raise ValueError(
+                f"{dataset.name} has no test part to measure on; name a data set that has one with --probe SPEC"
+            )
+        require_labels(dataset.test)
+    test = dataset.test or dataset.train
+    for source in (dataset.train, test):
         encoder.check_inputs(source.inputs.shape)
+    for layer, names in plan.items():
+        for name in names:
+            measured = dataset.train if METRICS[name].split == "train" else test
+            METRICS[name].check(measured, layer, encoder.layer_sizes[layer])
     if out is not None:
         read_results(out / "evaluation.json")
-    return dataset.test
+    return test
 
 
-def _measure(name: str, layer: str, train: Represented, test: Represented, seeds: Sequence[int]) -> Result:
+def _measure(
+    name: str, layer: str, train: Represented, test: Represented, seeds: Sequence[int], progress: Progress | None
+) -> Iterator[Result]:
     metric = METRICS[name]
-    started = time.perf_counter()
-    outcomes = metric.measure(train, test, seeds)
-    values = [outcome.accuracy for outcome in outcomes]
-    return Result(
-        metric=name,
-        variant="default",
-        layer=layer,
-        value=fmean(values),
-        unit=metric.unit,
-        spread=stdev(values) if len(values) > 1 else None,
-        n=len(test.source),
-        seeds=tuple(seeds),
-        split=test.source.split,
-        protocol=metric.protocol,
-        seconds=time.perf_counter() - started,
-        chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
-    )
+    source = train.source if metric.split == "train" else test.source
+    for variant, measure in {"default": metric.measure, **metric.variants}.items():
+        title = f"{name} on {layer}" if variant == "default" else f"{name} ({variant}) on {layer}"
+        started = time.perf_counter()
+        outcomes = measure(train, test, seeds, _titled(progress, title))
+        values = [outcome.value for outcome in outcomes]
+        yield Result(
+            metric=name,
+            variant=variant,
+            layer=layer,
+            value=fmean(values),
+            unit=metric.unit,
+            spread=stdev(values) if len(values) > 1 else None,
+            n=len(source),
+            seeds=tuple(seeds),
+            split=source.split,
+            protocol=metric.protocol,
+            seconds=time.perf_counter() - started,
+            chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
+            details=[outcome.details for outcome in outcomes if outcome.details is not None],
+        )
+
+
+def _titled(progress: Progress | None, title: str) -> Progress:
+    return lambda task, done, total: None if progress is None else progress(f"{title}, {task}", done, total)

@@ -1,5 +1,25 @@
-"""Mutual information and dependency: so far the tasks with known answers that estimators are measured on."""
+"""Mutual information and dependency, measured from samples; and tasks with known answers to measure estimators on."""
 
+from deep_infomax.mutual_information.checks import ProcessingCheck, check_data_processing
+from deep_infomax.mutual_information.dependency import neural_dependency
+from deep_infomax.mutual_information.dependency_result import Dependency
+from deep_infomax.mutual_information.estimate import estimate_mi
+from deep_infomax.mutual_information.fitting import Fitting
+from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.tasks import DEPENDENCY_TASKS, TASKS, DependencyTask, JointSample, Sample, Task
 
-__all__ = ["DEPENDENCY_TASKS", "TASKS", "DependencyTask", "JointSample", "Sample", "Task"]
+__all__ = [
+    "DEPENDENCY_TASKS",
+    "TASKS",
+    "Dependency",
+    "DependencyTask",
+    "Estimate",
+    "Fitting",
+    "JointSample",
+    "ProcessingCheck",
+    "Sample",
+    "Task",
+    "check_data_processing",
+    "estimate_mi",
+    "neural_dependency",
+]

@@ -92,5 +92,5 @@ def _terms(u: Float[Array, "n dx"], v: Float[Array, "n dy"], r: Float[Array, " r
 def _whitening(centred: Float[Array, "n d"]) -> Float[Array, "d d"]:
     """W with ``centred @ W`` of unit covariance, apart from directions in which the sample hardly varies."""
     variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
-    whitening: Array = directions / np.sqrt(np.maximum(variances, 1e-9 * variances[-1]))
+    whitening: Array = directions / np.sqrt(np.maximum(variances, max(1e-9 * variances[-1], 1e-12)))
     return whitening

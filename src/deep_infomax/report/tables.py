@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from deep_infomax.report.published import (
     SHAPES,
     TEST_SPLIT,
+    TRAINING_METRICS,
     PublishedFigure,
     data_key,
     method_of,
@@ -218,19 +219,20 @@ def _measure(result: Result) -> Measure:
 
 
 def _cell(run: Run, result: Result, best: bool = False) -> Cell:
-    digits = 2 if result.unit == "%" else 3
+    digits = 2 if result.unit in ("%", "nats") else 3
     spread = "" if result.spread is None else f"± {result.spread:.{digits}f}"
-    comparable = result.variant == "default" and _as_published(run, result.split)
-    paper = published_figure(probe_name(run), method_in_paper(run), result.metric, result.layer) if comparable else None
+    name, method = _measure(result).name, method_in_paper(run)
+    paper = published_figure(probe_name(run), method, name, result.layer) if _as_published(run, result) else None
     return Cell(f"{result.value:.{digits}f}", spread, paper, best)
 
 
-def _as_published(run: Run, split: str) -> bool:
+def _as_published(run: Run, result: Result) -> bool:
     """Whether a result was measured on the split and the inputs that the paper's figures are about."""
     key = data_key(probe_name(run))
-    expected = TEST_SPLIT.get(key, "test")
+    held_out = TEST_SPLIT.get(key, "test")
+    measured = "train" if result.metric in TRAINING_METRICS else held_out
     rule, shape = run.probe_data.get("split_rule"), run.probe_data.get("shape")
-    return split == expected and rule == f"{expected} split as published" and shape == SHAPES.get(key)
+    return result.split == measured and rule == f"{held_out} split as published" and shape == SHAPES.get(key)
 
 
 def _range(numbers: Iterable[int | None]) -> str:

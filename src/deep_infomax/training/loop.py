@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, fingerprint, statistics
 from deep_infomax.encoders import Encoder
+from deep_infomax.interrupt import StopRequest, stop_requests
 from deep_infomax.objectives import MutualInformation
 from deep_infomax.training.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import (
@@ -33,7 +34,6 @@ from deep_infomax.training.checkpoint import (
 )
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
-from deep_infomax.training.interrupt import StopRequest, stop_requests
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
 from deep_infomax.training.precision import resolve_precision
 from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers, use_channels_last

@@ -1,0 +1,219 @@
+"""Training a critic, watched on held-out data: the best weights are kept, its start among them."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from deep_infomax.bounds import info_nce, jensen_shannon, nwj
+from deep_infomax.contracts import Scores
+
+Loss = Callable[[Float[Tensor, " n"], Float[Tensor, "n k"]], Float[Tensor, ""]]
+"""What is minimised, from the scores of own and of other pairs; a new one for each training."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How a critic is trained: one set of values for all data."""
+
+    steps: int = 2500
+    batch_size: int = 128
+    others: int = 8
+    """Other partners that each sample of a batch is scored with, redrawn at every step."""
+    learning_rate: float = 2.5e-2
+    weight_decay: float = 1e-2
+    hidden: int = 64
+    """Units of each hidden layer."""
+    depth: int = 2
+    """Hidden layers."""
+    averaged: float = 0.1
+    """Share of the steps so far that the averaged weights, which are read, reach back over."""
+    checks: int = 20
+    """How often the held-out data are looked at."""
+    patience: int = 8
+    """Looks in a row without a new best after which the training ends."""
+
+    def __post_init__(self) -> None:
+        """Reject what no training can use."""
+        least = {"steps": 1, "batch_size": 2, "others": 1, "hidden": 1, "depth": 1, "checks": 1, "patience": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"fitting.{name} is {getattr(self, name)}; give {value} or more")
+
+
+def _never() -> bool:
+    """Go on to the end."""
+    return False
+
+
+def _silent(share: float) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a training asks between two steps."""
+
+    stop: Callable[[], bool] = _never
+    """Whether to end at once with what has been reached."""
+    report: Callable[[float], None] = _silent
+    """Told how much of the training is done, 0 to 1."""
+    deadline: float = math.inf
+    """On the clock of `time.monotonic`; the learning rate falls to zero by then."""
+
+
+@dataclass(frozen=True)
+class History:
+    """How a training went."""
+
+    steps: tuple[int, ...]
+    validation: tuple[float, ...]
+    """What the held-out data read after these steps, in nats."""
+    complete: bool
+    """Whether the training ended by itself, and not by an interrupt, the clock or a loss that is not finite."""
+
+    @property
+    def rising(self) -> bool:
+        """Whether the held-out figure was still growing in the last quarter."""
+        if not self.steps:
+            return False
+        seen = zip(self.steps, self.validation, strict=True)
+        best, earlier = max(self.validation), max(value for step, value in seen if step <= 0.75 * self.steps[-1])
+        return best - earlier > max(0.02, 0.05 * best)
+
+
+def fit_critic(
+    critic: nn.Module,
+    draw: Callable[[nn.Module], tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]],
+    validate: Callable[[nn.Module], float],
+    loss: Loss,
+    fitting: Fitting,
+    watch: Watch = Watch(),
+) -> History:
+    """Train in place with AdamW, the learning rate up over a tenth of the steps and down along a cosine.
+
+    What is looked at are averages of the weights over the last steps, which vary less than the weights. The critic ends
+    with the average whose held-out figure was best; the start is one of them, so a critic that adds nothing but noise
+    to its baseline is undone. The training ends early without a new best for long, or when a loss is not finite.
+
+    Args:
+        critic: The module to train.
+        draw: A critic's scores of a new batch: own pairs, and for each of them k others.
+        validate: The held-out figure of a critic, in nats.
+        loss: From a batch's scores.
+        fitting: See `Fitting`.
+        watch: See `Watch`.
+    """
+    optimizer = torch.optim.AdamW(
+        critic.parameters(), lr=fitting.learning_rate, weight_decay=fitting.weight_decay, fused=True
+    )
+    averaged = AveragedModel(critic, multi_avg_fn=_running_mean(fitting.averaged))
+    every = max(1, fitting.steps // fitting.checks)
+    steps, values = [0], [_validated(critic, validate)]
+    kept = _copy(critic)
+    began, step, share = time.monotonic(), 0, 0.0
+    best = 0
+    while share < 1 and len(values) - 1 - best < fitting.patience and not watch.stop():
+        share = max((step + 1) / fitting.steps, _elapsed_share(began, watch.deadline))
+        optimizer.param_groups[0]["lr"] = fitting.learning_rate * _factor(min(share, 1.0))
+        critic.train()
+        value = loss(*draw(critic))
+        if not torch.isfinite(value):
+            break
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        averaged.update_parameters(critic)
+        step += 1
+        watch.report(min(share, 1.0))
+        if step % every == 0 or share >= 1:
+            steps.append(step)
+            values.append(_validated(averaged.module, validate))
+            if values[-1] > values[best]:
+                best, kept = len(values) - 1, _copy(averaged.module)
+    critic.load_state_dict(kept)
+    critic.eval()
+    return History(tuple(steps), tuple(values), step == fitting.steps or len(values) - 1 - best >= fitting.patience)
+
+
+def batches(n: int, size: int) -> Iterator[Int[Tensor, " size"]]:
+    """Endless batches of indices, none twice in a round; what is left over at its end, less than a batch, is dropped.
+
+    Draws from torch's global generator.
+    """
+    size = min(size, n)
+    while True:
+        yield from torch.randperm(n)[: n - n % size].split(size)
+
+
+class MovingDonskerVaradhan:
+    r"""Minus the Donsker-Varadhan bound with the gradient of a moving average of the exponentials' mean.
+
+    .. math:: -\overline{T_{joint}} + e^{\log \overline{e^T} - a}, \qquad
+        a = \log\left((1 - r) e^{a'} + r \, \overline{e^T}\right)
+
+    The gradient of the logarithm of one batch's mean is biased, that of the mean over a long average less so; a is kept
+    as a logarithm, so it cannot overflow. Source: Belghazi et al., "Mutual information neural estimation", 2018,
+    arXiv 1801.04062, section 3.2.
+    """
+
+    def __init__(self, rate: float = 0.1) -> None:
+        self.rate = rate
+        self.average: Tensor | None = None
+
+    def __call__(self, joint: Float[Tensor, " n"], others: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
+        """The loss of one batch; its gradient is what counts."""
+        log_mean = others.flatten().logsumexp(0) - math.log(others.numel())
+        now = log_mean.detach()
+        if self.average is None:
+            self.average = now
+        self.average = torch.logaddexp(self.average + math.log(1 - self.rate), now + math.log(self.rate))
+        return (log_mean - self.average).exp() - joint.mean()
+
+
+def _of_bound(bound: Callable[[Scores], Tensor], sign: int) -> Loss:
+    return lambda joint, others: sign * bound(Scores(joint[:, None], others[..., None]))
+
+
+LOSSES: dict[str, Callable[[], Loss]] = {
+    "dv": MovingDonskerVaradhan,
+    "jsd": lambda: _of_bound(jensen_shannon, -1),
+    "infonce": lambda: _of_bound(info_nce, 1),
+    "nwj": lambda: _of_bound(nwj, -1),
+}
+"""Makers of losses by name."""
+
+
+def _factor(share: float) -> float:
+    return min(1.0, 10 * share) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _elapsed_share(began: float, deadline: float) -> float:
+    return (time.monotonic() - began) / max(deadline - began, 1e-9) if math.isfinite(deadline) else 0.0
+
+
+def _running_mean(reach: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Means of parameters that reach back over a share of all steps so far."""
+
+    def update(means: Sequence[Tensor], parameters: Sequence[Tensor], count: Tensor | int) -> None:
+        weight = 1 / (1 + reach * float(count))
+        for mean, parameter in zip(means, parameters, strict=True):
+            mean.lerp_(parameter, weight)
+
+    return update
+
+
+def _validated(critic: nn.Module, validate: Callable[[nn.Module], float]) -> float:
+    critic.eval()
+    with torch.no_grad():
+        value = validate(critic)
+    return value if math.isfinite(value) else -math.inf
+
+
+def _copy(critic: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in critic.state_dict().items()}

@@ -1,0 +1,208 @@
+"""One fold of an estimate: a critic fitted to some pairs and read out on others."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+
+from deep_infomax.mutual_information.critics import AllPairs, Critic, PairCritic
+from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
+from deep_infomax.mutual_information.pairing import (
+    ColumnPairing,
+    Pairing,
+    Pairs,
+    fit_column_pairing,
+    fit_structured_pairing,
+)
+from deep_infomax.mutual_information.readouts import (
+    effective_sample_size,
+    log_mean,
+    permutation_p_value,
+    read_out,
+)
+
+Array = np.ndarray
+
+MOST_PAIRED: Final = 4000
+"""Held-out samples of a fold that are scored against one another, which makes 16 million pairs."""
+VALIDATED: Final = 0.125
+"""Share of what a critic is fitted to that decides which of its weights are kept."""
+MOST_VALIDATED: Final = 1000
+VALIDATION_OTHERS: Final = 64
+LOW_DIMENSION: Final = 16
+"""Coordinates of x and y together, above which the network has a separable part beside the concatenated one."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How an estimator with a critic works."""
+
+    loss: str | None
+    """In `LOSSES`; None trains nothing."""
+    readout: str
+    """What its estimate is, by the name of a readout."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is the same for every fold."""
+
+    method: Method
+    device: torch.device
+    ranks: bool
+    critic: Callable[[], nn.Module] | None
+    permutations: int
+    fitting: Fitting
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one untouched fold says."""
+
+    readout: str
+    values: dict[str, float]
+    """Readouts by name."""
+    influences: dict[str, Float[Tensor, " p"]]
+    """Of each readout."""
+    fitted: float
+    """The estimator's readout of half as many of the pairs that the critic was fitted to."""
+    held_out: int
+    """Samples of the fold."""
+    paired: int
+    """Those of them that were scored against one another."""
+    effective_sample_size: float
+    history: History
+    p_value: float | None
+    determined: bool
+    """Whether the normal model finds a perfect correlation between continuous variables."""
+    log_ratio: Callable[[Any, Any], Float[Array, " n"]]
+    """Scores of new pairs, with an exponential mean of 1 over pairs that do not belong together."""
+
+
+def fit_fold(
+    x: Shaped[Array, "n *dx"],
+    y: Shaped[Array, "n *dy"],
+    rest: Int[Array, " f"],
+    test: Int[Array, " t"],
+    work: Work,
+    watch: Watch,
+) -> Fold:
+    """Fit a critic to the pairs of ``rest`` and read it out on those of ``test``."""
+    validation, fit = held_back(rest, work.fitting)
+    pairing, network = _pairing_and_network(x, y, fit, validation, work)
+    fitted, validated = (pairing(x[rows], y[rows]).to(work.device) for rows in (fit, validation))
+    determined = isinstance(pairing, ColumnPairing) and pairing.determined
+    if work.method.loss is None or determined:  # to an infinite log-ratio a network could add nothing but noise
+        history = History((), (), True)
+    else:
+        start = copy.deepcopy(network.state_dict())
+        history = _train(network, fitted, validated, LOSSES[work.method.loss], work.fitting, watch)
+        if not _gained(network, validated):
+            network.load_state_dict(start)
+    if not watch.stop():
+        watch.report(1.0)
+    held_out = pairing(x[test[:MOST_PAIRED]], y[test[:MOST_PAIRED]]).to(work.device)
+    scores, same = score_matrix(network, held_out), score_matrix(network, fitted[: len(held_out) // 2])
+    shift = log_mean(same)
+    readouts = read_out(scores, shift) | {"gaussian": read_out(held_out.baseline(), 0.0)["dv"]}
+    measured = "dv" if work.method.loss is None else work.method.readout
+    return Fold(
+        readout=work.method.readout,
+        values={name: readout.value for name, readout in readouts.items()},
+        influences={name: readout.influence.cpu() for name, readout in readouts.items()},
+        fitted=read_out(same, shift)[measured].value,
+        held_out=len(test),
+        paired=len(held_out),
+        effective_sample_size=effective_sample_size(scores),
+        history=history,
+        p_value=permutation_p_value(scores, work.permutations) if work.permutations else None,
+        determined=determined,
+        log_ratio=lambda new_x, new_y: _log_ratio(network, pairing, new_x, new_y, shift, work.device),
+    )
+
+
+def _gained(network: nn.Module, validated: Pairs) -> bool:
+    """Whether a network reads more than its baseline on all validation pairs, by a standard error of the difference."""
+    trained, baseline = (
+        read_out(scores, 0.0)["dv"] for scores in (score_matrix(network, validated), validated.baseline())
+    )
+    error = float((trained.influence - baseline.influence).std()) / math.sqrt(len(validated))
+    return trained.value - baseline.value > error
+
+
+def held_back(rest: Int[Array, " f"], fitting: Fitting) -> tuple[Int[Array, " v"], Int[Array, " g"]]:
+    """Split off validation samples; of the others no more than the training can look at, for time and memory."""
+    held = min(MOST_VALIDATED, max(10, round(VALIDATED * len(rest))))
+    return rest[:held], rest[held:][: fitting.steps * fitting.batch_size]
+
+
+def score_matrix(network: Critic, pairs: Pairs) -> Float[Tensor, "n n"]:
+    """Scores of every x with every y, the baseline included; a few rows at a time, so that they stay in the cache."""
+    rows = 16 if isinstance(network, PairCritic) and pairs.x.device.type == "cpu" else 512
+    with torch.no_grad():
+        parts = [network(x, pairs.y) for x in pairs.x.split(rows)]
+        return torch.cat(parts).add_(pairs.baseline())
+
+
+def _pairing_and_network(
+    x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"], fit: Array, validation: Array, work: Work
+) -> tuple[Pairing, nn.Module]:
+    if work.critic is not None:
+        network = work.critic()
+        network = network if hasattr(network, "chosen") else AllPairs(network)
+        return fit_structured_pairing(x[fit], y[fit]), network.to(work.device)
+    pairing = fit_column_pairing(x[fit], y[fit], (x[validation], y[validation]), work.ranks)
+    one = pairing(x[fit[:1]], y[fit[:1]])
+    separable = work.fitting.hidden if x.shape[1] + y.shape[1] > LOW_DIMENSION else 0
+    fitting = work.fitting
+    network = PairCritic(one.x.shape[1], one.y.shape[1], fitting.hidden, fitting.depth, separable)
+    return pairing, network.to(work.device)
+
+
+def _train(network: nn.Module, fitted: Pairs, validated: Pairs, loss: Any, fitting: Fitting, watch: Watch) -> History:
+    order = batches(len(fitted), fitting.batch_size)
+
+    def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
+        chosen = fitted[next(order).to(fitted.x.device)]
+        return _scores(critic, chosen, _derangements(len(chosen), fitting.others, chosen.x.device))
+
+    partners = _derangements(len(validated), VALIDATION_OTHERS, validated.x.device)
+
+    def validate(critic: nn.Module) -> float:
+        joint, others = _scores(critic, validated, partners)
+        return float(joint.mean() - others.flatten().logsumexp(0)) + math.log(others.numel())
+
+    return fit_critic(network, draw, validate, loss(), fitting, watch)
+
+
+def _derangements(n: int, k: int, device: torch.device) -> Int[Tensor, "n k1"]:
+    """Each of n samples, and k others for it by rotations of the whole, none of which leaves any in its place."""
+    shifts = torch.randperm(n - 1, device=device)[: min(k, n - 1)] + 1
+    own = torch.arange(n, device=device)[:, None]
+    return torch.cat([own, (own + shifts) % n], dim=1)
+
+
+def _scores(
+    network: Any, pairs: Pairs, partners: Int[Tensor, "n k1"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]:
+    """Scores of each x with its own y and with k others."""
+    scores = network.chosen(pairs.x, pairs.y, partners)
+    scores = scores + torch.einsum("nr,nkr->nk", pairs.base_x, pairs.base_y[partners])
+    return scores[:, 0], scores[:, 1:]
+
+
+def _log_ratio(
+    network: nn.Module, pairing: Pairing, x: Any, y: Any, shift: float, device: torch.device
+) -> Float[Array, " n"]:
+    pairs = pairing(np.asarray(x), np.asarray(y)).to(device)
+    own = torch.arange(len(pairs), device=device)[:, None]
+    with torch.no_grad():
+        parts = [_scores(network, pairs[rows], own[: len(rows)])[0] for rows in own[:, 0].split(1024)]
+    values: Array = torch.cat(parts).cpu().numpy() - shift
+    return values

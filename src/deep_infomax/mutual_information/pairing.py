@@ -1,0 +1,136 @@
+"""How samples of two variables become what a critic reads: fitted to one part of them, applied to any other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from deep_infomax.mutual_information.gaussian import NormalRatio, fit_normal_ratio
+from deep_infomax.mutual_information.inputs import discrete_levels
+from deep_infomax.mutual_information.ranks import rank_gaussianiser
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Samples of x and y as a critic reads them, and rows whose dot products are the baseline's scores."""
+
+    x: Float[Tensor, "n *dx"]
+    y: Float[Tensor, "n *dy"]
+    base_x: Float[Tensor, "n r"]
+    base_y: Float[Tensor, "n r"]
+
+    def __getitem__(self, index: slice | Tensor) -> "Pairs":
+        """Some of the pairs."""
+        return Pairs(self.x[index], self.y[index], self.base_x[index], self.base_y[index])
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.x)
+
+    def to(self, device: torch.device) -> "Pairs":
+        """The pairs on a device."""
+        return Pairs(*(part.to(device) for part in (self.x, self.y, self.base_x, self.base_y)))
+
+    def baseline(self, rows: slice = slice(None)) -> Float[Tensor, "b n"]:
+        """The baseline's scores of some x with every y."""
+        return self.base_x[rows] @ self.base_y.T
+
+
+Pairing = Callable[[Shaped[Array, "n *dx"], Shaped[Array, "n *dy"]], Pairs]
+"""From samples to pairs."""
+
+
+@dataclass(frozen=True)
+class ColumnReader:
+    """Columns as a network reads them: normal coordinates, their squares, and a code for each discrete value."""
+
+    to_normal: Callable[[Float[Array, "n d"]], Float[Array, "n d"]]
+    levels: dict[int, Float[Array, " k"]]
+    """The values of the discrete columns, by column."""
+
+    def owners(self, columns: int) -> Int[Array, " e"]:
+        """The column that each input comes from, of so many."""
+        codes = [np.full(len(values), column) for column, values in self.levels.items()]
+        return np.concatenate([np.arange(columns), np.arange(columns), *codes])
+
+    def __call__(self, columns: Float[Array, "n d"], normal: Float[Array, "n d"]) -> Float[Tensor, "n e"]:
+        """Inputs of a network, from columns and their normal coordinates."""
+        codes = [(columns[:, [column]] == values) * 1.0 for column, values in self.levels.items()]
+        # Dependence through a scale, the commonest without correlation, is linear in the squares.
+        inputs = np.concatenate([normal, (normal**2 - 1) / 2**0.5, *codes], axis=1)
+        return torch.from_numpy(inputs.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class ColumnPairing:
+    """Pairs of columns, with a normal log-ratio as the baseline."""
+
+    x: ColumnReader
+    y: ColumnReader
+    ratio: NormalRatio
+
+    @property
+    def determined(self) -> bool:
+        """Whether continuous x and y have a perfect correlation."""
+        discrete = self.x.levels or self.y.levels
+        return not discrete and bool(self.ratio.correlations.max(initial=0.0) > 1 - 1e-6)
+
+    def __call__(self, x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> Pairs:
+        """Any samples of the two variables as pairs."""
+        normal_x, normal_y = self.x.to_normal(x), self.y.to_normal(y)
+        rows = (torch.from_numpy(part.astype(np.float32)) for part in self.ratio.factors(normal_x, normal_y))
+        return Pairs(self.x(x, normal_x), self.y(y, normal_y), *rows)
+
+
+def fit_column_pairing(
+    x: Float[Array, "n dx"],
+    y: Float[Array, "n dy"],
+    validation: tuple[Float[Array, "p dx"], Float[Array, "p dy"]],
+    ranks: bool,
+) -> ColumnPairing:
+    """Fit ranks (or means and deviations) and the normal model; validation pairs choose how rich the latter is."""
+    read_x, read_y = fit_reader(x, ranks), fit_reader(y, ranks)
+    to_x, to_y = read_x.to_normal, read_y.to_normal
+    ratio = fit_normal_ratio(to_x(x), to_y(y), (to_x(validation[0]), to_y(validation[1])))
+    return ColumnPairing(read_x, read_y, ratio)
+
+
+def fit_reader(columns: Float[Array, "n d"], ranks: bool) -> ColumnReader:
+    """Fit ranks (or means and deviations), and find the discrete columns."""
+    found = {column: discrete_levels(values) for column, values in enumerate(columns.T)}
+    levels = {column: values for column, values in found.items() if values is not None}
+    return ColumnReader(rank_gaussianiser(columns) if ranks else _standardiser(columns), levels)
+
+
+@dataclass(frozen=True)
+class StructuredPairing:
+    """Samples as they are, such as images, scaled as a whole for a critic of the user's, without a baseline."""
+
+    x: tuple[float, float]
+    """Mean and deviation of x."""
+    y: tuple[float, float]
+
+    def __call__(self, x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"]) -> Pairs:
+        """Any samples of the two variables as pairs."""
+        scaled_x, scaled_y = (
+            torch.from_numpy(((z - mean) / deviation).astype(np.float32))
+            for z, (mean, deviation) in ((x, self.x), (y, self.y))
+        )
+        return Pairs(scaled_x, scaled_y, torch.zeros(len(x), 0), torch.zeros(len(y), 0))
+
+
+def fit_structured_pairing(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"]) -> StructuredPairing:
+    """Fit the scales."""
+    scale_x, scale_y = ((float(z.mean()), float(z.std()) or 1.0) for z in (x, y))
+    return StructuredPairing(scale_x, scale_y)
+
+
+def _standardiser(x: Float[Array, "n d"]) -> Callable[[Float[Array, "p d"]], Float[Array, "p d"]]:
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    return lambda sample: (sample - mean) / deviation

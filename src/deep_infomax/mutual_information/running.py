@@ -1,0 +1,55 @@
+"""What estimates of all kinds have around them: folds, a device, progress, interrupts, random numbers of their own."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from deep_infomax.interrupt import stop_requests
+from deep_infomax.mutual_information.fitting import Watch
+from deep_infomax.progress import Progress, progress_bars
+
+Array = np.ndarray
+_TRAINED: Final = 0.8
+"""Share of its time that a training may take, the rest being left to the readout."""
+
+
+@contextmanager
+def running(progress: bool | Progress, seed: int) -> Iterator[tuple[Progress, Callable[[], bool]]]:
+    """Whom to tell of progress, and whether to stop; torch's random state is the caller's again afterwards."""
+    with ExitStack() as context:
+        if progress is True:
+            progress = context.enter_context(progress_bars())
+        tell: Progress = progress if callable(progress) else lambda task, done, total: None
+        stop = context.enter_context(stop_requests())
+        context.enter_context(torch.random.fork_rng())
+        torch.manual_seed(seed)
+        yield tell, lambda: stop.requested
+
+
+def split_folds(n: int, folds: int, seed: int) -> list[tuple[Int[Array, " r"], Int[Array, " t"]]]:
+    """For each fold the samples outside it and those in it, in an order drawn at random."""
+    parts = np.array_split(np.random.default_rng(seed).permutation(n), folds)
+    # What follows a fold comes first in its rest, and what comes first is read for comparison: each sample once in all.
+    return [(np.concatenate(parts[i + 1 :] + parts[:i]), part) for i, part in enumerate(parts)]
+
+
+def watch_part(
+    tell: Progress, stopped: Callable[[], bool], began: float, time_budget: float | None, number: int, parts: int
+) -> Watch:
+    """The watch of one of several trainings, which share the time between them."""
+
+    def report(share: float) -> None:
+        tell("fitting critics", round(1000 * (number + share)), 1000 * parts)
+
+    deadline = math.inf if time_budget is None else began + time_budget * (number + _TRAINED) / parts
+    return Watch(stopped, report, deadline)
+
+
+def choose_device(device: torch.device | str | None) -> torch.device:
+    """The device asked for, or a GPU where there is one."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -1,0 +1,369 @@
+"""Readouts of mutual information and their errors, critics, and how critics are trained."""
+
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from deep_infomax.bounds import BOUNDS, donsker_varadhan, info_nce_bound, nwj
+from deep_infomax.contracts import Scores
+from deep_infomax.mutual_information import Fitting
+from deep_infomax.mutual_information.critics import AllPairs, PairCritic
+from deep_infomax.mutual_information.fitting import LOSSES, History, MovingDonskerVaradhan, Watch, batches, fit_critic
+from deep_infomax.mutual_information.readouts import (
+    effective_sample_size,
+    log_mean,
+    permutation_p_value,
+    read_out,
+)
+from deep_infomax.negatives import all_pairs
+
+NAMES = ["dv", "nwj", "infonce", "smile"]
+
+
+def normal_scores(n, rho=0.6):
+    """True log-ratios of every x with every y, bivariate normal."""
+    x, noise = torch.randn(2, n)
+    y = rho * x + math.sqrt(1 - rho**2) * noise
+    x = x[:, None]
+    return -math.log(1 - rho**2) / 2 + (2 * rho * x * y - rho**2 * (x**2 + y**2)) / (2 * (1 - rho**2))
+
+
+# Readouts
+
+
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_readouts_are_the_bounds_on_all_pairs(scale):
+    scores, c = scale * torch.randn(30, 30), 0.7
+    readouts = read_out(scores, c)
+    pairs = all_pairs(scores[..., None].double())
+    assert readouts["dv"].value == pytest.approx(donsker_varadhan(pairs).item(), rel=1e-5)
+    assert readouts["nwj"].value == pytest.approx(nwj(Scores(*(t - c + 1 for t in pairs))).item(), rel=1e-5)
+    assert readouts["infonce"].value == pytest.approx(info_nce_bound(pairs).item(), rel=1e-5)
+
+
+def test_smile_is_the_plain_loop():
+    scores = (4 * torch.randn(8, 8)).tolist()
+    others = [math.exp(max(-5.0, min(5.0, scores[i][j]))) for i, j in itertools.permutations(range(8), 2)]
+    expected = sum(scores[i][i] for i in range(8)) / 8 - math.log(sum(others) / len(others))
+    assert read_out(torch.tensor(scores), 0.0)["smile"].value == pytest.approx(expected, rel=1e-5)
+
+
+def test_log_mean_is_the_plain_loop():
+    scores = torch.randn(6, 6)
+    others = [scores[i, j].exp().item() for i, j in itertools.permutations(range(6), 2)]
+    assert log_mean(scores) == pytest.approx(math.log(sum(others) / 30), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_influences_agree_with_leaving_one_pair_out(name):
+    n, scores = 120, normal_scores(120)
+    influence = read_out(scores, 0.0)[name].influence
+    assert influence.mean().item() == pytest.approx(0, abs=1e-5)
+    kept = [torch.arange(n) != i for i in range(n)]
+    without = torch.tensor([read_out(scores[k][:, k], 0.0)[name].value for k in kept])
+    jackknife = (n - 1) * (without.mean() - without)
+    assert (jackknife - influence).std() < 0.03 * influence.std()
+
+
+def test_standard_errors_are_the_spread_over_replications():
+    n, replications = 200, 300
+    runs = [read_out(normal_scores(n), 0.0) for _ in range(replications)]
+    for name in NAMES:
+        spread = torch.tensor([run[name].value for run in runs]).std()
+        error = torch.stack([run[name].influence.std() for run in runs]).mean() / math.sqrt(n)
+        assert error.item() == pytest.approx(spread.item(), rel=0.15), name
+
+
+@pytest.mark.parametrize("name", ["dv", "nwj", "infonce"])
+def test_true_log_ratio_reads_the_information(name):
+    values = [read_out(normal_scores(400), 0.0)[name].value for _ in range(40)]
+    assert np.mean(values) == pytest.approx(-math.log(1 - 0.6**2) / 2, abs=0.015)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_of_the_pairs_is_irrelevant(name):
+    scores, order = normal_scores(50), torch.randperm(50)
+    value, influence = read_out(scores, 0.1)[name]
+    permuted_value, permuted_influence = read_out(scores[order][:, order], 0.1)[name]
+    assert permuted_value == pytest.approx(value, abs=1e-5)
+    torch.testing.assert_close(permuted_influence, influence[order], atol=1e-5, rtol=1e-5)
+
+
+def test_shifts_of_the_scores():
+    scores = normal_scores(50)
+    plain, shifted = read_out(scores, 0.0), read_out(scores + 3, 3.0)
+    for name in ("dv", "nwj", "infonce"):
+        assert shifted[name].value == pytest.approx(plain[name].value, abs=1e-5)
+    for_each_x = read_out(scores + torch.randn(50, 1), 0.0)
+    assert for_each_x["infonce"].value == pytest.approx(plain["infonce"].value, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_extreme_scores_stay_finite(dtype, sign):
+    scores = sign * 1e4 * (2 * torch.eye(20) - 1)
+    for extreme in (scores, 1e4 * torch.randn(20, 20).sign()):
+        extreme = extreme.to(dtype)
+        for readout in read_out(extreme, log_mean(extreme)).values():
+            assert math.isfinite(readout.value)
+            assert readout.influence.dtype == torch.float32
+            assert readout.influence.isfinite().all()
+        assert 1 <= effective_sample_size(extreme) <= 380
+
+
+def test_nan_in_nan_out():
+    scores = normal_scores(10)
+    scores[2, 5] = math.nan
+    assert all(math.isnan(readout.value) for readout in read_out(scores, 0.0).values())
+    assert math.isnan(log_mean(scores))
+    assert math.isnan(effective_sample_size(scores))
+
+
+def test_nan_has_no_p_value():
+    scores = torch.zeros(10, 10)
+    scores[2, 2] = math.nan
+    assert not permutation_p_value(scores, 99) < 0.05
+
+
+def test_effective_sample_size_is_its_formula():
+    scores = normal_scores(40)
+    weights = [scores[i, j].exp().item() for i, j in itertools.permutations(range(40), 2)]
+    expected = sum(weights) ** 2 / sum(w**2 for w in weights)
+    assert effective_sample_size(scores) == pytest.approx(expected, rel=1e-5)
+    one_pair = torch.zeros(40, 40)
+    one_pair[3, 4] = 1000.0
+    assert effective_sample_size(one_pair) == pytest.approx(1)
+
+
+def test_p_values_are_uniform_under_independence():
+    values = []
+    for _ in range(200):
+        x, y = torch.randn(2, 40)
+        values.append(permutation_p_value(x[:, None] * y, 49))
+    assert stats.kstest(values, "uniform").pvalue > 0.01
+
+
+def test_p_values_at_the_extremes():
+    assert permutation_p_value(torch.eye(100), 99) == 1 / 100
+    assert permutation_p_value(torch.zeros(100, 100), 99) == 1
+
+
+# Critics
+
+each_critic = pytest.mark.parametrize(("depth", "separable"), [(1, 0), (2, 0), (2, 5), (3, 8)])
+
+
+def trained_critic(depth, separable):
+    critic = PairCritic(3, 2, hidden=16, depth=depth, separable=separable)
+    for parameter in critic.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return critic
+
+
+@each_critic
+def test_critic_starts_at_zero(depth, separable):
+    critic = PairCritic(3, 2, hidden=16, depth=depth, separable=separable)
+    assert (critic(torch.randn(7, 3), torch.randn(5, 2)) == 0).all()
+
+
+@each_critic
+def test_critic_is_a_plain_network_of_the_concatenated_pair(depth, separable):
+    critic, x, y = trained_critic(depth, separable), torch.randn(4, 3), torch.randn(5, 2)
+    first = torch.cat([critic.first_x.weight, critic.first_y.weight], dim=1)
+    for i, j in itertools.product(range(4), range(5)):
+        hidden = (first @ torch.cat([x[i], y[j]]) + critic.first_x.bias).relu()
+        for layer in critic.hidden:
+            hidden = layer(hidden).relu()
+        expected = critic.last(hidden)[0]
+        if separable:
+            expected = expected + critic.side_x(x[i]) @ critic.side_y(y[j])
+        torch.testing.assert_close(critic(x, y)[i, j], expected, atol=1e-5, rtol=1e-5)
+
+
+@each_critic
+def test_chosen_scores_are_those_of_all_pairs(depth, separable):
+    critic, x, y = trained_critic(depth, separable), torch.randn(6, 3), torch.randn(6, 2)
+    everything = critic(x, y)
+    torch.testing.assert_close(critic.chosen(x, y, torch.arange(6).expand(6, 6)), everything)
+    partners = torch.randint(6, (6, 4))
+    torch.testing.assert_close(critic.chosen(x, y, partners), everything.gather(1, partners))
+    torch.testing.assert_close(AllPairs(critic).chosen(x, y, partners), everything.gather(1, partners))
+
+
+@each_critic
+def test_order_of_a_critics_samples_is_irrelevant(depth, separable):
+    critic, x, y = trained_critic(depth, separable), torch.randn(6, 3), torch.randn(5, 2)
+    rows, columns = torch.randperm(6), torch.randperm(5)
+    torch.testing.assert_close(critic(x[rows], y[columns]), critic(x, y)[rows][:, columns])
+
+
+@each_critic
+def test_every_parameter_of_a_critic_gets_a_gradient_after_one_step(depth, separable):
+    critic, x = PairCritic(3, 2, hidden=16, depth=depth, separable=separable), torch.randn(32, 3)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=0.1)
+    for _ in range(2):
+        joint, others = all_pairs(critic(x, x[:, :2])[..., None])
+        optimizer.zero_grad()
+        LOSSES["jsd"]()(joint[:, 0], others[..., 0]).backward()
+        optimizer.step()
+    assert all(parameter.grad.count_nonzero() for parameter in critic.parameters())
+
+
+def test_critic_that_scores_own_pairs_only_is_rejected():
+    critic = AllPairs(nn.Bilinear(2, 2, 1))
+    with pytest.raises(ValueError, match=r"shape \(4, 1\) for 4 x and 4 y; .*every x with every y: \(4, 4\)"):
+        critic(torch.randn(4, 2), torch.randn(4, 2))
+
+
+# Training
+
+
+class Level(nn.Module):
+    """One number, which `climb` makes grow by the learning rate in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(()))
+
+
+def climb(critic):
+    return critic.value.expand(4), torch.zeros(4, 2)
+
+
+def difference(joint, others):
+    return others.mean() - joint.mean()
+
+
+def value_of(critic):
+    return critic.value.item()
+
+
+def test_start_is_kept_where_nothing_is_better():
+    critic = Level()
+    history = fit_critic(critic, climb, lambda c: -value_of(c), difference, Fitting(steps=200, checks=100, patience=5))
+    assert value_of(critic) == 0
+    assert history.steps == (0, 2, 4, 6, 8, 10)
+    assert history.complete
+    assert not history.rising
+
+
+def test_best_weights_are_kept():
+    critic = Level()
+
+    def hill(c):
+        return -abs(value_of(c) - 0.5)
+
+    history = fit_critic(critic, climb, hill, difference, Fitting(steps=100, patience=100))
+    assert 0 < history.validation.index(max(history.validation)) < len(history.validation) - 1
+    assert hill(critic) == max(history.validation)
+
+
+def test_averaged_weights_are_the_plain_loop():
+    weights, validated = [], []
+
+    def draw(critic):
+        weights.append(value_of(critic))
+        return climb(critic)
+
+    fitting = Fitting(steps=30, checks=30, averaged=0.3)
+    critic = Level()
+    fit_critic(critic, draw, lambda c: validated.append(value_of(c)) or value_of(c), difference, fitting)
+    mean, expected = 0.0, [0.0]
+    for count, weight in enumerate(weights[1:]):
+        mean += (weight - mean) / (1 + 0.3 * count)
+        expected.append(mean)
+    assert validated[: len(expected)] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_loss_that_is_not_finite_ends_the_training(bad):
+    drawn = itertools.count()
+
+    def draw(critic):
+        joint, others = climb(critic)
+        return joint + (bad if next(drawn) == 25 else 0), others
+
+    critic = Level()
+    history = fit_critic(critic, draw, value_of, difference, Fitting(steps=100))
+    assert history.steps == (0, 5, 10, 15, 20, 25)
+    assert not history.complete
+    assert value_of(critic) == history.validation[-1]
+
+
+def test_deadline_ends_the_training_and_what_it_reached_is_looked_at():
+    critic, began, shares = Level(), time.monotonic(), []
+    watch = Watch(report=shares.append, deadline=began + 0.3)
+    history = fit_critic(critic, climb, value_of, difference, Fitting(steps=10**9), watch)
+    assert 0.3 <= time.monotonic() - began < 2
+    assert not history.complete
+    assert len(history.steps) == 2
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_request_to_stop_ends_the_training_between_two_steps():
+    shares = []
+    watch = Watch(stop=lambda: len(shares) == 7, report=shares.append)
+    history = fit_critic(Level(), climb, value_of, difference, Fitting(steps=100), watch)
+    assert shares == pytest.approx([(i + 1) / 100 for i in range(7)])
+    assert not history.complete
+
+
+def test_rising():
+    assert History((0, 50, 100), (0.0, 1.0, 1.2), True).rising
+    assert not History((0, 50, 100), (0.0, 1.0, 1.04), True).rising
+    assert not History((0, 50, 100), (0.0, 1.0, 0.5), True).rising
+    assert not History((), (), True).rising
+
+
+def test_fitting_rejects_what_no_training_can_use():
+    with pytest.raises(ValueError, match=r"fitting\.steps is 0; give 1 or more"):
+        Fitting(steps=0)
+
+
+def test_batches_give_each_index_once_a_round():
+    order = batches(12, 4)
+    for _ in range(3):
+        assert sorted(torch.cat([next(order) for _ in range(3)]).tolist()) == list(range(12))
+    assert sorted(next(batches(5, 100)).tolist()) == list(range(5))
+    some = torch.cat(list(itertools.islice(batches(14, 4), 3)))
+    assert len(some.unique()) == 12
+
+
+@pytest.mark.parametrize("name", ["infonce", "jsd", "nwj"])
+def test_losses_are_those_of_the_bounds(name):
+    joint, others = torch.randn(6), torch.randn(6, 3)
+    expected = BOUNDS[name].loss(Scores(joint[:, None], others[..., None]))
+    torch.testing.assert_close(LOSSES[name]()(joint, others), expected)
+
+
+def test_moving_average_gives_the_gradient_of_a_plain_loop():
+    loss, average = MovingDonskerVaradhan(rate=0.25), None
+    for scale in (1.0, 3.0, 0.5):
+        joint, others = torch.randn(6, requires_grad=True), (scale * torch.randn(6, 3)).requires_grad_()
+        gradient_joint, gradient_others = torch.autograd.grad(loss(joint, others), (joint, others))
+        exponentials = others.detach().exp()
+        mean = exponentials.mean()
+        average = mean if average is None else 0.75 * average + 0.25 * mean
+        torch.testing.assert_close(gradient_joint, torch.full((6,), -1 / 6))
+        torch.testing.assert_close(gradient_others, exponentials / 18 / average)
+
+
+def test_moving_average_of_one_batch_gives_the_donsker_varadhan_gradient():
+    joint, others = torch.randn(6, requires_grad=True), torch.randn(6, 3, requires_grad=True)
+    plain = -donsker_varadhan(Scores(joint[:, None], others[..., None]))
+    ours = MovingDonskerVaradhan()(joint, others)
+    for a, b in zip(*(torch.autograd.grad(f, (joint, others)) for f in (ours, plain)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_moving_average_of_large_scores_stays_finite():
+    loss = MovingDonskerVaradhan()
+    for size in (1e4, 1e4, -1e4):
+        assert loss(torch.zeros(4), torch.full((4, 2), size)).isfinite()
