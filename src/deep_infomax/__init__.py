@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deep_infomax.data import DataOptions, Dataset, Source, load_dataset
     from deep_infomax.encoders import Encoder, TappedEncoder
     from deep_infomax.evaluation import evaluate
+    from deep_infomax.mutual_information import estimate_mi, neural_dependency
     from deep_infomax.objectives import DeepInfoMax
     from deep_infomax.training import TrainingConfig, fit
 
@@ -27,9 +28,11 @@ __all__ = [
     "TappedEncoder",
     "TrainingConfig",
     "__version__",
+    "estimate_mi",
     "evaluate",
     "fit",
     "load_dataset",
+    "neural_dependency",
 ]
 
 __version__ = "0.1.0"
@@ -39,6 +42,7 @@ _MODULES = {
     "data": ("DataOptions", "Dataset", "Source", "load_dataset"),
     "encoders": ("Encoder", "TappedEncoder"),
     "evaluation": ("evaluate",),
+    "mutual_information": ("estimate_mi", "neural_dependency"),
     "objectives": ("DeepInfoMax",),
     "training": ("TrainingConfig", "fit"),
 }

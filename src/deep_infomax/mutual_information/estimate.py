@@ -3,7 +3,9 @@ r"""Mutual information of two variables from samples: a held-out figure with an 
 The samples are split into folds. For each fold a critic, ``T(x, y) = normal log-ratio + network``, is fitted to the
 others, everything in it included: the ranks that make each coordinate normal, the normal model, the network, and the
 step its weights are taken from. Its readouts are taken on all pairs of the untouched fold, and the estimate is the mean
-of the folds' readouts.
+of the folds' readouts: of the larger of two lower bounds, Donsker-Varadhan and, where its ceiling is far, InfoNCE. With
+all samples of a fold as negatives the latter is Donsker-Varadhan with a critic normalised for each x, which can only be
+tighter.
 
 The interval is that of the held-out readout, whose standard error s comes from the influence functions of its pairs; it
 reaches further above, as a critic never reads too much on new pairs but for chance. What it reads more on pairs it was
@@ -45,12 +47,12 @@ FEWEST_EFFECTIVE: Final = 50.0
 """Pairs that must carry the exponential mean, for an interval that is closed above."""
 
 METHODS: Final[dict[str, Method]] = {
-    "auto": Method("dv", "dv"),
-    "jsd": Method("jsd", "dv"),
-    "infonce": Method("infonce", "infonce"),
-    "nwj": Method("nwj", "nwj"),
-    "smile": Method("jsd", "smile"),
-    "gaussian": Method(None, "gaussian"),
+    "auto": Method("dv", ("dv", "infonce")),
+    "jsd": Method("jsd", ("dv", "infonce")),
+    "infonce": Method("infonce", ("infonce",)),
+    "nwj": Method("nwj", ("nwj",)),
+    "smile": Method("jsd", ("smile",)),
+    "gaussian": Method(None, ("gaussian",)),
 }
 """Estimators that fit critics to folds; `NAMED` holds the others."""
 
@@ -112,13 +114,14 @@ def estimate_mi(
         raise ValueError(f"the estimator {estimator} takes no critic; use auto, jsd, infonce, nwj or smile")
     if permutations and estimator in NAMED:
         raise ValueError(f"the estimator {estimator} has no held-out critic to test with; leave permutations out")
-    warnings = few_samples(len(x))
+    warnings, capacity = few_samples(len(x)), math.inf
     read_x: Callable[[Any, str], Array] = partial(as_samples, least=1)
     read_y = read_x
     if critic is None:
         columns_x, columns_y = as_columns(x, "x"), as_columns(y, "y")
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         warnings += columns_x.warnings + columns_y.warnings
+        capacity = min(columns_x.capacity, columns_y.capacity)
     with running(progress, seed) as (tell, stopped):
         if estimator in NAMED:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
@@ -132,7 +135,7 @@ def estimate_mi(
             done.append(fit_fold(x, y, rest, test, work, watch))
             if stopped():
                 break
-        estimate = _combine(done, estimator, level, len(x), warnings, time.monotonic() - began, not stopped())
+        estimate = _combine(done, estimator, capacity, level, len(x), warnings, time.monotonic() - began, not stopped())
 
     def log_ratio(new_x: Any, new_y: Any) -> Float[Array, " p"]:
         new_x, new_y = read_x(new_x, "x"), read_y(new_y, "y")
@@ -144,7 +147,14 @@ def estimate_mi(
 
 
 def _combine(
-    folds: Sequence[Fold], estimator: str, level: float, n: int, warnings: Sequence[str], seconds: float, finished: bool
+    folds: Sequence[Fold],
+    estimator: str,
+    capacity: float,
+    level: float,
+    n: int,
+    warnings: Sequence[str],
+    seconds: float,
+    finished: bool,
 ) -> Estimate:
     """One estimate from the folds; samples of different folds are independent, so their variances add."""
     means = {name: float(np.mean([fold.values[name] for fold in folds])) for name in folds[0].values}
@@ -152,18 +162,21 @@ def _combine(
         name: float(np.sqrt(sum(fold.influences[name].var().item() / fold.paired for fold in folds)) / len(folds))
         for name in means
     }
-    readout = folds[0].readout
+    candidates = METHODS[estimator].readouts
+    readout = max(candidates, key=lambda name: means[name])
     mi, fitted = means[readout], float(np.mean([fold.fitted for fold in folds]))
+    gap = max(0.0, fitted - means[candidates[0]])
     ceiling = math.log(min(fold.paired for fold in folds))
     size = min(fold.effective_sample_size for fold in folds)
     z = float(norm.ppf((1 + level) / 2))
     reach = z * errors[readout]
     lower_bound = means["infonce"] - float(norm.ppf(level)) * errors["infonce"]
-    interval = (mi - reach, mi + 2 * max(0.0, fitted - mi) + reach)
+    interval = (mi - reach, min(mi + 2 * gap + reach, capacity))
     if any(fold.determined for fold in folds) or means["infonce"] > 0.85 * ceiling or size < FEWEST_EFFECTIVE:
-        interval = (min(mi - reach, lower_bound), math.inf)  # all that can be said
+        interval = (min(mi - reach, lower_bound), capacity)  # all that can be said
     return Estimate(
         estimator=estimator,
+        readout=readout,
         mi=mi,
         interval=interval,
         level=level,
@@ -173,7 +186,7 @@ def _combine(
         ceiling=ceiling,
         effective_sample_size=size,
         converged=not any(fold.history.rising for fold in folds),
-        warnings=(*warnings, *_doubts(folds, means, errors, fitted, ceiling, size, z)),
+        warnings=(*warnings, *_doubts(folds, mi, gap, means, errors, ceiling, size, z)),
         folds=tuple(fold.values for fold in folds),
         history=tuple(fold.history for fold in folds),
         n=n,
@@ -186,15 +199,15 @@ def _combine(
 
 def _doubts(
     folds: Sequence[Fold],
+    mi: float,
+    gap: float,
     means: dict[str, float],
     errors: dict[str, float],
-    fitted: float,
     ceiling: float,
     size: float,
     z: float,
 ) -> list[str]:
     """What speaks against an estimate, in words."""
-    mi = means[folds[0].readout]
     doubts = []
     if any(fold.determined for fold in folds):
         doubts.append(
@@ -205,9 +218,9 @@ def _doubts(
         doubts.append("the figure on validation pairs was still rising: more steps would read higher")
     if not all(fold.history.complete for fold in folds):
         doubts.append("the training was cut short; give more time for a higher and surer figure")
-    if fitted - mi > max(0.2 * abs(mi), 0.05):
+    if gap > max(0.2 * abs(mi), 0.05):
         doubts.append(
-            f"the critic reads {fitted:.3f} on the pairs it was fitted to and {mi:.3f} on new ones: more samples or "
+            f"the critic reads {gap:.3f} nats more on the pairs it was fitted to than on new ones: more samples or "
             "fewer coordinates are needed"
         )
     if size < FEWEST_EFFECTIVE:

@@ -45,8 +45,8 @@ class Method:
 
     loss: str | None
     """In `LOSSES`; None trains nothing."""
-    readout: str
-    """What its estimate is, by the name of a readout."""
+    readouts: tuple[str, ...]
+    """The readouts whose largest, over all folds, is its estimate."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,12 @@ class Work:
 class Fold:
     """What one untouched fold says."""
 
-    readout: str
     values: dict[str, float]
     """Readouts by name."""
     influences: dict[str, Float[Tensor, " p"]]
     """Of each readout."""
     fitted: float
-    """The estimator's readout of half as many of the pairs that the critic was fitted to."""
+    """The first of the estimator's readouts, of half as many of the pairs that the critic was fitted to."""
     held_out: int
     """Samples of the fold."""
     paired: int
@@ -111,9 +110,8 @@ def fit_fold(
     scores, same = score_matrix(network, held_out), score_matrix(network, fitted[: len(held_out) // 2])
     shift = log_mean(same)
     readouts = read_out(scores, shift) | {"gaussian": read_out(held_out.baseline(), 0.0)["dv"]}
-    measured = "dv" if work.method.loss is None else work.method.readout
+    measured = "dv" if work.method.loss is None else work.method.readouts[0]
     return Fold(
-        readout=work.method.readout,
         values={name: readout.value for name, readout in readouts.items()},
         influences={name: readout.influence.cpu() for name, readout in readouts.items()},
         fitted=read_out(same, shift)[measured].value,

@@ -1,5 +1,6 @@
 """Samples as arrays that can be computed with, and what is unusual about them, in words."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -74,6 +75,12 @@ class Columns:
     """Which of the coordinates they are."""
     warnings: list[str]
     """What is unusual about them."""
+
+    @property
+    def capacity(self) -> float:
+        """The most that can be known about the variable, in nats: infinite unless all coordinates are discrete."""
+        levels = [discrete_levels(column) for column in self.values.T]
+        return sum(math.inf if values is None else math.log(len(values)) for values in levels)
 
     def of(self, samples: Any, name: str) -> Float[Array, "p c"]:
         """The same columns of other samples of the variable.

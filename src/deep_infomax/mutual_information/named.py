@@ -120,6 +120,7 @@ def _without_folds(
 ) -> Estimate:
     return Estimate(
         estimator=name,
+        readout=name,
         mi=value,
         interval=interval,
         level=level,

@@ -23,8 +23,10 @@ class Estimate:
     """Mutual information in nats; ``print`` shows a table."""
 
     estimator: str
+    readout: str
+    """The readout that is the estimate: the larger of ``dv`` and ``infonce`` for the estimator ``auto``."""
     mi: float
-    """Best estimate: the mean over folds of the estimator's readout. Never clipped at 0."""
+    """Best estimate: the mean of this readout over folds. Never clipped at 0."""
     interval: tuple[float, float] | None
     """At `level`; None where the estimator has none."""
     level: float
@@ -53,8 +55,7 @@ class Estimate:
     p_value: float | None = None
     """Of the hypothesis that x and y are independent, where permutations were asked for."""
     fitted: float | None = None
-    """What the estimator's readout is on pairs that its critics were fitted to: too much, and a measure of how hard
-    the learning was."""
+    """What ``dv`` (or the estimator's own readout) is on pairs that the critics were fitted to: too much."""
     log_ratio: Callable[[Any, Any], Float[Array, " n"]] | None = field(default=None, repr=False)
 
     def pointwise(self, x: Any, y: Any) -> Float[Array, " n"]:
@@ -70,6 +71,7 @@ class Estimate:
         """Everything but the critics and the learning curves, as JSON values; what is infinite is null."""
         return {
             "estimator": self.estimator,
+            "readout": self.readout,
             "mi": finite_or_none(self.mi),
             "interval": None if self.interval is None else [finite_or_none(limit) for limit in self.interval],
             "level": self.level,
@@ -96,7 +98,7 @@ class Estimate:
         limits = "no interval"
         if self.interval is not None:
             limits = f"{100 * self.level:g}% interval {self.interval[0]:.4f} to {self.interval[1]:.4f}"
-        table.add_row("estimate", figure(self.mi), "", f"{self.estimator}; {limits}")
+        table.add_row("estimate", figure(self.mi), "", f"{self.estimator} ({self.readout}); {limits}")
         if self.lower_bound is not None:
             table.add_row("at least", figure(self.lower_bound), "", f"one-sided {100 * self.level:g}% limit of InfoNCE")
         for name, value in self.readouts.items():
