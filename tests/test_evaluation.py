@@ -24,6 +24,7 @@ from deep_infomax.evaluation import (
     read_results,
 )
 from deep_infomax.evaluation import suite as suite_module
+from deep_infomax.progress import progress_bars
 
 RESULT = Result("linear", "default", "Y", 61.5, "%", 0.25, 500, (0, 1, 2), "test", "linear/1", 2.0, {"l2": [0.1] * 3})
 

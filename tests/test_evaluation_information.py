@@ -39,7 +39,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings that suffice for a few coordinates."""
-    monkeypatch.setattr(information, "FITTING", Fitting(steps=120, learning_rate=3e-3, checks=5))
+    monkeypatch.setattr(information, "FITTING", Fitting(steps=100, learning_rate=3e-3, checks=4))
     monkeypatch.setattr(information, "EPOCHS", 40)
 
 
@@ -90,7 +90,8 @@ def test_mine_is_a_bound_that_grows_with_what_features_keep(generator: torch.Gen
         [outcome] = information.mine(source, y, y, [0], silent)
         assert outcome.value < units / 2 * math.log(10) + 0.15
         assert outcome.details is not None
-        assert outcome.details["interval"][0] < outcome.value < outcome.details["interval"][1]
+        low, high = outcome.details["interval"]
+        assert low < outcome.value < (math.inf if high is None else high)
         assert outcome.details["lower_bound"] < outcome.value
         assert outcome.details["ceiling"] == pytest.approx(math.log(N / 5))
         assert "infinite" in outcome.details["warnings"][0]
@@ -138,7 +139,7 @@ def test_ndm_is_the_total_correlation(kind: str, generator: torch.Generator) -> 
     if kind == "constant":
         assert "fewer than two units vary" in outcome.details["warnings"][0]
     else:
-        assert outcome.details["method"] == "joint"
+        assert outcome.details["method"] in ("joint", "chain")
         assert len(outcome.details["per_factor"]) == features.shape[1]
 
 

@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -7,13 +8,28 @@ import torch
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_the_example_of_training_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    [example] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     names: dict[str, object] = {}
-    exec(example, names)
+    exec(examples()[1], names)
     vectors, data, encoder = names["vectors"], names["data"], names["encoder"]
     torch.testing.assert_close(encoder.encode(data.test.inputs), vectors)
+
+
+def test_the_example_of_measuring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(examples()[0], names)
+    found, total = names["r"], names["t"]
+    truth = 1.5 * math.log(2)
+    assert found.interval[0] < truth < found.interval[1]
+    assert total.interval[0] < truth < total.interval[1]
+    assert names["log_ratio"].mean() == pytest.approx(truth, abs=0.2)
+    assert Path("estimate.png").stat().st_size > 0
 
 
 def test_every_file_it_links_to_exists() -> None:

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 
 @runtime_checkable
@@ -64,10 +65,11 @@ class PairCritic(nn.Module):
         self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], partners: Int[Tensor, "n k"]
     ) -> Float[Tensor, "n k"]:
         """Scores of each x with k of the y."""
-        scores = self._concatenated(self.first_x(x)[:, None], self.first_y(y)[partners])
+        # Rows taken by `embedding`: the gradient of plain indexing is summed in an order that differs from run to run.
+        scores = self._concatenated(self.first_x(x)[:, None], embedding(partners, self.first_y(y)))
         if self.side_x is None or self.side_y is None:
             return scores
-        return scores + torch.einsum("nu,nku->nk", self.side_x(x), self.side_y(y)[partners])
+        return scores + torch.einsum("nu,nku->nk", self.side_x(x), embedding(partners, self.side_y(y)))
 
     def _concatenated(self, x: Float[Tensor, "n #p h"], y: Float[Tensor, "*n p h"]) -> Float[Tensor, "n p"]:
         hidden = (x + y).relu_()

@@ -7,7 +7,7 @@ with critics that add a network to a normal model: ``joint`` reads the divergenc
 coordinates were shuffled each by itself. The exponential mean over these is carried by ever fewer of them as the
 dependency or the number of coordinates grows; ``chain`` reads the terms of the sum, which are small, by one masked
 critic for all. ``dim`` is the paper's protocol, read on its own training samples, to stand beside its figures. The
-interval is made as that of `estimate_mi`.
+interval is made as that of `estimate_mi`, without its allowance for a longer training.
 """
 
 import math

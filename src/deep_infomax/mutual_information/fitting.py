@@ -80,11 +80,14 @@ class History:
     @property
     def rising(self) -> bool:
         """Whether the held-out figure was still growing in the last quarter."""
+        return self.gained_after(0.75) > max(0.02, 0.05 * max(self.validation, default=0.0))
+
+    def gained_after(self, share: float) -> float:
+        """By how much the best held-out figure is larger than the best of the first part of the training."""
         if not self.steps:
-            return False
+            return 0.0
         seen = zip(self.steps, self.validation, strict=True)
-        best, earlier = max(self.validation), max(value for step, value in seen if step <= 0.75 * self.steps[-1])
-        return best - earlier > max(0.02, 0.05 * best)
+        return max(self.validation) - max(value for step, value in seen if step <= share * self.steps[-1])
 
 
 def fit_critic(

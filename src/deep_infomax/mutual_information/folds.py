@@ -70,7 +70,7 @@ class Fold:
     influences: dict[str, Float[Tensor, " p"]]
     """Of each readout."""
     fitted: float
-    """The first of the estimator's readouts, of half as many of the pairs that the critic was fitted to."""
+    """What ``dv`` is on as many of the pairs that the critic was fitted to."""
     held_out: int
     """Samples of the fold."""
     paired: int
@@ -107,14 +107,14 @@ def fit_fold(
     if not watch.stop():
         watch.report(1.0)
     held_out = pairing(x[test[:MOST_PAIRED]], y[test[:MOST_PAIRED]]).to(work.device)
-    scores, same = score_matrix(network, held_out), score_matrix(network, fitted[: len(held_out) // 2])
-    shift = log_mean(same)
+    scores = score_matrix(network, held_out)
+    same = fitted[: len(held_out)]
+    shift = log_mean(score_matrix(network, same[: len(same) // 2]))
     readouts = read_out(scores, shift) | {"gaussian": read_out(held_out.baseline(), 0.0)["dv"]}
-    measured = "dv" if work.method.loss is None else work.method.readouts[0]
     return Fold(
         values={name: readout.value for name, readout in readouts.items()},
         influences={name: readout.influence.cpu() for name, readout in readouts.items()},
-        fitted=read_out(same, shift)[measured].value,
+        fitted=float(_own_scores(network, same).mean()) - shift,
         held_out=len(test),
         paired=len(held_out),
         effective_sample_size=effective_sample_size(scores),
@@ -195,12 +195,16 @@ def _scores(
     return scores[:, 0], scores[:, 1:]
 
 
+def _own_scores(network: nn.Module, pairs: Pairs) -> Float[Tensor, " n"]:
+    """Scores of each x with its own y."""
+    own = torch.arange(len(pairs), device=pairs.x.device)[:, None]
+    with torch.no_grad():
+        return torch.cat([_scores(network, pairs[rows], own[: len(rows)])[0] for rows in own[:, 0].split(1024)])
+
+
 def _log_ratio(
     network: nn.Module, pairing: Pairing, x: Any, y: Any, shift: float, device: torch.device
 ) -> Float[Array, " n"]:
     pairs = pairing(np.asarray(x), np.asarray(y)).to(device)
-    own = torch.arange(len(pairs), device=device)[:, None]
-    with torch.no_grad():
-        parts = [_scores(network, pairs[rows], own[: len(rows)])[0] for rows in own[:, 0].split(1024)]
-    values: Array = torch.cat(parts).cpu().numpy() - shift
+    values: Array = _own_scores(network, pairs).cpu().numpy() - shift
     return values

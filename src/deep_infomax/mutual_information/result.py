@@ -55,7 +55,7 @@ class Estimate:
     p_value: float | None = None
     """Of the hypothesis that x and y are independent, where permutations were asked for."""
     fitted: float | None = None
-    """What ``dv`` (or the estimator's own readout) is on pairs that the critics were fitted to: too much."""
+    """What ``dv`` is on pairs that the critics were fitted to: too much."""
     log_ratio: Callable[[Any, Any], Float[Array, " n"]] | None = field(default=None, repr=False)
 
     def pointwise(self, x: Any, y: Any) -> Float[Array, " n"]:
