@@ -5,8 +5,9 @@
     python benchmarks/mutual_information.py --out FOLDER --compare  (several estimators on the same samples)
 
 Each run has one thread of a process of its own and appends one line to FOLDER/runs.jsonl (compare.jsonl). Its samples
-are drawn with seeds from 3000 on, which no choice in the library was made by. A task is run with as many seeds as
-``--seeds`` says; with two and a half times as many where its first run took less than 15 seconds of a processor.
+are drawn with seeds from 3000 (``--first_seed``) on, which no choice in the library was made by. A task is run with as
+many seeds as ``--seeds`` says; with two and a half times as many where its first run took less than 15 seconds of a
+processor.
 """
 
 import os
@@ -34,7 +35,6 @@ from deep_infomax.mutual_information import DEPENDENCY_TASKS, TASKS, estimate_mi
 from deep_infomax.mutual_information.tasks import correlated_pairs
 from deep_infomax.progress import Progress, progress_bars
 
-FIRST_SEED = 3000
 QUICK_SECONDS = 15
 COMPARED = ("auto", "ksg", "mine", "gaussian", "scikit-learn")
 MOST_COMPARED = 6
@@ -80,6 +80,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--first_seed", type=int, default=3000, help="of the samples")
     parser.add_argument("--tasks", default="", help="parts of names, separated by commas")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--estimators", default="auto", help="separated by commas")
@@ -100,7 +101,7 @@ def measure_all(arguments: argparse.Namespace, file: Path) -> None:
     try:
         with progress_bars() as tell:
             run(jobs(arguments, file, lambda task: 1), arguments.jobs, file, "first runs", tell)
-            first = [r for r in read_records(file) if r.get("seed") == FIRST_SEED and r["n"] == arguments.n]
+            first = [r for r in read_records(file) if r.get("seed") == arguments.first_seed and r["n"] == arguments.n]
             quick = {r["task"] for r in first if r["estimator"] != "dim" and r["cpu_seconds"] < QUICK_SECONDS}
             more = 1 if arguments.compare else 2.5
             seeds = lambda task: int(arguments.seeds * (more if task in quick else 1))  # noqa: E731
@@ -118,7 +119,7 @@ def jobs(arguments: argparse.Namespace, file: Path, seeds: Callable[[str], int])
     names = [name for name in TASKS | DEPENDENCY if chosen(name, arguments.tasks)]
     todo = []
     for number, name in itertools.product(range(max(map(seeds, names), default=0)), names):
-        seed = FIRST_SEED + number
+        seed = arguments.first_seed + number
         if number < seeds(name):
             estimators = estimators_for(name, arguments, number)
             missing = [e for e in estimators if (name, seed, arguments.n, e) not in there]
@@ -162,7 +163,7 @@ def measure(job: Job) -> list[Record]:
     for estimator in job.estimators:
         Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak counts from here
         began, cpu_began = time.perf_counter(), time.process_time()
-        found = estimate(estimator, sample[:-1], job.seed - FIRST_SEED)  # a seed that did not make the samples
+        found = estimate(estimator, sample[:-1], job.seed % 1000)  # a seed that did not make the samples
         records.append(
             found
             | {"task": job.task, "seed": job.seed, "n": job.n, "estimator": estimator, "truth": task.truth}

@@ -184,6 +184,9 @@ def test_auto_takes_the_chain_for_large_dependencies_and_says_why():
     small = measure(z[:, :2], folds=2)
     assert small.method == "joint"
     assert "joint reads 0.5 nats" in small.reason
+    wide = measure(np.random.default_rng(0).normal(size=(400, 33)), folds=2)
+    assert wide.method == "chain"
+    assert "33 coordinates" in wide.reason
 
 
 def test_repeated_coordinates_are_said_to_determine_each_other():
@@ -202,7 +205,7 @@ def test_constant_and_discrete_coordinates():
 
 
 def test_the_paper_s_protocol(monkeypatch):
-    monkeypatch.setattr("deep_infomax.mutual_information.dim_protocol.EPOCHS", 3)
+    monkeypatch.setattr("deep_infomax.mutual_information.dependency.EPOCHS", 3)
     r = measure(np.random.default_rng(5).random((300, 2)), "dim")
     assert r.interval is None
     assert r.per_factor is None

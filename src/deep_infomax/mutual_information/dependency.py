@@ -30,7 +30,7 @@ from deep_infomax.mutual_information.dependency_folds import (
     read_normal,
 )
 from deep_infomax.mutual_information.dependency_result import Dependency
-from deep_infomax.mutual_information.dim_protocol import dim_dependency
+from deep_infomax.mutual_information.dim_protocol import EPOCHS, dim_dependency
 from deep_infomax.mutual_information.fitting import Fitting, History, Watch
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, check_options, few_samples
 from deep_infomax.mutual_information.readouts import Readout
@@ -38,9 +38,10 @@ from deep_infomax.mutual_information.running import choose_device, running, spli
 from deep_infomax.progress import Progress
 
 Array = np.ndarray
+MOST_COORDINATES: Final = 32
 MOST_NATS: Final = 6.0
 FEWEST_EFFECTIVE: Final = 500.0
-"""The whole is read up to so many nats and down to so large an effective sample size; the chain's terms otherwise."""
+"""The whole is read up to so many coordinates and nats, down to so large an effective sample size; else terms."""
 METHODS: Final = ("auto", "joint", "chain", "dim")
 
 
@@ -63,8 +64,8 @@ def neural_dependency(
 
     Args:
         z: Samples (n, d), an array or a tensor of any real type.
-        method: ``joint``, ``chain``, ``dim`` (the paper's protocol), or ``auto``: joint where its first fold reads at
-            most 6 nats from an effective sample size of at least 500, else chain.
+        method: ``joint``, ``chain``, ``dim`` (the paper's protocol), or ``auto``: joint for at most 32 coordinates
+            where its first fold reads at most 6 nats from an effective sample size of at least 500, else chain.
         folds: Parts of the samples, each held out once.
         level: Of the interval.
         seed: Of the split and of all random numbers of the training.
@@ -96,7 +97,7 @@ def neural_dependency(
         began = time.monotonic()
         if method == "dim":
             value, history = dim_dependency(
-                columns, seed=seed, device=choose_device(device), progress=tell, stop=stopped
+                columns, seed=seed, epochs=EPOCHS, device=choose_device(device), progress=tell, stop=stopped
             )
             return _of_paper(value, history, columns, level, warnings, time.monotonic() - began, not stopped())
         work = _Work(columns, method, ranks, choose_device(device), fitting or Fitting())
@@ -147,7 +148,10 @@ class _Work:
         normal = read_normal(model, held_out)
         method, reason = (done[0].method, done[0].reason) if done else (self.method, "as asked for")
         joint: JointFold | None = None
-        if method == "auto" and normal > MOST_NATS:
+        d = self.z.shape[1]
+        if method == "auto" and d > MOST_COORDINATES:
+            method, reason = "chain", f"{d} coordinates, more than {MOST_COORDINATES}"
+        elif method == "auto" and normal > MOST_NATS:
             method, reason = (
                 "chain",
                 f"the normal model reads {normal:.1f} nats in the first fold, more than {MOST_NATS:g}",
@@ -156,7 +160,6 @@ class _Work:
             joint = fit_joint(model, held_out, self.fitting, watches[0])
             if method == "auto":
                 method, reason = _choice(joint.total.value, joint.effective_sample_size)
-        d = self.z.shape[1]
         factors, contexts = _terms(d, with_chain=method == "chain")
         terms = fit_terms(model, held_out, factors, contexts, d, self.fitting, watches[1])
         readouts = {"gaussian": normal}

@@ -43,7 +43,7 @@ def dim_dependency(
     z: Float[Array, "n d"],
     *,
     seed: int = 0,
-    epochs: int = EPOCHS,
+    epochs: int,
     device: torch.device,
     progress: Progress,
     stop: Callable[[], bool],

@@ -115,7 +115,7 @@ def estimate_mi(
         raise ValueError(f"the estimator {estimator} takes no critic; use auto, jsd, infonce, nwj or smile")
     if permutations and estimator in NAMED:
         raise ValueError(f"the estimator {estimator} has no held-out critic to test with; leave permutations out")
-    warnings, capacity = few_samples(len(x)), math.inf
+    warnings, capacity, crowded = few_samples(len(x)), math.inf, False
     read_x: Callable[[Any, str], Array] = partial(as_samples, least=1)
     read_y = read_x
     if critic is None:
@@ -123,6 +123,7 @@ def estimate_mi(
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         warnings += columns_x.warnings + columns_y.warnings
         capacity = min(columns_x.capacity, columns_y.capacity)
+        crowded = columns_x.crowded or columns_y.crowded
     with running(progress, seed) as (tell, stopped):
         if estimator in NAMED:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
@@ -136,7 +137,9 @@ def estimate_mi(
             done.append(fit_fold(x, y, rest, test, work, watch))
             if stopped():
                 break
-        estimate = _combine(done, estimator, capacity, level, len(x), warnings, time.monotonic() - began, not stopped())
+        estimate = _combine(
+            done, estimator, capacity, crowded, level, len(x), warnings, time.monotonic() - began, not stopped()
+        )
 
     def log_ratio(new_x: Any, new_y: Any) -> Float[Array, " p"]:
         new_x, new_y = read_x(new_x, "x"), read_y(new_y, "y")
@@ -151,6 +154,7 @@ def _combine(
     folds: Sequence[Fold],
     estimator: str,
     capacity: float,
+    crowded: bool,
     level: float,
     n: int,
     warnings: Sequence[str],
@@ -173,7 +177,8 @@ def _combine(
     reach = z * errors[readout]
     lower_bound = means["infonce"] - float(norm.ppf(level)) * errors["infonce"]
     interval = (mi - reach, min(mi + 2 * gap + late + reach, capacity))
-    if any(fold.determined for fold in folds) or means["infonce"] > 0.85 * ceiling or size < FEWEST_EFFECTIVE:
+    beyond = any(fold.determined for fold in folds) or means["infonce"] > 0.85 * ceiling
+    if beyond or crowded or size < FEWEST_EFFECTIVE:
         interval = (min(mi - reach, lower_bound), capacity)  # all that can be said
     return Estimate(
         estimator=estimator,
@@ -234,7 +239,7 @@ def _doubts(
             f"infonce reads {means['infonce']:.2f} under its ceiling of {ceiling:.2f}: the true value may lie far "
             "above, so the interval is open there; more samples raise the ceiling"
         )
-    elif abs(means["dv"] - means["nwj"]) > z * math.hypot(errors["dv"], errors["nwj"]):
+    elif abs(means["dv"] - means["nwj"]) > max(0.001, z * math.hypot(errors["dv"], errors["nwj"])):
         doubts.append(f"dv ({means['dv']:.3f}) and nwj ({means['nwj']:.3f}) disagree beyond their errors")
     if (paired := sum(fold.paired for fold in folds)) < sum(fold.held_out for fold in folds):
         doubts.append(f"read on {paired:,} held-out samples, a part of all, in pairs within each fold")

@@ -82,6 +82,12 @@ class Columns:
         levels = [discrete_levels(column) for column in self.values.T]
         return sum(math.inf if values is None else math.log(len(values)) for values in levels)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many coordinates for the samples that dependence is likely to be missed."""
+        n, d = self.values.shape
+        return bool(FEW_PER_COORDINATE * d > n)
+
     def of(self, samples: Any, name: str) -> Float[Array, "p c"]:
         """The same columns of other samples of the variable.
 
