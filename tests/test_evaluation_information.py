@@ -91,7 +91,8 @@ def test_mine_is_a_bound_that_grows_with_what_features_keep(generator: torch.Gen
         assert outcome.value < units / 2 * math.log(10) + 0.15
         assert outcome.details is not None
         low, high = outcome.details["interval"]
-        assert low < outcome.value < (math.inf if high is None else high)
+        assert low < outcome.value
+        assert high is None if units == 4 else high > outcome.value  # too few pairs carry the mean for four units
         assert outcome.details["lower_bound"] < outcome.value
         assert outcome.details["ceiling"] == pytest.approx(math.log(N / 5))
         assert "infinite" in outcome.details["warnings"][0]
@@ -139,7 +140,7 @@ def test_ndm_is_the_total_correlation(kind: str, generator: torch.Generator) -> 
     if kind == "constant":
         assert "fewer than two units vary" in outcome.details["warnings"][0]
     else:
-        assert outcome.details["method"] in ("joint", "chain")
+        assert outcome.details["method"] == {"independent": "joint", "dependent": "chain"}[kind]
         assert len(outcome.details["per_factor"]) == features.shape[1]
 
 
