@@ -196,6 +196,21 @@ def test_repeated_coordinates_are_said_to_determine_each_other():
     assert any("a function of the others" in warning for warning in r.warnings)
 
 
+def test_functions_among_coordinates_leave_the_interval_open():
+    z = np.random.default_rng(3).normal(size=(600, 2))
+    assert measure(np.concatenate([z, z[:, :1] ** 2], axis=1), folds=2).interval[1] == math.inf
+    assert measure(z, folds=2).interval[1] < math.inf
+
+
+def test_a_mean_that_rests_on_few_shuffles_leaves_the_interval_open():
+    pairs = np.random.default_rng(3).normal(size=(600, 2, 1, 12))
+    z = np.concatenate([pairs[:, 0], 0.9 * pairs[:, 0] + 0.44 * pairs[:, 1]], axis=1).reshape(600, 24)  # 9.9 nats
+    r = measure(z, "joint", folds=2)
+    assert any("the exponential mean rests on" in warning for warning in r.warnings)
+    assert r.interval[0] < min(9.9, r.readouts["gaussian"])
+    assert r.interval[1] == math.inf
+
+
 def test_constant_and_discrete_coordinates():
     z = np.random.default_rng(4).integers(3, size=(600, 3))
     z[:, 1] = 7

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi, named
+from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, discrete_levels, few_samples
 from deep_infomax.mutual_information.ksg import ksg_pointwise
 from deep_infomax.mutual_information.pairing import fit_column_pairing, fit_reader, fit_structured_pairing
@@ -205,6 +206,14 @@ def test_identical_variables(estimator):
     assert r.lower_bound > 0.85 * r.ceiling
 
 
+@pytest.mark.parametrize("function", [np.square, np.cos])
+def test_functions_that_no_line_shows_leave_the_interval_open(function):
+    x, noise = draws(2, 600)
+    assert estimate(x, function(x)).interval[1] == math.inf
+    assert said(estimate(function(x), x), "some coordinate of y is a function of x, or of x one of y")
+    assert estimate(x, function(x) + 0.2 * noise).interval[1] < math.inf
+
+
 def test_identical_variables_read_no_less_than_the_bound():
     r = estimate(BIVARIATE.x, BIVARIATE.x)
     assert r.mi >= r.lower_bound
@@ -243,6 +252,22 @@ def test_heavy_tails():
     assert said(r, "x: heavy tails")
     assert r.mi == pytest.approx(0, abs=0.03)
     assert estimate(x[0], x[0] + x[1]).mi > 0.2
+
+
+def test_neighbours_see_what_a_short_training_has_not_found():
+    task = TASKS["double-angle"]
+    r = estimate(*task.sample(1000, seed=0)[:2], fitting=Fitting(steps=1))
+    assert r.mi < 0.1
+    assert task.truth - 0.3 < r.interval[1] < task.truth + 0.1  # 1,000 samples
+    assert said(r, "nearest neighbours (ksg) read 1.")
+    assert not said(estimate(), "nearest neighbours")
+
+
+def test_neighbours_are_not_asked_of_equal_values_or_many_coordinates():
+    x, y = as_columns(draws(300, 2), "x"), as_columns(draws(300, 2, seed=1), "y")
+    assert facts_of(x, y, []).neighbours == pytest.approx(0, abs=0.1)
+    assert facts_of(x, as_columns(draws(300, 3), "y"), []).neighbours == -math.inf
+    assert facts_of(as_columns(draws(300).round(1), "x"), y, []).neighbours == -math.inf
 
 
 def test_integers_with_ties():

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
 from deep_infomax.mutual_information import TASKS
+from deep_infomax.mutual_information.facts import functions_of, has_function, has_function_within
 from deep_infomax.mutual_information.gaussian import fit_normal_ratio
 from deep_infomax.mutual_information.ksg import ksg_pointwise
+from deep_infomax.mutual_information.pairing import fit_column_pairing
 from deep_infomax.mutual_information.ranks import rank_gaussianiser
 
 
@@ -80,3 +83,44 @@ def test_neighbours_find_the_truth(name):
 def test_too_few_pairs_for_neighbours():
     with pytest.raises(ValueError, match="3 pairs have no 3 neighbours each"):
         ksg_pointwise(np.zeros((3, 1)), np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize("n", [200, 3000])
+def test_functions_are_told_from_noise(n):
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, n, 1))
+    walk = rng.normal(size=(n, 1)).cumsum(axis=0)
+    assert functions_of(x, np.concatenate([x**2, np.sin(3 * x), np.exp(x), x], axis=1)).all()
+    assert not functions_of(x, np.concatenate([noise, x + 0.3 * noise, np.sign(x), x.round()], axis=1)).any()
+    assert not functions_of(np.arange(n, dtype=float)[:, None], walk).any()
+    assert not functions_of(np.sign(x), x).any()
+
+
+def test_functions_of_several_inputs():
+    x = np.random.default_rng(0).normal(size=(2000, 4))
+    product = x[:, [0]] * x[:, [1]]
+    assert has_function(x[:, :2], product)
+    assert not has_function(x[:, [0]], product)
+    assert not has_function(x[:, :3], x[:, 3:])
+    assert has_function_within(np.concatenate([x[:, :2], product], axis=1))
+    assert has_function_within(np.concatenate([x, np.abs(x[:, [2]])], axis=1))
+    assert not has_function_within(x)
+
+
+def test_functions_are_not_looked_for_in_few_samples_or_many_coordinates():
+    x = np.random.default_rng(0).normal(size=(300, 99))
+    assert has_function(x, x[:, :1])
+    assert not has_function(x[:199], x[:199, :1])
+    assert not has_function(x, x[:, :2])
+
+
+def test_refitted_normal_model_keeps_the_number_of_correlations():
+    x, y, _ = TASKS["normal-sparse-5"].sample(2000, seed=0)
+    pairing = fit_column_pairing(x[:500], y[:500], (x[500:1000], y[500:1000]), ranks=True)
+    again = pairing.refitted(x, y)
+    assert len(again.ratio.correlations) == len(pairing.ratio.correlations) < 5
+    new = again(x, y)
+    # all correlations of the same 2,000 pairs, the smallest of which are left out
+    whole = fit_normal_ratio(pairing.x.to_normal(x), pairing.y.to_normal(y))
+    np.testing.assert_allclose(again.ratio.correlations, whole.correlations[: len(again.ratio.correlations)])
+    torch.testing.assert_close(new.x, pairing(x, y).x)

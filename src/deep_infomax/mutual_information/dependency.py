@@ -31,8 +31,15 @@ from deep_infomax.mutual_information.dependency_folds import (
 )
 from deep_infomax.mutual_information.dependency_result import Dependency
 from deep_infomax.mutual_information.dim_protocol import EPOCHS, dim_dependency
+from deep_infomax.mutual_information.facts import has_function_within
 from deep_infomax.mutual_information.fitting import Fitting, History, Watch
-from deep_infomax.mutual_information.inputs import as_columns, as_samples, check_options, few_samples
+from deep_infomax.mutual_information.inputs import (
+    Columns,
+    as_columns,
+    as_samples,
+    check_options,
+    few_samples,
+)
 from deep_infomax.mutual_information.readouts import Readout
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
 from deep_infomax.progress import Progress
@@ -42,6 +49,8 @@ MOST_COORDINATES: Final = 32
 MOST_NATS: Final = 6.0
 FEWEST_EFFECTIVE: Final = 500.0
 """The whole is read up to so many coordinates and nats, down to so large an effective sample size; else terms."""
+LEAST_EFFECTIVE: Final = 50.0
+"""Shuffled samples that must carry the exponential mean, for an interval that is closed above."""
 METHODS: Final = ("auto", "joint", "chain", "dim")
 
 
@@ -109,7 +118,7 @@ def neural_dependency(
             done.append(work.fold(rest, test, watches, done))
             if stopped():
                 break
-        return _combine(done, read.varying, len(z), level, warnings, time.monotonic() - began, not stopped())
+        return _combine(done, read, level, warnings, time.monotonic() - began, not stopped())
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,7 @@ class _Fold:
     reason: str
     total: Readout
     fitted: float
+    normal: Readout
     readouts: dict[str, float]
     per_factor: tuple[Readout, ...]
     held_out: int
@@ -151,10 +161,10 @@ class _Work:
         d = self.z.shape[1]
         if method == "auto" and d > MOST_COORDINATES:
             method, reason = "chain", f"{d} coordinates, more than {MOST_COORDINATES}"
-        elif method == "auto" and normal > MOST_NATS:
+        elif method == "auto" and normal.value > MOST_NATS:
             method, reason = (
                 "chain",
-                f"the normal model reads {normal:.1f} nats in the first fold, more than {MOST_NATS:g}",
+                f"the normal model reads {normal.value:.1f} nats in the first fold, more than {MOST_NATS:g}",
             )
         elif method in ("auto", "joint"):
             joint = fit_joint(model, held_out, self.fitting, watches[0])
@@ -162,7 +172,7 @@ class _Work:
                 method, reason = _choice(joint.total.value, joint.effective_sample_size)
         factors, contexts = _terms(d, with_chain=method == "chain")
         terms = fit_terms(model, held_out, factors, contexts, d, self.fitting, watches[1])
-        readouts = {"gaussian": normal}
+        readouts = {"gaussian": normal.value}
         if method == "chain":
             total, fitted = _sum(terms.terms[d:]), sum(terms.fitted)
             history, size = terms.history, math.nan
@@ -172,7 +182,7 @@ class _Work:
         if joint is not None:
             readouts |= {"joint": joint.total.value, "one_shuffle": joint.one_shuffle}
         return _Fold(
-            method, reason, total, fitted, readouts, terms.terms[:d], len(test), len(held_out), size, history,
+            method, reason, total, fitted, normal, readouts, terms.terms[:d], len(test), len(held_out), size, history,
             model.determined,
         )  # fmt: skip
 
@@ -202,8 +212,7 @@ def _sum(readouts: Sequence[Readout]) -> Readout:
 
 def _combine(
     folds: Sequence[_Fold],
-    varying: Bool[Array, " d"],
-    n: int,
+    z: Columns,
     level: float,
     warnings: Sequence[str],
     seconds: float,
@@ -211,18 +220,25 @@ def _combine(
 ) -> Dependency:
     value, error = _mean([fold.total for fold in folds])
     fitted = float(np.mean([fold.fitted for fold in folds]))
-    reach = float(norm.ppf((1 + level) / 2)) * error
-    determined = any(fold.determined for fold in folds)
-    per_factor = np.zeros((2, len(varying)))  # a constant coordinate depends on nothing
-    per_factor[:, varying] = np.array(
+    quantile = float(norm.ppf((1 + level) / 2))
+    least = value - quantile * error
+    interval = (least, value + 2 * max(0.0, fitted - value) + quantile * error)
+    sizes = [fold.effective_sample_size for fold in folds]
+    determined = has_function_within(z.values) or any(fold.determined for fold in folds)
+    if determined:
+        interval = (least, math.inf)
+    if min(sizes) < LEAST_EFFECTIVE:  # all that can be said
+        normal, normal_error = _mean([fold.normal for fold in folds])
+        interval = (min(least, normal - quantile * normal_error), math.inf)
+    per_factor = np.zeros((2, len(z.varying)))  # a constant coordinate depends on nothing
+    per_factor[:, z.varying] = np.array(
         [_mean(readouts) for readouts in zip(*(f.per_factor for f in folds), strict=True)]
     ).T
-    sizes = [fold.effective_sample_size for fold in folds]
     return Dependency(
         method=folds[0].method,
         reason=folds[0].reason,
         total_correlation=value,
-        interval=(value - reach, math.inf if determined else value + 2 * max(0.0, fitted - value) + reach),
+        interval=interval,
         level=level,
         standard_error=error,
         per_factor=per_factor[0],
@@ -234,7 +250,7 @@ def _combine(
         warnings=(*warnings, *_doubts(folds, value, fitted, min(sizes), determined)),
         folds=tuple(fold.total.value for fold in folds),
         history=tuple(fold.history for fold in folds),
-        n=n,
+        n=len(z.values),
         seconds=seconds,
         fitted=fitted,
         finished=finished,
@@ -264,9 +280,10 @@ def _doubts(folds: Sequence[_Fold], value: float, fitted: float, size: float, de
             f"the critic reads {fitted:.3f} on the samples it was fitted to and {value:.3f} on new ones: more samples "
             "or fewer coordinates are needed"
         )
-    if size < 50:
+    if size < LEAST_EFFECTIVE:
         doubts.append(
-            f"the exponential mean rests on {size:.0f} shuffled samples (effective sample size): use the method chain"
+            f"the exponential mean rests on {size:.0f} shuffled samples (effective sample size), so the interval is "
+            "open above and begins no higher than that of the normal model: use the method chain"
         )
     if (read := sum(fold.read for fold in folds)) < sum(fold.held_out for fold in folds):
         doubts.append(f"read on {read:,} held-out samples, a part of all")

@@ -161,10 +161,11 @@ def fit_terms(
     return TermsFold(terms, again, history)
 
 
-def read_normal(model: Model, held_out: Samples) -> float:
-    """What the normal model alone reads."""
+def read_normal(model: Model, held_out: Samples) -> Readout:
+    """What the normal model alone reads: the mean of its log-ratio, a lower bound for normal coordinates."""
     normal = held_out.normal.cpu().numpy().astype(np.float64)
-    return float(normal_log_ratio(normal, model.correlations).mean())
+    ratios = torch.from_numpy(normal_log_ratio(normal, model.correlations))
+    return Readout(float(ratios.mean()), ratios - ratios.mean())
 
 
 def _score_terms(

@@ -70,7 +70,7 @@ class Fold:
     influences: dict[str, Float[Tensor, " p"]]
     """Of each readout."""
     fitted: float
-    """What ``dv`` is on as many of the pairs that the critic was fitted to."""
+    """What ``dv`` is on the pairs that the critic was fitted to."""
     held_out: int
     """Samples of the fold."""
     paired: int
@@ -97,13 +97,16 @@ def fit_fold(
     pairing, network = _pairing_and_network(x, y, fit, validation, work)
     fitted, validated = (pairing(x[rows], y[rows]).to(work.device) for rows in (fit, validation))
     determined = isinstance(pairing, ColumnPairing) and pairing.determined
-    if work.method.loss is None or determined:  # to an infinite log-ratio a network could add nothing but noise
-        history = History((), (), True)
-    else:
-        start = copy.deepcopy(network.state_dict())
-        history = _train(network, fitted, validated, LOSSES[work.method.loss], work.fitting, watch)
-        if not _gained(network, validated):
-            network.load_state_dict(start)
+    start = copy.deepcopy(network.state_dict())
+    # To an infinite log-ratio a network could add nothing but noise.
+    loss = None if work.method.loss is None or determined else LOSSES[work.method.loss]
+    history = _train(network, fitted, validated, loss, work.fitting, watch) if loss else History((), (), True)
+    if loss is None or not _gained(network, validated):
+        network.load_state_dict(start)
+        if isinstance(pairing, ColumnPairing):  # nothing is left that validation pairs have to decide
+            rows = np.concatenate([validation, fit])
+            pairing = pairing.refitted(x[rows], y[rows])
+            fitted = pairing(x[rows], y[rows]).to(work.device)
     if not watch.stop():
         watch.report(1.0)
     held_out = pairing(x[test[:MOST_PAIRED]], y[test[:MOST_PAIRED]]).to(work.device)
@@ -114,7 +117,7 @@ def fit_fold(
     return Fold(
         values={name: readout.value for name, readout in readouts.items()},
         influences={name: readout.influence.cpu() for name, readout in readouts.items()},
-        fitted=float(_own_scores(network, same).mean()) - shift,
+        fitted=float(_own_scores(network, fitted).mean()) - shift,
         held_out=len(test),
         paired=len(held_out),
         effective_sample_size=effective_sample_size(scores),

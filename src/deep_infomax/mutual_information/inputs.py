@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 Array = np.ndarray
@@ -15,6 +15,8 @@ LEAST: Final = 30
 """Samples below which nothing is estimated."""
 FEW: Final = 500
 """Samples below which an estimate comes with a warning."""
+CONTINUOUS: Final = 0.9
+"""Share of different values above which a coordinate is taken for a continuous one."""
 FEW_PER_COORDINATE: Final = 4
 """Samples for each coordinate, below which dependence is likely to be missed."""
 MOST_LEVELS: Final = 32
@@ -83,6 +85,11 @@ class Columns:
         return sum(math.inf if values is None else math.log(len(values)) for values in levels)
 
     @property
+    def tied(self) -> bool:
+        """Whether some coordinate has many equal values."""
+        return bool(_different(self.values).min() <= CONTINUOUS * len(self.values))
+
+    @property
     def crowded(self) -> bool:
         """Whether there are so many coordinates for the samples that dependence is likely to be missed."""
         n, d = self.values.shape
@@ -130,7 +137,7 @@ def _unusual(columns: Float[Array, "n d"], name: str) -> list[str]:
     warnings = []
     n, d = columns.shape
     ordered = np.sort(columns, axis=0)
-    distinct = 1 + (np.diff(ordered, axis=0) > 0).sum(axis=0)
+    distinct = _different(ordered)
     low, middle, high = (ordered[int(q * (n - 1))] for q in (0.25, 0.5, 0.75))
     reach = np.maximum(ordered[-1] - middle, middle - ordered[0])
     if FEW_PER_COORDINATE * d > n:
@@ -138,15 +145,23 @@ def _unusual(columns: Float[Array, "n d"], name: str) -> list[str]:
             f"{name}: {d} coordinates for {n} samples; dependence is likely to be missed, reduce them first"
         )
     fewest = int(distinct.argmin())
-    if distinct[fewest] <= 0.9 * n:
+    if distinct[fewest] <= CONTINUOUS * n:
         warnings.append(
             f"{name}: equal values (column {fewest} has {distinct[fewest]:,} different ones among {n:,}); they are "
             "read as they are, and estimates that assume a density, such as ksg, do not hold"
         )
-    continuous = distinct > 0.9 * n
+    continuous = distinct > CONTINUOUS * n
     if (continuous & (reach > 100 * np.maximum(high - low, np.finfo(float).tiny))).any():
-        warnings.append(f"{name}: heavy tails; ranks make them harmless, without ranks the estimate would be spoilt")
+        warnings.append(
+            f"{name}: heavy tails; ranks keep them from spoiling the estimate, which may miss some of what lies far out"
+        )
     return warnings
+
+
+def _different(columns: Float[Array, "n d"]) -> Int[Array, " d"]:
+    """How many different values each column has."""
+    different: Array = 1 + (np.diff(np.sort(columns, axis=0), axis=0) > 0).sum(axis=0)
+    return different
 
 
 def discrete_levels(column: Float[Array, " n"]) -> Float[Array, " k"] | None:

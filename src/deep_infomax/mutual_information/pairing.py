@@ -1,7 +1,7 @@
 """How samples of two variables become what a critic reads: fitted to one part of them, applied to any other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -79,6 +79,11 @@ class ColumnPairing:
         """Whether continuous x and y have a perfect correlation."""
         discrete = self.x.levels or self.y.levels
         return not discrete and bool(self.ratio.correlations.max(initial=0.0) > 1 - 1e-6)
+
+    def refitted(self, x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> "ColumnPairing":
+        """The normal model fitted to other pairs, with as many correlations; all else as it is."""
+        ratio = fit_normal_ratio(self.x.to_normal(x), self.y.to_normal(y))
+        return replace(self, ratio=replace(ratio, correlations=ratio.correlations[: len(self.ratio.correlations)]))
 
     def __call__(self, x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> Pairs:
         """Any samples of the two variables as pairs."""

@@ -1,0 +1,132 @@
+"""What can be said of two variables without a critic: it limits how far a critic is believed."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.spatial import KDTree
+
+from deep_infomax.mutual_information.inputs import Columns
+from deep_infomax.mutual_information.ksg import ksg_pointwise
+from deep_infomax.mutual_information.ranks import rank_gaussianiser
+
+Array = np.ndarray
+FEW_COORDINATES: Final = 4
+"""Of x and y together, up to which nearest neighbours are asked for a second opinion."""
+MOST_NEIGHBOURS: Final = 10_000
+"""Samples they are asked about."""
+WHOLE: Final = 3
+"""Coordinates up to which a variable is looked at as a whole for functions of it, not only one by one."""
+MOST_COMPARED: Final = 100
+"""Coordinates together, above which no function is looked for."""
+LEAST_FOLLOWED: Final = 200
+MOST_FOLLOWED: Final = 2000
+"""Samples in which it is."""
+FAR: Final = 4
+"""The neighbour that is compared with the nearest."""
+FOLLOWED: Final = 0.75
+"""Share of the inputs' growth that the outputs' must reach to be taken for a function's."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of x and y beforehand."""
+
+    warnings: tuple[str, ...]
+    """What is unusual about them, in words."""
+    capacity: float = math.inf
+    """The most they can share, in nats."""
+    crowded: bool = False
+    """Whether there are so many coordinates for the samples that dependence is likely to be missed."""
+    determined: bool = False
+    """Whether some coordinate of one looks like a function of the other."""
+    neighbours: float = -math.inf
+    """What nearest neighbours read, in nats; minus infinity where they are not asked."""
+    neighbours_error: float = 0.0
+    """Its standard error."""
+
+
+def facts_of(x: Columns, y: Columns, warnings: list[str]) -> Facts:
+    """All of it, for the columns of x and y, row by row."""
+    neighbours, error = _neighbours(x, y)
+    return Facts(
+        warnings=(*warnings, *x.warnings, *y.warnings),
+        capacity=min(x.capacity, y.capacity),
+        crowded=x.crowded or y.crowded,
+        determined=has_function(x.values, y.values) or has_function(y.values, x.values),
+        neighbours=neighbours,
+        neighbours_error=error,
+    )
+
+
+def has_function(inputs: Float[Array, "n d"], outputs: Float[Array, "n m"]) -> bool:
+    """Whether some output looks like a function of one input, or of all inputs where they are few.
+
+    Above 100 coordinates together, or below 200 samples, nothing is looked for.
+    """
+    if not _followed(len(inputs), inputs.shape[1] + outputs.shape[1]):
+        return False
+    inputs, outputs = (_normal(_some(z, MOST_FOLLOWED)) for z in (inputs, outputs))
+    given = [inputs[:, [i]] for i in range(inputs.shape[1])] + ([inputs] if inputs.shape[1] <= WHOLE else [])
+    return any(functions_of(columns, outputs).any() for columns in given)
+
+
+def has_function_within(z: Float[Array, "n d"]) -> bool:
+    """Whether some coordinate looks like a function of another one, or of all others where they are few; likewise."""
+    n, d = z.shape
+    if not _followed(n, d):
+        return False
+    z = _normal(_some(z, MOST_FOLLOWED))
+    rest = [np.delete(z, i, axis=1) for i in range(d)]
+    alone = any(functions_of(z[:, [i]], others).any() for i, others in enumerate(rest))
+    return alone or (d - 1 <= WHOLE and any(functions_of(others, z[:, [i]]).any() for i, others in enumerate(rest)))
+
+
+def _followed(n: int, coordinates: int) -> bool:
+    return n >= LEAST_FOLLOWED and coordinates <= MOST_COMPARED
+
+
+def functions_of(inputs: Float[Array, "n d"], outputs: Float[Array, "n m"]) -> Bool[Array, " m"]:
+    r"""Which outputs look like piecewise smooth functions of all inputs, without noise that so many samples could show.
+
+    The further a sample's neighbour, the more a smooth function differs there, in the same measure; noise differs as
+    much at the nearest neighbour as at any near one. With medians over the samples, j and k being the nearest and the
+    fourth neighbour of i in the inputs, an output is taken for a function if
+
+    .. math:: \frac{\mathrm{med}\,|y_i - y_k|}{\mathrm{med}\,|y_i - y_j|} - 1
+        > \frac{3}{4} \left( \frac{\mathrm{med}\,|x_i - x_k|}{\mathrm{med}\,|x_i - x_j|} - 1 \right)
+
+    Variables of which most values have an equal have no such ratio, and are taken for none.
+
+    >>> x, noise = np.random.default_rng(0).normal(size=(2, 500, 1))
+    >>> functions_of(x, np.concatenate([np.sin(5 * x), np.sin(5 * x) + 0.1 * noise], axis=1))
+    array([ True, False])
+    """
+    distances, places = KDTree(inputs).query(inputs, k=FAR + 1)  # the first is the sample itself
+    near, far = (float(np.median(distances[:, k])) for k in (1, FAR))
+    near_y, far_y = (np.median(np.abs(outputs[places[:, k]] - outputs), axis=0) for k in (1, FAR))
+    if near == 0:
+        return np.zeros(outputs.shape[1], dtype=bool)
+    growth = np.divide(far_y, near_y, out=np.ones_like(far_y), where=near_y > 0)
+    found: Array = growth - 1 > FOLLOWED * (far / near - 1)
+    return found
+
+
+def _neighbours(x: Columns, y: Columns) -> tuple[float, float]:
+    if x.values.shape[1] + y.values.shape[1] > FEW_COORDINATES or x.tied or y.tied:
+        return -math.inf, 0.0
+    normal_x, normal_y = (_normal(_some(z.values, MOST_NEIGHBOURS)) for z in (x, y))
+    pointwise = ksg_pointwise(normal_x, normal_y)
+    return float(pointwise.mean()), float(pointwise.std()) / math.sqrt(len(pointwise))
+
+
+def _some(z: Float[Array, "n d"], most: int) -> Float[Array, "s d"]:
+    """So many samples at most, from all over."""
+    return z[:: math.ceil(len(z) / most)]
+
+
+def _normal(z: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """Coordinates through their ranks."""
+    return rank_gaussianiser(z)(z)
