@@ -380,6 +380,18 @@ def test_second_interrupt_ends_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_only_interrupts_are_answered_while_estimating():
+    def seen(*told):
+        handlers.add((signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))
+
+    handlers = set()
+    before = signal.getsignal(signal.SIGTERM)
+    estimate(estimator="gaussian", progress=seen)
+    [(interrupt, end)] = handlers
+    assert interrupt is not signal.default_int_handler
+    assert end == before
+
+
 def test_progress_is_told_and_never_falls():
     calls = []
     estimate(folds=3, progress=lambda *told: calls.append(told), fitting=Fitting(steps=20, patience=100))

@@ -1,4 +1,4 @@
-"""Turn SIGINT and SIGTERM into a request that the loop answers between two steps."""
+"""Turn signals into a request that a loop answers between two steps."""
 
 import signal
 import threading
@@ -21,13 +21,13 @@ class StopRequest:
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM while the context lasts; outside the main thread nothing is caught."""
+def stop_requests(*signals: signal.Signals) -> Iterator[StopRequest]:
+    """Catch signals, such as SIGINT, while the context lasts; outside the main thread nothing is caught."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, request) for number in signals}
     try:
         yield request
     finally:

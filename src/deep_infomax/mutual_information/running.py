@@ -1,6 +1,7 @@
 """What estimates of all kinds have around them: folds, a device, progress, interrupts, random numbers of their own."""
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
@@ -25,7 +26,7 @@ def running(progress: bool | Progress, seed: int) -> Iterator[tuple[Progress, Ca
         if progress is True:
             progress = context.enter_context(progress_bars())
         tell: Progress = progress if callable(progress) else lambda task, done, total: None
-        stop = context.enter_context(stop_requests())
+        stop = context.enter_context(stop_requests(signal.SIGINT))  # SIGTERM ends a script as ever
         context.enter_context(torch.random.fork_rng())
         torch.manual_seed(seed)
         yield tell, lambda: stop.requested

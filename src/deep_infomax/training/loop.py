@@ -6,6 +6,7 @@ never interrupted.
 """
 
 import math
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def fit(
         encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform
     )
     devices = [run.device] if run.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), stop_requests() as stop:
+    with torch.random.fork_rng(devices), stop_requests(signal.SIGINT, signal.SIGTERM) as stop:
         return run.train(stop, resume, progress)
 
 
