@@ -468,6 +468,21 @@ def test_nearest_neighbours_by_name():
         r.pointwise(x, y)
 
 
+def test_nearest_neighbours_cut_short_read_some_of_the_pairs(monkeypatch):
+    monkeypatch.setattr(named, "KSG_ROWS", 100)
+    tell, _ = interrupted()
+    r = estimate(estimator="ksg", progress=tell)
+    assert not r.finished
+    assert said(r, "neighbours of 100 pairs were looked at, a part of all")
+    assert r.interval[0] < TASKS["normal-bivariate"].truth < r.interval[1]
+    shares = []
+    late = estimate(estimator="ksg", time_budget=1e-9, progress=lambda task, done, total: shares.append(done / total))
+    assert late.finished
+    assert late.mi == r.mi
+    assert shares == pytest.approx([1 / 6], abs=1e-3)
+    assert estimate(estimator="ksg").standard_errors["ksg"] < 0.6 * r.standard_errors["ksg"]
+
+
 def test_nearest_neighbours_warn_of_ties_and_of_many_coordinates():
     assert said(estimate(BIVARIATE.x.round(1), BIVARIATE.y, "ksg"), "with equal values its figure is wrong, use auto")
     assert said(estimate(draws(500, 4), draws(500, 3), "ksg"), "ksg reads low in many dimensions, here 7")
