@@ -4,12 +4,13 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
 from torch import Tensor
 from torch.nn import functional
 
 from deep_infomax.evaluation import classifiers, probes
 
-PROBES = {"linear": probes.linear, "knn": probes.knn, "mlp": probes.mlp}
+PROBES = {"linear": probes.linear, "svm": probes.svm, "knn": probes.knn, "mlp": probes.mlp}
 
 
 @pytest.fixture(autouse=True)
@@ -108,8 +109,8 @@ def test_logistic_regression_is_that_of_scikit_learn(
 ) -> None:
     x, y = gaussian_classes(500, generator, d=12, classes=3)
     x, test_x = probes.standardised(x, x[:100])
-    scale = classifiers.cholesky_scales(x, 3)(l2) if preconditioned else None
-    weight, bias = classifiers.logistic_regression(x, y, 3, l2, scale)
+    scale = classifiers.cholesky_scales(x, 1 / 3)(l2) if preconditioned else None
+    weight, bias = classifiers.fit_linear(classifiers.CROSS_ENTROPY, x, y, 3, l2, scale)
     reference = LogisticRegression(C=1 / (l2 * len(x)), tol=1e-8, max_iter=1000).fit(x.numpy(), y.numpy())
     probability = functional.softmax(functional.linear(test_x, weight, bias), dim=1)
     torch.testing.assert_close(
@@ -117,11 +118,52 @@ def test_logistic_regression_is_that_of_scikit_learn(
     )
 
 
+@pytest.mark.parametrize(("width", "error", "agreeing"), [(0.1, 0.15, 0.97), (0.01, 0.02, 0.99)])
+@pytest.mark.parametrize("l2", [1e-1, 1e-2])
+def test_support_vector_machines_are_those_of_scikit_learn(
+    l2: float, width: float, error: float, agreeing: float, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifiers, "HINGE_WIDTH", width)
+    x, y = gaussian_classes(600, generator, distance=3, d=8, classes=3)
+    x, test_x = probes.standardised(x[:400], x[400:])
+    weight, bias = classifiers.fit_linear(classifiers.HINGE, x, y[:400], 3, l2)
+    theirs = LinearSVC(loss="hinge", C=1 / (l2 * len(x)), intercept_scaling=10, max_iter=1_000_000, random_state=0)
+    theirs.fit(x.numpy(), y[:400].numpy())
+    ours, reference = (
+        functional.linear(test_x, weight, bias),
+        torch.from_numpy(theirs.decision_function(test_x.numpy())),
+    )
+    assert (ours - reference).abs().mean() < error
+    assert (ours.argmax(1) == reference.argmax(1)).float().mean() > agreeing
+
+
+def test_hinge_is_that_of_every_class_but_for_its_corner() -> None:
+    scores = torch.tensor([[3.0, -3.0, 0.95], [0.0, 0.0, -2.0]])
+    plain = torch.tensor([0 + 0 + 1.95, 1 + 1 + 0])
+    corner = torch.tensor([0.05, 0.05 + 0.05])  # of every slack above 0.1, half of that
+    for rows in (slice(0, 1), slice(1, 2)):
+        expected = (plain - corner)[rows].mean()
+        torch.testing.assert_close(classifiers.hinge(scores[rows], torch.tensor([0, 1])[rows]), expected)
+    inside = classifiers.hinge(torch.tensor([[0.95, -2.0]]), torch.tensor([0]))
+    torch.testing.assert_close(inside, torch.tensor(0.05**2 / 0.2))
+
+
+def test_progress_of_probes_ends_at_all(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(60, generator)
+    for probe in (probes.linear, probes.svm, probes.mlp):
+        told: list[tuple[int, int]] = []
+        probe(x, y, x, y, [0, 1], lambda task, done, total, told=told: told.append((done, total)))
+        assert told == sorted(told)
+        assert told[-1][0] == told[-1][1] > 2
+
+
 def test_logistic_regression_is_at_a_minimum(generator: torch.Generator) -> None:
     x, y = gaussian_classes(300, generator, d=20, classes=3)
     x = x @ torch.randn(20, 20, generator=generator)  # correlated features
     l2 = 1e-2
-    weight, bias = classifiers.logistic_regression(x, y, 3, l2, classifiers.cholesky_scales(x, 3)(l2))
+    weight, bias = classifiers.fit_linear(
+        classifiers.CROSS_ENTROPY, x, y, 3, l2, classifiers.cholesky_scales(x, 1 / 3)(l2)
+    )
     residual = functional.softmax(functional.linear(x, weight, bias), dim=1) - functional.one_hot(y)
     assert (residual.T @ x / len(x) + l2 * weight).abs().max() < 2e-3
     assert residual.mean(0).abs().max() < 2e-3
@@ -183,7 +225,9 @@ def test_paper_probe_trains_150_epochs_in_batches_of_64(
 ) -> None:
     seen = []
 
-    def record(x: Tensor, labels: Tensor, classes: int, training: classifiers.Training) -> torch.nn.Module:
+    def record(
+        x: Tensor, labels: Tensor, classes: int, training: classifiers.Training, told: object
+    ) -> torch.nn.Module:
         seen.append((x, training))
         return torch.nn.Linear(x.shape[1], classes)
 

@@ -12,6 +12,11 @@ from rich.progress import Progress as Bars
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
+
+def unseen(task: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
 _LINE_SECONDS: Final = 15.0
 
 
@@ -37,7 +42,7 @@ def progress_bars() -> Iterator[Progress]:
                 started[task] = bars.add_task(task, total=total, rate="")
             bars.update(started[task], completed=done)
             if (speed := bars.tasks[started[task]].speed) is not None:
-                bars.update(started[task], rate=f"{speed:,.0f}/s")
+                bars.update(started[task], rate=_rate(speed))
 
         yield show
 
@@ -57,7 +62,12 @@ class _Lines:
             self._console.print(f"{task}: {total:,} done")
         elif done and now - self._last > _LINE_SECONDS and now > began:
             speed = done / (now - began)
-            self._console.print(f"{task}: {done:,} of {total:,}, {speed:,.0f}/s, {(total - done) / speed:,.0f} s left")
+            self._console.print(f"{task}: {done:,} of {total:,}, {_rate(speed)}, {(total - done) / speed:,.0f} s left")
         else:
             return
         self._last = now
+
+
+def _rate(speed: float) -> str:
+    """As many a second, or the seconds of one."""
+    return f"{speed:,.0f}/s" if speed >= 1 else f"{1 / max(speed, 1e-9):,.0f} s each"

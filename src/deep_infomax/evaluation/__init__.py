@@ -1,7 +1,7 @@
 """What a frozen encoder is worth: features once, then named and versioned protocols on them."""
 
 from deep_infomax.evaluation.features import check_output, encode_dataset, extract
-from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper
+from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
 from deep_infomax.evaluation.suite import METRICS, Metric, Represented, evaluate
 
@@ -21,4 +21,5 @@ __all__ = [
     "mlp",
     "mlp_paper",
     "read_results",
+    "svm",
 ]

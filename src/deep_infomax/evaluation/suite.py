@@ -58,7 +58,7 @@ def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
     def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
         device = train.features.device
         labels, test_labels = (require_labels(part.source)[0].to(device) for part in (train, test))
-        return probe(train.features, labels, test.features, test_labels, seeds)
+        return probe(train.features, labels, test.features, test_labels, seeds, progress)
 
     return Metric(protocol, "%", measure, labelled=True)
 
@@ -108,6 +108,7 @@ def _check_units(source: Source, layer: str, units: int) -> None:
 
 METRICS: Final[dict[str, Metric]] = {
     "linear": _probe("linear/1", probes.linear),
+    "svm": _probe("svm/1", probes.svm),
     "mlp": _probe("mlp/1", probes.mlp),
     "knn": _probe("knn/1", probes.knn),
     "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
