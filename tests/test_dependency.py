@@ -13,7 +13,7 @@ from deep_infomax.mutual_information import DEPENDENCY_TASKS, Fitting, dependenc
 from deep_infomax.mutual_information.correlations import conditionals, fit_correlations, normal_log_ratio
 from deep_infomax.mutual_information.dependency_critics import JointCritic, MaskedCritic
 from deep_infomax.mutual_information.dependency_folds import Samples, _read_joint, _read_term
-from deep_infomax.mutual_information.tasks import correlated_pairs, equicorrelated
+from deep_infomax.mutual_information.dependency_tasks import correlated_pairs, equicorrelated
 
 QUICK = Fitting(steps=40)
 
