@@ -6,7 +6,7 @@ import difflib
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +17,21 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_s
 from rich.console import Console
 
 import deep_infomax
-from deep_infomax import commands
+from deep_infomax import commands, information_commands
 from deep_infomax.data import DataOptions
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import RECORDED, plain, read_config
 from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, WriteError, keep_freed_memory
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
+
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "evaluate": commands.evaluate,
+    "encode": commands.encode,
+    "report": commands.report,
+    "estimate": information_commands.estimate,
+    "dependency": information_commands.dependency,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "train":
             _train(options.train, train_parser, given)
         else:
-            getattr(commands, options.command)(**options[options.command].clone(with_meta=False).as_dict())
+            _COMMANDS[options.command](**options[options.command].clone(with_meta=False).as_dict())
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
     except (WriteError, NonFiniteLossError) as error:

@@ -1,15 +1,13 @@
-"""What each command does once its arguments are parsed; the cli's other half."""
+"""What the commands around encoders do once their arguments are parsed; the cli's other half."""
 
 import math
-import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -32,19 +30,14 @@ from deep_infomax.training import (
     resolve_precision,
 )
 
-if TYPE_CHECKING:
-    from deep_infomax.mutual_information import Dependency, Estimate
-
-FIGURES: Final = (".png", ".svg", ".pdf")
-"""Endings of the files that a figure can be written to."""
-_NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
+NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
 
 
 def train(
     *, recipe: str, data: str, config: Config, seed: int, probe: str | None, out: str | None, command: str
 ) -> None:
     """Start a run."""
-    _check_seed(seed)
+    check_seed(seed)
     name = Path(data.removeprefix("hub:")).stem
     run = Path(out or f"runs/{recipe}-{name}-{seed}")
     settings = {"recipe": recipe, "command": command, "seed": seed, "data": data, "probe": probe} | plain(config)
@@ -109,7 +102,7 @@ def encode(
         encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
     left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
-    _NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))
+    NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:
@@ -122,81 +115,8 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
         read_config(run)
     results = [read_results(run / "evaluation.json") for run in found]  # what is damaged shows before a page is written
     page = write_report(paths, None if out is None else Path(out))
-    _NOTES.print(f"report: {page}")
+    NOTES.print(f"report: {page}")
     _print_comparison([run.name for run in found], results)
-
-
-def estimate(
-    *,
-    x: str,
-    y: str,
-    estimator: str,
-    folds: int,
-    level: float,
-    seed: int,
-    time_budget: float | None,
-    ranks: bool,
-    permutations: int,
-    check_processing: bool,
-    plot: str | None,
-    json: bool,
-) -> None:
-    """Estimate the mutual information of two files of samples."""
-    from deep_infomax.mutual_information import estimate_mi  # it takes a second to load, which no training needs
-    from deep_infomax.mutual_information.checks import check_data_processing
-    from deep_infomax.mutual_information.files import read_samples
-
-    _check_figure(plot)
-    _check_seed(seed)
-    if permutations < 0:
-        raise ValueError(f"--permutations is {permutations}; give 0 for no test, or a number such as 1000")
-    options: dict[str, Any] = {
-        "estimator": estimator, "folds": folds, "level": level, "seed": seed, "ranks": ranks,
-        "permutations": permutations, "time_budget": time_budget,
-    }  # fmt: skip
-    if check_processing and time_budget is not None:
-        options["time_budget"] = time_budget / 2
-    with _naming_files(x=x, y=y):
-        samples = read_samples(Path(x), "x"), read_samples(Path(y), "y")
-        result = estimate_mi(*samples, **options)
-        check = None
-        if check_processing and result.finished:
-            check = check_data_processing(*samples, whole=result, **options)
-    if json:
-        processing = {"processing": None if check is None else check.to_json()} if check_processing else {}
-        print(dumps(result.to_json() | processing))
-    else:
-        print(result if check is None else f"{result}\n{check}")
-    _draw(result, plot)
-    _end(result if check is None else check.processed)
-
-
-def dependency(
-    *,
-    z: str,
-    method: str,
-    folds: int,
-    level: float,
-    seed: int,
-    time_budget: float | None,
-    ranks: bool,
-    plot: str | None,
-    json: bool,
-) -> None:
-    """Estimate how much the coordinates of a file of samples depend on each other."""
-    from deep_infomax.mutual_information import neural_dependency
-    from deep_infomax.mutual_information.files import read_samples
-
-    _check_figure(plot)
-    _check_seed(seed)
-    with _naming_files(z=z):
-        samples = read_samples(Path(z), "z")
-        result = neural_dependency(
-            samples, method, folds=folds, level=level, seed=seed, time_budget=time_budget, ranks=ranks
-        )
-    print(dumps(result.to_json()) if json else result)
-    _draw(result, plot)
-    _end(result)
 
 
 def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
@@ -219,13 +139,13 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         precision = resolve_precision(training.precision, processes.device)
         now = environment(processes.device, precision) | {"processes": processes.num_processes}
         if changed := [key for key, value in settings.get("environment", now).items() if now.get(key) != value]:
-            _NOTES.print(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
+            NOTES.print(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
         settings["environment"] = now
         write_config(run, settings)
         kept = training.checkpoints
         size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
-        _NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
-        _NOTES.print(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
+        NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
+        NOTES.print(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
     go_on = f"continue with: dim train --resume {shlex.quote(str(run))}"
     try:
         result = fit(
@@ -243,7 +163,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     except KeyboardInterrupt:  # the second, or one before the first step: neither waits for a checkpoint
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
     if processes.is_main_process:
-        _NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+        NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
 
 
 def _training(settings: dict[str, Any], config: Config, device: torch.device) -> TrainingConfig:
@@ -259,44 +179,10 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Raise ValueError for a seed that no generator takes."""
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed is {seed}; give 0 or a positive number below 2^63")
-
-
-def _check_figure(plot: str | None) -> None:
-    """Let a figure that cannot be written show before the work that it is of."""
-    if plot is not None:
-        if Path(plot).suffix.lower() not in FIGURES:
-            raise ValueError(f"--plot is {plot}; give a file that ends in {', '.join(FIGURES)}")
-        if Path(plot).is_dir():
-            raise ValueError(f"--plot {plot} is a folder; name a file in it, such as {Path(plot) / 'figure.png'}")
-        check_output(Path(plot))
-
-
-@contextmanager
-def _naming_files(**files: str) -> Iterator[None]:
-    """Name the file of a variable in what is said of it."""
-    try:
-        yield
-    except ValueError as error:
-        subject = rf"\b([{''.join(files)}])(?= (?:has|holds|is)\b)"
-        raise ValueError(re.sub(subject, lambda found: f"{found[0]} ({files[found[0]]})", str(error))) from error
-
-
-def _draw(result: "Estimate | Dependency", plot: str | None) -> None:
-    if plot is not None:
-        try:
-            result.plot().savefig(plot)
-        except OSError as error:
-            raise WriteError(f"{plot} cannot be written ({error.strerror}); make room for it") from error
-        _NOTES.print(f"wrote {plot}")
-
-
-def _end(result: "Estimate | Dependency") -> None:
-    """Answer an interrupt, once what was known by then has been printed."""
-    if not result.finished:
-        raise KeyboardInterrupt("interrupted; the figures are those known by then")
 
 
 def _processes(config: Config) -> PartialState:
