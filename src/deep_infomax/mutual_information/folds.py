@@ -34,6 +34,8 @@ MOST_PAIRED: Final = 4000
 VALIDATED: Final = 0.125
 """Share of what a critic is fitted to that decides which of its weights are kept."""
 MOST_VALIDATED: Final = 1000
+WORTH_FITTING: Final = 0.05
+"""Validation pairs to each other one, above which the normal model is fitted to both if the network is left out."""
 VALIDATION_OTHERS: Final = 64
 LOW_DIMENSION: Final = 16
 """Coordinates of x and y together, above which the network has a separable part beside the concatenated one."""
@@ -103,7 +105,8 @@ def fit_fold(
     history = _train(network, fitted, validated, loss, work.fitting, watch) if loss else History((), (), True)
     if loss is None or not _gained(network, validated):
         network.load_state_dict(start)
-        if isinstance(pairing, ColumnPairing):  # nothing is left that validation pairs have to decide
+        # Nothing is left for validation pairs to decide; where they are few beside the others, they add only time.
+        if isinstance(pairing, ColumnPairing) and len(validation) > WORTH_FITTING * len(fit):
             rows = np.concatenate([validation, fit])
             pairing = pairing.refitted(x[rows], y[rows])
             fitted = pairing(x[rows], y[rows]).to(work.device)
