@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from deep_infomax.baselines import AdversarialAutoencoder, NoiseAsTargets, Supervised, VariationalAutoencoder
 from deep_infomax.bounds import DONSKER_VARADHAN, INFO_NCE, JENSEN_SHANNON
 from deep_infomax.contracts import Batch, Bound, Losses
+from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder
 from deep_infomax.objectives import (
     Ball,
@@ -73,6 +75,26 @@ OBJECTIVES = [
     Case("global-jsd", global_jsd, adversarial=True),
     Case("local-global", local_global, adversarial=True),
     Case("prior", lambda encoder: DeepInfoMax(prior=matching(encoder, Sphere()), gamma=1.0), adversarial=True),
+]
+
+
+def vae(encoder: Encoder) -> VariationalAutoencoder:
+    return VariationalAutoencoder(decoder(encoder), nn.Linear(UNITS, encoder.vector_size), "fc", encoder.normalise)
+
+
+def aae(encoder: Encoder) -> AdversarialAutoencoder:
+    return AdversarialAutoencoder(decoder(encoder), matching(encoder, Uniform()), encoder.normalise, gamma=0.1)
+
+
+def decoder(encoder: Encoder) -> Decoder:
+    return Decoder(encoder.vector_size, encoder.channels, encoder.spatial, filters=(UNITS, 8, 8, 8))
+
+
+OBJECTIVES += [
+    Case("vae", vae),
+    Case("aae", aae, adversarial=True),
+    Case("nat", lambda encoder: NoiseAsTargets(INPUTS, encoder.vector_size)),
+    Case("supervised", lambda encoder: Supervised(encoder.vector_size, CLASSES)),
 ]
 
 every_objective = pytest.mark.parametrize("case", OBJECTIVES, ids=lambda case: case.name)

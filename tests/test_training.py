@@ -263,6 +263,19 @@ def test_auto_precision_follows_the_processor() -> None:
     assert resolve_precision("float32", cpu) == torch.float32
 
 
+def test_weights_of_layers_decay_and_nothing_else() -> None:
+    """The loss is 0, so that what changes has decayed: by learning rate times decay in each of the steps."""
+    torch.manual_seed(0)
+    encoder = convolutional(channels=2, spatial=(32,), dim=8)
+    for parameter in encoder.parameters():
+        torch.nn.init.ones_(parameter)
+    training = dataclasses.replace(TRAINING, learning_rate=0.1, weight_decay=0.5, schedule="constant")
+    steps = fit(encoder, Untrained(), SERIES, training, progress=False).steps
+    for name, parameter in encoder.named_parameters():
+        expected = 0.95**steps if parameter.dim() > 1 else 1.0
+        torch.testing.assert_close(parameter, torch.full_like(parameter, expected), msg=name)
+
+
 def test_one_cycle_rises_to_the_largest_rate_and_falls_to_nothing() -> None:
     training = TrainingConfig(warmup=0.2)
     factors = [learning_rate_factor(training, step, 100) for step in range(100)]

@@ -17,7 +17,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_s
 from rich.console import Console
 
 import deep_infomax
-from deep_infomax import commands, information_commands
+from deep_infomax import commands, comparison, information_commands
 from deep_infomax.data import DataOptions
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import RECORDED, plain, read_config
@@ -25,10 +25,13 @@ from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, 
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
 
+_AS_IN_TRAINING: Final = "How to read the data; what is left out is as in the run's training"
+
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "evaluate": commands.evaluate,
     "encode": commands.encode,
     "report": commands.report,
+    "compare": comparison.compare,
     "estimate": information_commands.estimate,
     "dependency": information_commands.dependency,
 }
@@ -83,7 +86,7 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     evaluation.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
     evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
     evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
-    _add_data_options(evaluation)
+    _add_data_options(evaluation, _AS_IN_TRAINING)
 
     encode = ArgumentParser(exit_on_error=False, description="Write the representation of a data set.")
     encode.add_argument("run", type=str, help="Run directory, folder of a saved encoder, or Hub name.")
@@ -91,7 +94,21 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     encode.add_argument("--out", type=str, required=True, metavar="Y.npy", help="File to write.")
     encode.add_argument("--layer", type=str, default="Y", help="Layer to write.")
     encode.add_argument("--split", type=str, default="train", help="train, test or unlabelled, as the data have them.")
-    _add_data_options(encode)
+    _add_data_options(encode, _AS_IN_TRAINING)
+
+    compare = ArgumentParser(
+        exit_on_error=False, description="Train, evaluate and report several methods; continues where it stopped."
+    )
+    compare.add_argument("--recipes", type=str, required=True, metavar="A,B,C", help="Comma-separated recipes.")
+    compare.add_argument("--data", type=str, default="digits", help="What to learn from; see SPEC in the README.")
+    compare.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the same).")
+    compare.add_argument("--epochs", type=float | None, default=None, help="Of every method (default: each its own).")
+    compare.add_argument("--batch_size", type=int | None, default=None, help="Of every method (default: each its own).")
+    compare.add_argument("--seeds", type=int, default=1, help="Trainings of each method.")
+    compare.add_argument("--metrics", type=str, default="mlp,linear", help="Comma-separated protocols.")
+    compare.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
+    compare.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/compare-DATA)")
+    _add_data_options(compare, "How to read the data")
 
     report = ArgumentParser(exit_on_error=False, description="Write one HTML page about one or several runs.")
     report.add_argument("runs", type=str, nargs="+", metavar="RUN", help="Run directories, or folders of them.")
@@ -100,7 +117,7 @@ def _parser() -> tuple[ArgumentParser, ArgumentParser]:
     parser = ArgumentParser(prog="dim", exit_on_error=False, version=deep_infomax.__version__, description=__doc__)
     parser.description = "Deep InfoMax: representations from unlabelled data by maximising mutual information."
     subcommands = parser.add_subcommands(required=True, dest="command")
-    commands_by_name = {"train": train, "evaluate": evaluation, "encode": encode, "report": report}
+    commands_by_name = {"train": train, "evaluate": evaluation, "encode": encode, "compare": compare, "report": report}
     for name, command in (commands_by_name | _information_parsers()).items():
         subcommands.add_subcommand(name, command, help=command.description)
     return parser, train
@@ -132,13 +149,13 @@ def _information_parsers() -> dict[str, ArgumentParser]:
     return {"estimate": estimate, "dependency": dependency}
 
 
-def _add_data_options(parser: ArgumentParser) -> None:
+def _add_data_options(parser: ArgumentParser, title: str) -> None:
     """The flags of ``dim train`` that say how data are read; the result holds those that are given."""
     parser.add_class_arguments(DataOptions, "data_options", skip={"flip"})  # which only training does
     names = {field.name for field in dataclasses.fields(DataOptions)} - {"flip"}
     parser.set_defaults({f"data_options.{name}": argparse.SUPPRESS for name in names})
     assert parser.groups is not None
-    parser.groups["data_options"].title = "How to read the data; what is left out is as in the run's training"
+    parser.groups["data_options"].title = title
 
 
 def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> None:

@@ -132,8 +132,8 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     torch.manual_seed(settings["seed"])
     channels, *spatial = dataset.train.shape
     encoder = build_encoder(config.encoder, channels, tuple(spatial))
-    objective = build_objective(config.objective, encoder)
     source = dataset.pretraining
+    objective = build_objective(config.objective, encoder, source)
     training = _training(settings, config, processes.device)
     if processes.is_main_process:
         precision = resolve_precision(training.precision, processes.device)
@@ -228,12 +228,18 @@ def _print_results(run: Path, results: Sequence[Result]) -> None:
     for heading in ("metric", "layer", "value", "spread", "seeds", "split", "protocol", "seconds"):
         table.add_column(heading, justify="right" if heading in ("value", "spread", "seconds") else "left")
     for r in results:
-        spread = "" if r.spread is None else f"{r.spread:.2f}"
+        digits = _digits(r)
+        spread = "" if r.spread is None else f"{r.spread:.{digits}f}"
         table.add_row(
-            r.metric, r.layer, f"{r.value:.2f} {r.unit}", spread, str(len(r.seeds)), f"{r.split} ({r.n:,})", r.protocol,
-            f"{r.seconds:.1f}",
+            r.metric, r.layer, f"{r.value:.{digits}f} {r.unit}", spread, str(len(r.seeds)), f"{r.split} ({r.n:,})",
+            r.protocol, f"{r.seconds:.1f}",
         )  # fmt: skip
     Console(soft_wrap=True, markup=False).print(table)
+
+
+def _digits(result: Result) -> int:
+    """Decimals of a figure: three where it has no unit and lies between 0 and 1."""
+    return 2 if result.unit else 3
 
 
 def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
@@ -248,5 +254,5 @@ def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]])
         table.add_column(name, justify="right")
     for protocol, layer in rows:
         figures = [found.get((protocol, layer)) for found in by_run]
-        table.add_row(protocol, layer, *("" if r is None else f"{r.value:.2f} {r.unit}" for r in figures))
+        table.add_row(protocol, layer, *("" if r is None else f"{r.value:.{_digits(r)}f} {r.unit}" for r in figures))
     Console(soft_wrap=True, markup=False).print(table)

@@ -64,6 +64,16 @@ class Losses(NamedTuple):
     """Detached values for the log. ``<name>_bound`` is an estimate in nats, ``<name>_ceiling`` its largest value."""
 
 
+class Pictures(NamedTuple):
+    """What a method that decodes shows of itself; values as the encoder normalises them."""
+
+    inputs: Float[Tensor, "n channels *spatial"]
+    reconstructions: Float[Tensor, "n channels *spatial"]
+    """Of the inputs."""
+    samples: Float[Tensor, "n channels *spatial"]
+    """Decoded from vectors drawn from the prior."""
+
+
 class Bound(NamedTuple):
     """A variational objective: what is minimised, and the figure in nats that is reported."""
 
@@ -106,4 +116,13 @@ class Objective(Protocol):
 
     def adversary_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters that minimise ``Losses.adversary``; all others of the module minimise ``Losses.encoder``."""
+        ...
+
+
+@runtime_checkable
+class Illustrated(Protocol):
+    """An objective with a decoder, whose pictures the report shows."""
+
+    def pictures(self, inputs: Num[Tensor, "n channels *spatial"], vector: Float[Tensor, "n d"]) -> Pictures:
+        """Pictures of some inputs with their vectors, in evaluation mode."""
         ...

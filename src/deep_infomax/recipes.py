@@ -15,9 +15,11 @@ from typing import Literal
 
 from torch import nn
 
+from deep_infomax.baselines import AdversarialAutoencoder, NoiseAsTargets, Supervised, VariationalAutoencoder
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.contracts import Scorer
-from deep_infomax.data import DataOptions
+from deep_infomax.data import DataOptions, Source
+from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import ENCODERS, Encoder, encoder_for
 from deep_infomax.objectives import PRIORS, DeepInfoMax, MutualInformation, PriorMatching, Untrained
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
@@ -38,14 +40,14 @@ class EncoderConfig:
 class ObjectiveConfig:
     """What is maximised: ``alpha * global + beta * local - gamma * divergence(prior, Y)``."""
 
-    method: Literal["deep-infomax", "untrained"] = "deep-infomax"
-    """Untrained estimates batch statistics only: the floor."""
+    method: Literal["deep-infomax", "vae", "aae", "nat", "supervised", "untrained"] = "deep-infomax"
+    """Variational and adversarial autoencoder, noise as targets, supervised (the ceiling); untrained: the floor."""
     bound: Literal["infonce", "jsd", "dv", "nwj", "reverse-kl", "hellinger", "chi2"] = "infonce"
     """Bound of the global and the local term."""
     alpha: float = 0.0
     """Weight of the bound between Y and the whole local map."""
     beta: float = 1.0
-    """Weight of the bound between Y and each location of the local map."""
+    """Weight of the bound between Y and each location of the local map; of the divergence, for a vae."""
     gamma: float = 0.0
     """Weight of the adversarial prior."""
     local_scorer: Literal["folded", "encode-and-dot", "concat-and-convolve"] = "folded"
@@ -90,6 +92,7 @@ _PAPER_TRAINING = TrainingConfig(epochs=1000, batch_size=64, learning_rate=1e-4,
 _PAPER = ObjectiveConfig(
     gamma=0.1, local_scorer="encode-and-dot", global_scorer="concat", units=2048, prior="uniform", gradient_penalty=1.0
 )
+_BASELINE_TRAINING = TrainingConfig(batch_size=128, learning_rate=1e-3)
 _PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)
 
 # Measured: accuracy in % of the probe mlp/1 on conv / fc / Y, JPEG copy of CIFAR-10, test part, commands in the README.
@@ -106,6 +109,12 @@ RECIPES: dict[str, Config] = {
     "local-global": Config(
         objective=replace(_LOCAL, bound="jsd", alpha=0.5, beta=0.1, gamma=0.1), training=_LOCAL_TRAINING
     ),
+    # The baselines, with settings of their papers or usual ones, not tuned.
+    "vae": Config(objective=ObjectiveConfig(method="vae"), training=_BASELINE_TRAINING),
+    "beta-vae": Config(objective=ObjectiveConfig(method="vae", beta=4.0), training=_BASELINE_TRAINING),
+    "aae": Config(objective=ObjectiveConfig(method="aae", gamma=0.1), training=_BASELINE_TRAINING),
+    "nat": Config(objective=ObjectiveConfig(method="nat"), training=_BASELINE_TRAINING),
+    "supervised": Config(objective=ObjectiveConfig(method="supervised"), training=_BASELINE_TRAINING),
     # 1 epoch of batch statistics: 55.13 / 46.62 / 34.12, the floor.
     "random": Config(
         objective=ObjectiveConfig(method="untrained", beta=0.0),
@@ -138,23 +147,70 @@ def build_encoder(config: EncoderConfig, channels: int, spatial: tuple[int, ...]
     return ENCODERS[config.architecture](channels, spatial, config.dim)
 
 
-def build_objective(config: ObjectiveConfig, encoder: Encoder) -> nn.Module:
-    """The objective of a configuration, its scorers and discriminator sized for an encoder."""
-    if config.method == "untrained":
-        return Untrained()
+def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | None = None) -> nn.Module:
+    """The objective of a configuration, its networks sized for an encoder.
 
+    Args:
+        config: What is maximised, or which baseline.
+        encoder: What is trained.
+        data: What it is trained on; noise as targets and supervised training are made for it.
+
+    Raises:
+        ValueError: Supervised training on data without labels.
+    """
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "deep-infomax": lambda: _deep_infomax(config, encoder),
+        "vae": lambda: _variational_autoencoder(config, encoder),
+        "aae": lambda: AdversarialAutoencoder(
+            _decoder(encoder), _prior(config, encoder), encoder.normalise, config.gamma
+        ),
+        "nat": lambda: NoiseAsTargets(len(_given(data)), encoder.vector_size),
+        "supervised": lambda: Supervised(encoder.vector_size, _classes(_given(data))),
+        "untrained": Untrained,
+    }
+    return makers[config.method]()
+
+
+def _deep_infomax(config: ObjectiveConfig, encoder: Encoder) -> DeepInfoMax:
     def term(scorer: Scorer) -> MutualInformation:
         return MutualInformation(scorer, BOUNDS[config.bound], config.others, config.limit, config.penalty)
 
-    prior = PriorMatching(PRIORS[config.prior], encoder.vector_size, gradient_penalty=config.gradient_penalty)
     return DeepInfoMax(
         global_term=term(_global_scorer(config, encoder)) if config.alpha else None,
         local_term=term(_local_scorer(config, encoder)) if config.beta else None,
-        prior=prior if config.gamma else None,
+        prior=_prior(config, encoder) if config.gamma else None,
         alpha=config.alpha,
         beta=config.beta,
         gamma=config.gamma,
     )
+
+
+def _prior(config: ObjectiveConfig, encoder: Encoder) -> PriorMatching:
+    return PriorMatching(PRIORS[config.prior], encoder.vector_size, gradient_penalty=config.gradient_penalty)
+
+
+def _variational_autoencoder(config: ObjectiveConfig, encoder: Encoder) -> VariationalAutoencoder:
+    # The variances are read beside the means, from the layer before Y where the encoder names one.
+    layer = encoder.layers[max(0, len(encoder.layers) - 2)]
+    log_variance = nn.Linear(encoder.layer_sizes[layer], encoder.vector_size)
+    return VariationalAutoencoder(_decoder(encoder), log_variance, layer, encoder.normalise, config.beta)
+
+
+def _decoder(encoder: Encoder) -> Decoder:
+    return Decoder(encoder.vector_size, encoder.channels, encoder.spatial)
+
+
+def _given(data: Source | None) -> Source:
+    assert data is not None, "this method is made for the data it is trained on"
+    return data
+
+
+def _classes(data: Source) -> int:
+    if data.labels is None or data.classes is None:
+        raise ValueError(
+            f"supervised training needs labels, {data.name} {data.split} has none; add them, or choose another recipe"
+        )
+    return len(data.classes)
 
 
 def _local_scorer(config: ObjectiveConfig, encoder: Encoder) -> Scorer:

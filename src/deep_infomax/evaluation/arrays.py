@@ -15,7 +15,7 @@ from deep_infomax.data import Source
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
     """Write ``representation.npz``: Y, index and labels (-1: none) of at most ``most`` inputs, and the classes."""
     index = evenly_spaced(len(source), most)
-    _save(
+    save_arrays(
         folder / "representation.npz",
         Y=vectors[index].numpy(),
         labels=_labels(source, index),
@@ -43,7 +43,7 @@ def save_neighbours(
     cosine = functional.normalize(test_vectors[index]) @ functional.normalize(train_vectors).T
     nearest = cosine.topk(min(neighbours, len(train)), dim=1)
     images = train.take(nearest.indices.flatten()).unflatten(0, nearest.indices.shape)
-    _save(
+    save_arrays(
         folder / "neighbours.npz",
         queries=test.take(index).movedim(-3, -1).cpu().numpy(),
         neighbours=images.movedim(-3, -1).cpu().numpy(),
@@ -69,7 +69,8 @@ def _labels(source: Source, index: Int[Tensor, " k"]) -> Int[np.ndarray, " k"]:
     return np.full(len(index), -1) if source.labels is None else source.labels[index].cpu().numpy()
 
 
-def _save(path: Path, **arrays: Any) -> None:
+def save_arrays(path: Path, **arrays: Any) -> None:
+    """Write arrays by name into one ``.npz`` file, which is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:

@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 SCHEMA: Final = 1
 _REMEDY: Final = "move it away and evaluate again"
@@ -19,6 +22,8 @@ class Outcome(NamedTuple):
     """What was chosen on data held out from the training, by name."""
     details: dict[str, Any] | None = None
     """What else is known of the value, such as its interval; JSON values."""
+    arrays: Mapping[str, np.ndarray] = MappingProxyType({})
+    """What the report shows of it; kept as ``arrays/<metric>-<layer>.npz``."""
 
 
 @dataclass(frozen=True)

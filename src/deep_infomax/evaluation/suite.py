@@ -8,13 +8,14 @@ from statistics import fmean, stdev
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import probes
-from deep_infomax.evaluation.arrays import save_neighbours, save_representation
+from deep_infomax.evaluation.arrays import save_arrays, save_neighbours, save_representation
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
 from deep_infomax.progress import Progress
@@ -63,7 +64,7 @@ def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
     return Metric(protocol, "%", measure, labelled=True)
 
 
-# The instruments take a second to load, which no other metric needs.
+# The instruments and torchmetrics take a second to load, which no other metric needs.
 def _mine(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
     from deep_infomax.evaluation import information
 
@@ -90,6 +91,18 @@ def _ndm_paper(
     return information.ndm_paper(train.features, seeds, progress, sigmoid)
 
 
+def _ms_ssim(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+    from deep_infomax.evaluation import reconstruction
+
+    return reconstruction.ms_ssim(*train, *test, seeds, progress)
+
+
+def _check_images(source: Source, layer: str, units: int) -> None:
+    from deep_infomax.evaluation import reconstruction
+
+    reconstruction.check_images(source)
+
+
 def _check_inputs(source: Source, layer: str, units: int) -> None:
     if len(source) < LEAST_INPUTS:
         raise ValueError(
@@ -112,6 +125,7 @@ METRICS: Final[dict[str, Metric]] = {
     "mlp": _probe("mlp/1", probes.mlp),
     "knn": _probe("knn/1", probes.knn),
     "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
+    "ms_ssim": Metric("ms_ssim/1", "", _ms_ssim, layers=("Y",), check=_check_images),
     "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
     "ndm": Metric("ndm/1", "nats", _ndm, layers=("Y",), check=_check_units),
     "mine-paper": Metric("mine-paper/1", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
@@ -147,10 +161,10 @@ def evaluate(
             and there is no test part, they are measured on the training part.
         metrics: Names in `METRICS`.
         layers: Some of the encoder's layers; None stands for all, and for Y alone where a metric says so (`mine`,
-            `ndm` and their paper's forms).
+            `ndm`, their paper's forms and `ms_ssim`).
         seeds: Repetitions, with the seeds 0 to ``seeds - 1``.
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
-            representations of test inputs and, for images, nearest neighbours.
+            representations of test inputs and, for images, nearest neighbours and reconstructions.
         progress: Told how far the evaluation has come.
 
     Raises:
@@ -179,9 +193,11 @@ def evaluate(
         train_part = Represented(dataset.train, train_features.pop(layer).to(device))
         test_part = Represented(test, test_features.pop(layer).to(device))
         for name in names:
-            for result in _measure(name, layer, train_part, test_part, range(seeds), progress):
+            for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
                 results.append(result)
                 if out is not None:
+                    if arrays:
+                        save_arrays(out / "arrays" / f"{name}-{layer}.npz", **arrays)
                     merge_results(out / "evaluation.json", dataset.description, [result])
                 if progress is not None:
                     progress("probing", len(results), total)
@@ -230,7 +246,7 @@ def _checked(
 
 def _measure(
     name: str, layer: str, train: Represented, test: Represented, seeds: Sequence[int], progress: Progress | None
-) -> Iterator[Result]:
+) -> Iterator[tuple[Result, Mapping[str, np.ndarray]]]:
     metric = METRICS[name]
     source = train.source if metric.split == "train" else test.source
     for variant, measure in {"default": metric.measure, **metric.variants}.items():
@@ -238,7 +254,7 @@ def _measure(
         started = time.perf_counter()
         outcomes = measure(train, test, seeds, _titled(progress, title))
         values = [outcome.value for outcome in outcomes]
-        yield Result(
+        result = Result(
             metric=name,
             variant=variant,
             layer=layer,
@@ -253,6 +269,7 @@ def _measure(
             chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
             details=[outcome.details for outcome in outcomes if outcome.details is not None],
         )
+        yield result, outcomes[0].arrays
 
 
 def _titled(progress: Progress | None, title: str) -> Progress:

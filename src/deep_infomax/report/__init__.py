@@ -1,6 +1,7 @@
 """The report: run directories in, one self-contained HTML page out. It reads files only and never loads PyTorch."""
 
 from deep_infomax.report.page import write_report
-from deep_infomax.report.reading import find_runs
+from deep_infomax.report.reading import find_runs, read_runs
+from deep_infomax.report.tables import Cell, comparison, methods
 
-__all__ = ["find_runs", "write_report"]
+__all__ = ["Cell", "comparison", "find_runs", "methods", "read_runs", "write_report"]

@@ -1,4 +1,4 @@
-"""Images inside the page: the nearest neighbours of some test images."""
+"""Images inside the page: the nearest neighbours of some test images, and reconstructions."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from deep_infomax.report.runs import Neighbours, class_name
+from deep_infomax.report.runs import Decoded, Neighbours, class_name
 
 _MOST_QUERIES: Final = 8
 _MOST_NEIGHBOURS: Final = 8
@@ -38,6 +38,11 @@ def neighbour_rows(neighbours: Neighbours, classes: tuple[str, ...], budget: int
             row.append(Thumbnail(png(image), class_name(label, classes), own >= 0 and label >= 0 and label != own))
         rows.append(row)
     return rows
+
+
+def decoded_rows(decoded: Decoded) -> dict[str, list[str]]:
+    """Rows of images as data URIs, by what they show."""
+    return {name: [png(image) for image in images[:_MOST_QUERIES]] for name, images in decoded.rows.items()}
 
 
 def png(pixels: UInt8[np.ndarray, "h w channels"]) -> str:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from deep_infomax.report import tables
 from deep_infomax.report.figures import Picture
-from deep_infomax.report.images import Thumbnail, neighbour_rows
+from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
 from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
 from deep_infomax.report.reading import find_runs, read_runs
 from deep_infomax.report.runs import Run
@@ -67,6 +67,8 @@ class RunView:
     prior: Picture | None
     maps: list[Picture]
     neighbours: list[list[Thumbnail]]
+    decoded: list[tuple[str | None, dict[str, list[str]]]]
+    """As in `Decoded`, with images as data URIs."""
     configuration: list[Facts]
 
 
@@ -114,6 +116,7 @@ def render(runs: Sequence[Run]) -> str:
         views=[_view(run, len(runs)) for run in runs],
         columns=columns,
         rows=rows,
+        methods=methods if len(methods := tables.methods(runs)) < len(runs) else [],
         overlaid=overlaid,
         paper_length=_paper_length(runs),
     )
@@ -138,6 +141,7 @@ def _view(run: Run, n_runs: int) -> RunView:
         prior=None if vectors is None else histogram(vectors, run.prior),
         maps=[] if vectors is None else maps(vectors, points),
         neighbours=[] if images is None else neighbour_rows(images, classes, _MOST_PIXELS // n_runs),
+        decoded=[(found.layer, decoded_rows(found)) for found in run.decoded],
         configuration=_configuration(run),
     )
 

@@ -142,8 +142,10 @@ def method_of(recipe: str, objective: Mapping[str, Any]) -> str | None:
     >>> method_of("local-infonce", {"method": "deep-infomax", "bound": "jsd", "alpha": 0.0, "beta": 1.0})
     'DIM(L) JSD'
     """
-    if objective.get("method", "deep-infomax") != "deep-infomax":
-        return None
+    method = objective.get("method", "deep-infomax")
+    if method != "deep-infomax":
+        as_published = method != "vae" or objective.get("beta") == 1
+        return _BASELINES.get(str(method)) if as_published else None
     if "bound" not in objective:
         return _BASELINES.get(recipe.removesuffix("-paper"))
     has_global, has_local = bool(objective.get("alpha")), bool(objective.get("beta"))

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float
 
-from deep_infomax.report.runs import Log, Neighbours, Representation, Result, Run
+from deep_infomax.report.runs import Decoded, Log, Neighbours, Representation, Result, Run
 
 _CONFIG: Final = "config.yaml"
 
@@ -70,6 +70,7 @@ def read_run(path: Path, name: str) -> Run:
         probe_data=probe_data if isinstance(probe_data, Mapping) else {},
         representation=_read_representation(path / "arrays" / "representation.npz", notes),
         neighbours=_read_neighbours(path / "arrays" / "neighbours.npz", notes),
+        decoded=_read_decoded(path / "arrays", notes),
         notes=tuple(notes),
     )
 
@@ -186,6 +187,16 @@ def _read_neighbours(path: Path, notes: list[str]) -> Neighbours | None:
         distance=arrays["distance"].astype(np.float32),
         metric=str(arrays.get("metric", "")),
     )
+
+
+def _read_decoded(folder: Path, notes: list[str]) -> tuple[Decoded, ...]:
+    found = []
+    if (rows := _read_arrays(folder / "objective.npz", ("inputs", "reconstructions", "samples"), notes)) is not None:
+        found.append(Decoded(None, rows))
+    for path in sorted(folder.glob("ms_ssim-*.npz")):
+        if (rows := _read_arrays(path, ("inputs", "reconstructions"), notes)) is not None:
+            found.append(Decoded(path.stem.removeprefix("ms_ssim-"), rows))
+    return tuple(found)
 
 
 def _read_arrays(path: Path, names: Sequence[str], notes: list[str]) -> dict[str, np.ndarray] | None:

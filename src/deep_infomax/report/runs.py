@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -49,6 +49,14 @@ class Neighbours:
     metric: str
 
 
+class Decoded(NamedTuple):
+    """Rows of images of which some were decoded."""
+
+    layer: str | None
+    """The layer that a decoder of the frozen encoder read; None for the decoder of the method itself."""
+    rows: Mapping[str, UInt8[np.ndarray, "q h w channels"]]
+
+
 @dataclass(frozen=True, eq=False)
 class Log:
     """``metrics.jsonl`` as columns, in the order of the records; NaN where a value is missing or not finite."""
@@ -82,6 +90,7 @@ class Run:
     """Description of what the results were measured on."""
     representation: Representation | None
     neighbours: Neighbours | None
+    decoded: tuple[Decoded, ...]
     notes: tuple[str, ...]
     """What could not be read, one sentence each."""
 
@@ -110,6 +119,8 @@ class Run:
     def prior(self) -> str | None:
         """The prior that Y was matched to; None where its weight is 0."""
         objective = self.group("objective")
+        if objective.get("method") == "vae":
+            return "gaussian"
         return str(objective["prior"]) if objective.get("gamma") and objective.get("prior") else None
 
 

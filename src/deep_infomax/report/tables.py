@@ -1,6 +1,8 @@
 """The tables of the report: results by layer, the comparison of several runs, and the facts of a configuration."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
 from typing import Any, Final, NamedTuple
 
 from deep_infomax.report.published import (
@@ -78,6 +80,17 @@ class RunRow(NamedTuple):
     cells: dict[tuple[Measure, str], Cell]
 
 
+class MethodRow(NamedTuple):
+    """The runs of one recipe with several seeds."""
+
+    recipe: str
+    seeds: str
+    epochs: str
+    time: str
+    """Of all runs together."""
+    cells: dict[tuple[Measure, str], Cell]
+
+
 class Fact(NamedTuple):
     """One line of a configuration."""
 
@@ -136,6 +149,30 @@ def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], li
         for run in runs
     ]
     return columns, rows
+
+
+def methods(runs: Sequence[Run]) -> list[MethodRow]:
+    """One row for each recipe: means over its runs and their standard deviation, beside the paper's figure.
+
+    A figure that not all of the recipe's runs have is left out.
+    """
+    by_recipe: dict[str, list[Run]] = {}
+    for run in runs:
+        by_recipe.setdefault(run.recipe, []).append(run)
+    return [_method(recipe, group) for recipe, group in by_recipe.items()]
+
+
+def _method(recipe: str, runs: Sequence[Run]) -> MethodRow:
+    found = [{(_measure(result), result.layer): result for result in run.results or ()} for run in runs]
+    cells = {}
+    for key, first in found[0].items():
+        values = [results[key].value for results in found if key in results]
+        if len(values) == len(runs):
+            spread = stdev(values) if len(values) > 1 else first.spread
+            cells[key] = _cell(runs[0], replace(first, value=fmean(values), spread=spread))
+    seeds = ", ".join(str(run.config.get("seed")) for run in runs)
+    epochs = ", ".join(dict.fromkeys(map(_epochs, runs)))
+    return MethodRow(recipe, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), cells)
 
 
 def _values(runs: Sequence[Run], measure: Measure, layer: str) -> list[float]:

@@ -20,7 +20,7 @@ class TrainingConfig:
     warmup: float = 0.1
     """Share of all steps in which a one-cycle schedule rises."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of the encoder side (Loshchilov and Hutter 2019, 1711.05101)."""
+    """Decoupled decay of the weights of the encoder side's layers (Loshchilov and Hutter 2019, 1711.05101)."""
     adversary_learning_rate: float = 1e-4
     """Constant learning rate of the adversary (prior matching)."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"

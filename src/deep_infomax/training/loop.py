@@ -36,6 +36,7 @@ from deep_infomax.training.checkpoint import (
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
+from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
 from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers, use_channels_last
 
@@ -195,6 +196,7 @@ class _Run:
             self._write(metrics, {"kind": "end", "step": self.step, "epoch": training.epochs, "seconds": self.seconds})
             self.encoder.eval()
             if self.out is not None and main:
+                save_pictures(self.out / "arrays", self.bare_model, self.sample)
                 self.encoder.save_pretrained(self.out)
         except OSError as error:
             raise WriteError(f"writing failed after step {self.step} ({error}); {_kept(checkpoints)}") from error

@@ -55,13 +55,20 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
 
 
 def prepare_optimizers(model: Model, training: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
-    """One optimiser for the encoder side and, where the objective has an adversary, one for that."""
+    """One optimiser for the encoder side and, where the objective has an adversary, one for that.
+
+    Weights of layers decay; biases and what normalisations scale and shift by (parameters of one dimension) do not.
+    """
     assert isinstance(model.objective, Objective)
     adversary = list(model.objective.adversary_parameters())
     apart = {id(parameter) for parameter in adversary}
     encoder = [p for p in model.parameters() if id(p) not in apart and p.requires_grad]
+    groups = [
+        {"params": [p for p in encoder if p.dim() > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in encoder if p.dim() <= 1], "weight_decay": 0.0},
+    ]
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "encoder": torch.optim.AdamW(encoder, training.learning_rate, weight_decay=training.weight_decay, fused=True)
+        "encoder": torch.optim.AdamW(groups, training.learning_rate, fused=True)
     }
     if adversary:
         optimizers["adversary"] = torch.optim.Adam(adversary, training.adversary_learning_rate, fused=True)

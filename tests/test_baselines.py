@@ -1,0 +1,117 @@
+import math
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from deep_infomax.baselines import NoiseAsTargets, Supervised
+from deep_infomax.contracts import Batch, Features
+from deep_infomax.data import Source
+from deep_infomax.encoders import Encoder, convolutional
+from deep_infomax.recipes import RECIPES, ObjectiveConfig, build_objective
+from deep_infomax.training import TrainingConfig, fit
+
+N, D = 6, 4
+
+
+def as_they_are(inputs: Tensor) -> Features:
+    return Features(inputs, inputs.flatten(1), {})
+
+
+def batch(vectors: Tensor, labels: Tensor | None = None) -> Batch:
+    return Batch(vectors[:, None], torch.arange(len(vectors)), labels)
+
+
+def test_noise_as_targets_finds_the_best_of_all_assignments() -> None:
+    for seed in range(5):
+        torch.manual_seed(seed)
+        objective, vectors = NoiseAsTargets(N, D), torch.randn(N, D)
+        unit = vectors / vectors.norm(dim=1, keepdim=True)
+        every = [(unit - objective.targets[list(order)]).square().sum(1).mean() for order in permutations(range(N))]
+        losses = objective(batch(vectors), as_they_are)
+        assert losses.encoder.item() == pytest.approx(min(every).item(), rel=1e-5)
+        assert losses.terms["cosine"].item() == pytest.approx(1 - min(every).item() / 2, abs=1e-5)
+
+
+def test_vectors_on_the_targets_in_any_order_and_of_any_length_cost_nothing() -> None:
+    objective = NoiseAsTargets(N, D)
+    order = torch.randperm(N)
+    losses = objective(batch(3 * objective.targets[order]), as_they_are)
+    assert losses.encoder.item() == pytest.approx(0, abs=1e-6)
+    assert torch.equal(objective.assigned, order)
+
+
+def test_every_target_keeps_exactly_one_input_and_batches_deal_out_their_own_only() -> None:
+    torch.manual_seed(0)
+    objective, vectors = NoiseAsTargets(40, D), torch.randn(40, D)
+    for _ in range(20):
+        rows = torch.randperm(40)[:8]
+        before = objective.assigned.clone()
+        objective(Batch(vectors[rows][:, None], rows), as_they_are)
+        others = torch.ones(40, dtype=torch.bool).index_fill(0, rows, False)
+        assert torch.equal(objective.assigned[others], before[others])
+        assert torch.equal(objective.assigned.sort().values, torch.arange(40))
+
+
+def test_targets_are_left_alone_in_evaluation() -> None:
+    torch.manual_seed(0)
+    objective = NoiseAsTargets(N, D).eval()
+    vectors = torch.randn(N, D)
+    loss = objective(batch(vectors), as_they_are).encoder
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    assert loss.item() == pytest.approx((unit - objective.targets).square().sum(1).mean().item(), rel=1e-5)
+
+
+def test_inputs_without_a_target_are_refused() -> None:
+    with pytest.raises(ValueError, match="targets for 3 inputs, and the data have more"):
+        NoiseAsTargets(3, D)(batch(torch.randn(N, D)), as_they_are)
+
+
+def test_the_assignment_is_part_of_a_checkpoint(tmp_path: Path) -> None:
+    """A training cut in two ends like one that was not; the second half begins with other targets until it resumes."""
+    series = torch.randn(40, 1, 32, generator=torch.Generator().manual_seed(0))
+
+    def part(epochs: float, seed: int, resume: bool = False) -> tuple[Encoder, NoiseAsTargets]:
+        torch.manual_seed(seed)
+        encoder = convolutional(channels=1, spatial=(32,), dim=D)
+        objective = NoiseAsTargets(40, D)
+        training = TrainingConfig(epochs=epochs, batch_size=8, device="cpu", schedule="constant")
+        out = tmp_path / ("two" if resume or epochs == 1 else "one")
+        fit(encoder, objective, series, training, out=out, resume=resume, progress=False)
+        return encoder, objective
+
+    whole, targets = part(2, seed=1)
+    part(1, seed=1)
+    resumed, taken_up = part(2, seed=7, resume=True)
+    assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
+    assert all(map(torch.equal, targets.state_dict().values(), taken_up.state_dict().values()))
+
+
+def test_a_head_that_knows_nothing_costs_the_logarithm_of_the_classes() -> None:
+    objective = Supervised(D, classes=5)
+    for parameter in objective.parameters():
+        torch.nn.init.zeros_(parameter)
+    losses = objective(batch(torch.randn(N, D), torch.zeros(N, dtype=torch.long)), as_they_are)
+    assert losses.encoder.item() == pytest.approx(math.log(5))
+    assert losses.terms["accuracy"].item() == 1.0  # equal scores: the first class wins
+
+
+def test_supervised_training_needs_labels() -> None:
+    with pytest.raises(ValueError, match="supervised training needs labels, and the data have none"):
+        Supervised(D, 5)(batch(torch.randn(N, D)), as_they_are)
+    bare = Source(torch.randn(N, 1, 32), None, None, "series", "train")
+    encoder = convolutional(channels=1, spatial=(32,), dim=D)
+    with pytest.raises(ValueError, match="supervised training needs labels, series train has none"):
+        build_objective(ObjectiveConfig(method="supervised"), encoder, bare)
+
+
+@pytest.mark.parametrize("recipe", ["vae", "beta-vae", "aae", "nat", "supervised"])
+def test_the_recipes_train_on_series_too(recipe: str) -> None:
+    torch.manual_seed(0)
+    series = Source(torch.randn(40, 2, 32), torch.arange(40) % 3, ("a", "b", "c"), "series", "train")
+    encoder = convolutional(channels=2, spatial=(32,), dim=D)
+    objective = build_objective(RECIPES[recipe].objective, encoder, series)
+    result = fit(encoder, objective, series, TrainingConfig(epochs=2, batch_size=8), progress=False)
+    assert math.isfinite(result.terms["loss"])
