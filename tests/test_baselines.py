@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from deep_infomax.baselines import NoiseAsTargets, Supervised
+from deep_infomax.baselines import BiGAN, NoiseAsTargets, PairDiscriminator, Supervised
 from deep_infomax.contracts import Batch, Features
 from deep_infomax.data import Source
+from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import Encoder, convolutional
+from deep_infomax.objectives import Uniform
 from deep_infomax.recipes import RECIPES, ObjectiveConfig, build_objective
 from deep_infomax.training import TrainingConfig, fit
 
@@ -89,6 +91,46 @@ def test_the_assignment_is_part_of_a_checkpoint(tmp_path: Path) -> None:
     assert all(map(torch.equal, targets.state_dict().values(), taken_up.state_dict().values()))
 
 
+def bigan(penalty: float) -> BiGAN:
+    torch.manual_seed(0)
+    return BiGAN(Decoder(D, 1, (D,), (8, 8)), PairDiscriminator(1, (D,), D, units=8), Uniform(), torch.neg, penalty)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_the_losses_of_a_bigan_are_those_of_a_plain_loop(penalty: float) -> None:
+    objective, vectors = bigan(penalty), torch.randn(N, D)
+    torch.manual_seed(1)
+    losses = objective(batch(vectors), as_they_are)
+    torch.manual_seed(1)
+    z = torch.rand(N, D)
+    pairs = [(-vectors[:, None], vectors.sigmoid(), 1), (objective.generator(z), z, -1)]
+    encoder, adversary = 0.0, 0.0
+    for x, y, sign in pairs:
+        for i in range(N):
+            pair = x[i : i + 1].detach().requires_grad_(), y[i : i + 1].detach().requires_grad_()
+            score = objective.discriminator(*pair)
+            slopes = torch.autograd.grad(score, pair)
+            encoder += math.log1p(math.exp(-sign * score.item())) / N
+            adversary += math.log1p(math.exp(sign * score.item())) / N
+            adversary += penalty / 2 * sum(slope.square().sum().item() for slope in slopes) / N
+    assert losses.encoder.item() == pytest.approx(encoder, rel=1e-4)
+    assert losses.adversary is not None
+    assert losses.adversary.item() == pytest.approx(adversary, rel=1e-4)
+
+
+def test_encoder_and_generator_oppose_the_discriminator_of_a_bigan() -> None:
+    """At every vector and every generated input, what lowers their loss raises the discriminator's."""
+    objective = bigan(penalty=0.0)
+    inputs, vectors = torch.randn(2 * N, 1, D), torch.randn(2 * N, D)
+    pairs = inputs.requires_grad_(), vectors.requires_grad_()
+    of_encoder = torch.autograd.grad(objective._encoder_loss(*pairs), pairs)
+    scores = objective.discriminator(*pairs)
+    told_apart = nn.functional.softplus(torch.cat([scores[:N], -scores[N:]])).mean()
+    of_adversary = torch.autograd.grad(told_apart, pairs)
+    for own, other in zip(of_encoder, of_adversary, strict=True):
+        assert ((own * other).flatten(1).sum(1) < 0).all()
+
+
 def test_a_head_that_knows_nothing_costs_the_logarithm_of_the_classes() -> None:
     objective = Supervised(D, classes=5)
     for parameter in objective.parameters():
@@ -107,7 +149,7 @@ def test_supervised_training_needs_labels() -> None:
         build_objective(ObjectiveConfig(method="supervised"), encoder, bare)
 
 
-@pytest.mark.parametrize("recipe", ["vae", "beta-vae", "aae", "nat", "supervised"])
+@pytest.mark.parametrize("recipe", ["vae", "beta-vae", "aae", "bigan", "nat", "supervised"])
 def test_the_recipes_train_on_series_too(recipe: str) -> None:
     torch.manual_seed(0)
     series = Source(torch.randn(40, 2, 32), torch.arange(40) % 3, ("a", "b", "c"), "series", "train")

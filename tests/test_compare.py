@@ -20,7 +20,7 @@ def data(tmp_path: Path) -> str:
 
 
 def compare(data: str, out: Path, *more: str, recipes: str = "nat,random", seeds: int = 2) -> int:
-    flags = "--metrics knn --layers fc,Y --epochs 1 --batch_size 32".split()
+    flags = ["--metrics", "knn", "--layers", "fc,Y", "--epochs", "1", "--batch_size", "32"]
     where = ["--seeds", str(seeds), "--out", str(out)]
     return main(["compare", "--recipes", recipes, "--data", data, *flags, *where, *more])
 

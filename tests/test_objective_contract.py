@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from deep_infomax.baselines import AdversarialAutoencoder, NoiseAsTargets, Supervised, VariationalAutoencoder
+from deep_infomax.baselines import (
+    AdversarialAutoencoder,
+    BiGAN,
+    NoiseAsTargets,
+    PairDiscriminator,
+    Supervised,
+    VariationalAutoencoder,
+)
 from deep_infomax.bounds import DONSKER_VARADHAN, INFO_NCE, JENSEN_SHANNON
 from deep_infomax.contracts import Batch, Bound, Losses
 from deep_infomax.decoders import Decoder
@@ -86,6 +93,11 @@ def aae(encoder: Encoder) -> AdversarialAutoencoder:
     return AdversarialAutoencoder(decoder(encoder), matching(encoder, Uniform()), encoder.normalise, gamma=0.1)
 
 
+def bigan(encoder: Encoder) -> BiGAN:
+    discriminator = PairDiscriminator(encoder.channels, encoder.spatial, encoder.vector_size, UNITS)
+    return BiGAN(decoder(encoder), discriminator, Uniform(), encoder.normalise)
+
+
 def decoder(encoder: Encoder) -> Decoder:
     return Decoder(encoder.vector_size, encoder.channels, encoder.spatial, filters=(UNITS, 8, 8, 8))
 
@@ -93,6 +105,7 @@ def decoder(encoder: Encoder) -> Decoder:
 OBJECTIVES += [
     Case("vae", vae),
     Case("aae", aae, adversarial=True),
+    Case("bigan", bigan, adversarial=True),
     Case("nat", lambda encoder: NoiseAsTargets(INPUTS, encoder.vector_size)),
     Case("supervised", lambda encoder: Supervised(encoder.vector_size, CLASSES)),
 ]
@@ -190,7 +203,9 @@ def test_each_side_gets_only_its_own_gradient(case):
     assert all(torch.equal(of_both[name], of_encoder[name]) for name in of_both.keys() - adversary)
 
 
-@pytest.mark.parametrize("case", [case for case in OBJECTIVES if case.adversarial], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in OBJECTIVES if case.adversarial and case.build is not bigan], ids=lambda case: case.name
+)
 def test_the_encoder_opposes_the_adversary(case):
     """At every vector, the direction that lowers the encoder's loss raises the discriminator's."""
     setup = set_up(case)

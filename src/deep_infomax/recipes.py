@@ -15,7 +15,14 @@ from typing import Literal
 
 from torch import nn
 
-from deep_infomax.baselines import AdversarialAutoencoder, NoiseAsTargets, Supervised, VariationalAutoencoder
+from deep_infomax.baselines import (
+    AdversarialAutoencoder,
+    BiGAN,
+    NoiseAsTargets,
+    PairDiscriminator,
+    Supervised,
+    VariationalAutoencoder,
+)
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.contracts import Scorer
 from deep_infomax.data import DataOptions, Source
@@ -40,8 +47,8 @@ class EncoderConfig:
 class ObjectiveConfig:
     """What is maximised: ``alpha * global + beta * local - gamma * divergence(prior, Y)``."""
 
-    method: Literal["deep-infomax", "vae", "aae", "nat", "supervised", "untrained"] = "deep-infomax"
-    """Variational and adversarial autoencoder, noise as targets, supervised (the ceiling); untrained: the floor."""
+    method: Literal["deep-infomax", "vae", "aae", "bigan", "nat", "supervised", "untrained"] = "deep-infomax"
+    """Variational and adversarial autoencoder, BiGAN, noise as targets, supervised (the ceiling); untrained: the floor."""
     bound: Literal["infonce", "jsd", "dv", "nwj", "reverse-kl", "hellinger", "chi2"] = "infonce"
     """Bound of the global and the local term."""
     alpha: float = 0.0
@@ -113,6 +120,7 @@ RECIPES: dict[str, Config] = {
     "vae": Config(objective=ObjectiveConfig(method="vae"), training=_BASELINE_TRAINING),
     "beta-vae": Config(objective=ObjectiveConfig(method="vae", beta=4.0), training=_BASELINE_TRAINING),
     "aae": Config(objective=ObjectiveConfig(method="aae", gamma=0.1), training=_BASELINE_TRAINING),
+    "bigan": Config(objective=ObjectiveConfig(method="bigan"), training=_BASELINE_TRAINING),
     "nat": Config(objective=ObjectiveConfig(method="nat"), training=_BASELINE_TRAINING),
     "supervised": Config(objective=ObjectiveConfig(method="supervised"), training=_BASELINE_TRAINING),
     # 1 epoch of batch statistics: 55.13 / 46.62 / 34.12, the floor.
@@ -164,6 +172,7 @@ def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | No
         "aae": lambda: AdversarialAutoencoder(
             _decoder(encoder), _prior(config, encoder), encoder.normalise, config.gamma
         ),
+        "bigan": lambda: _bigan(config, encoder),
         "nat": lambda: NoiseAsTargets(len(_given(data)), encoder.vector_size),
         "supervised": lambda: Supervised(encoder.vector_size, _classes(_given(data))),
         "untrained": Untrained,
@@ -194,6 +203,12 @@ def _variational_autoencoder(config: ObjectiveConfig, encoder: Encoder) -> Varia
     layer = encoder.layers[max(0, len(encoder.layers) - 2)]
     log_variance = nn.Linear(encoder.layer_sizes[layer], encoder.vector_size)
     return VariationalAutoencoder(_decoder(encoder), log_variance, layer, encoder.normalise, config.beta)
+
+
+def _bigan(config: ObjectiveConfig, encoder: Encoder) -> BiGAN:
+    discriminator = PairDiscriminator(encoder.channels, encoder.spatial, encoder.vector_size)
+    prior = PRIORS[config.prior]
+    return BiGAN(_decoder(encoder), discriminator, prior, encoder.normalise, config.gradient_penalty)
 
 
 def _decoder(encoder: Encoder) -> Decoder:
