@@ -48,7 +48,7 @@ class ObjectiveConfig:
     """What is maximised: ``alpha * global + beta * local - gamma * divergence(prior, Y)``."""
 
     method: Literal["deep-infomax", "vae", "aae", "bigan", "nat", "supervised", "untrained"] = "deep-infomax"
-    """Variational and adversarial autoencoder, BiGAN, noise as targets, supervised (the ceiling); untrained: the floor."""
+    """Baselines (see `deep_infomax.baselines`), supervised training (the ceiling), untrained (the floor)."""
     bound: Literal["infonce", "jsd", "dv", "nwj", "reverse-kl", "hellinger", "chi2"] = "infonce"
     """Bound of the global and the local term."""
     alpha: float = 0.0

@@ -36,10 +36,8 @@ class PairDiscriminator(nn.Module):
             halved = [side >= 4 for side in sides]
             kernel, stride = (tuple(a if half else b for half in halved) for a, b in ((4, 3), (2, 1)))
             layers += [_CONVOLUTIONS[len(sides)](before, filters, kernel, stride, padding=1), nn.LeakyReLU(0.2)]
-            sides, before = (
-                tuple(side // 2 if half else side for side, half in zip(sides, halved, strict=True)),
-                filters,
-            )
+            sides = tuple(side // 2 if half else side for side, half in zip(sides, halved, strict=True))
+            before = filters
         self.of_input = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * math.prod(sides), units))
         self.of_vector = nn.Linear(vector_size, units)
         self.of_both = nn.Sequential(
@@ -63,7 +61,8 @@ class BiGAN(nn.Module):
     .. math::
         \mathcal{L}_{encoder} &= \mathbb{E}\, \mathrm{softplus}(-D(a)) + \mathbb{E}\, \mathrm{softplus}(D(b)) \\
         \mathcal{L}_{adversary} &= \mathbb{E}\, \mathrm{softplus}(D(a)) + \mathbb{E}\, \mathrm{softplus}(-D(b))
-        + \tfrac{\lambda}{2} \left[ \mathbb{E} \lVert \nabla D(a) \rVert^2 + \mathbb{E} \lVert \nabla D(b) \rVert^2 \right]
+        + \tfrac{\lambda}{2} \left[ \mathbb{E} \lVert \nabla D(a) \rVert^2
+        + \mathbb{E} \lVert \nabla D(b) \rVert^2 \right]
 
     Where no D tells the pairs apart, E and G are each other's inverses. The encoder is deterministic; s is the prior's
     `Prior.squash`. Inputs are as the encoder normalises them.
