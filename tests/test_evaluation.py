@@ -25,6 +25,7 @@ from deep_infomax.evaluation import (
 )
 from deep_infomax.evaluation import suite as suite_module
 from deep_infomax.progress import progress_bars
+from deep_infomax.report import write_report
 
 RESULT = Result("linear", "default", "Y", 61.5, "%", 0.25, 500, (0, 1, 2), "test", "linear/1", 2.0, {"l2": [0.1] * 3})
 
@@ -227,6 +228,26 @@ def test_arrays_for_the_report(encoder: Encoder, dataset: Dataset, tmp_path: Pat
         np.testing.assert_allclose(shown["distance"][q], distance[nearest], atol=1e-5)
         np.testing.assert_array_equal(shown["neighbours"][q, :, :, :, 0], dataset.train.inputs[nearest, 0])
         np.testing.assert_array_equal(shown["neighbour_labels"][q], dataset.train.labels[nearest])
+
+
+def test_neighbours_by_other_distances_are_kept_where_they_are_asked_for(
+    encoder: Encoder, dataset: Dataset, tmp_path: Path
+) -> None:
+    results = evaluate(encoder, dataset, metrics=["neighbours"], seeds=2, out=tmp_path)
+    assert [(r.layer, r.variant, r.protocol, r.spread) for r in results] == [
+        ("Y", variant, "neighbours/1", 0.0) for variant in ("default", "l1", "l2")
+    ]
+    assert dataset.test is not None
+    y, test_y = (encoder.encode(part.inputs) for part in (dataset.train, dataset.test))
+    for name, power in (("l1", 1), ("l2", 2)):
+        shown = np.load(tmp_path / "arrays" / f"neighbours-{name}-Y.npz", allow_pickle=False)
+        for q in range(10):
+            nearest = (test_y[6 * q] - y).abs().pow(power).sum(1).argsort()[:8]
+            np.testing.assert_array_equal(shown["neighbour_labels"][q], dataset.train.labels[nearest])
+    assert not (tmp_path / "arrays" / "neighbours-Y.npz").exists()
+    (tmp_path / "config.yaml").write_text("recipe: random\ndata: digits\n")
+    page = write_report([tmp_path]).read_text()
+    assert [f"by {name} distance" in page for name in ("cosine", "L1", "L2")] == [True] * 3
 
 
 def test_representation_is_spread_over_a_large_test_part(tmp_path: Path) -> None:

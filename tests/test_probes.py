@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.svm import LinearSVC
 from torch import Tensor
 from torch.nn import functional
@@ -252,3 +252,15 @@ def test_what_cannot_be_probed_is_refused(name: str) -> None:
         probe(x[:9], y[:9], x, y)
     with pytest.raises(ValueError, match="got the label -1"):
         probe(x, y - 1, x, y)
+
+
+@pytest.mark.parametrize(("distance", "metric"), [("cosine", "cosine"), ("l1", "manhattan"), ("l2", "euclidean")])
+def test_neighbours_agree_as_scikit_learn_finds_them(distance: str, metric: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels, test_labels = (torch.arange(n) % 3 for n in (200, 50))
+    x, test_x = (torch.randn(len(y), 5, generator=generator) + y[:, None] for y in (labels, test_labels))
+    found = NearestNeighbors(n_neighbors=8, metric=metric).fit(x.numpy()).kneighbors(test_x.numpy())[1]
+    expected = 100 * (labels[torch.from_numpy(found)] == test_labels[:, None]).float().mean().item()
+    [outcome] = probes.neighbours(x, labels, test_x, test_labels, distance=distance)
+    assert outcome.value == pytest.approx(expected, abs=1e-3)
+    assert 40 < outcome.value < 95

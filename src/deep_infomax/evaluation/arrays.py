@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from deep_infomax.data import Source
+from deep_infomax.evaluation.classifiers import nearest_rows
 
 
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
@@ -24,34 +24,33 @@ def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n 
     )
 
 
-def save_neighbours(
-    folder: Path,
+def neighbour_images(
     train: Source,
     train_vectors: Float[Tensor, "n d"],
     test: Source,
     test_vectors: Float[Tensor, "p d"],
+    distance: str = "cosine",
     queries: int = 10,
     neighbours: int = 8,
-) -> None:
-    """Write ``neighbours.npz``: some test images and the training images nearest to them by cosine distance in Y.
+) -> dict[str, np.ndarray]:
+    """Some test images and the training images nearest to them by a distance of `DISTANCES`.
 
-    Nothing is written for inputs that are not images of 8 bits with one or three channels.
+    Nothing for inputs that are not images of 8 bits with one or three channels.
     """
     if not is_image(train) or not is_image(test):
-        return
+        return {}
     index = evenly_spaced(len(test), queries)
-    cosine = functional.normalize(test_vectors[index]) @ functional.normalize(train_vectors).T
-    nearest = cosine.topk(min(neighbours, len(train)), dim=1)
-    images = train.take(nearest.indices.flatten()).unflatten(0, nearest.indices.shape)
-    save_arrays(
-        folder / "neighbours.npz",
-        queries=test.take(index).movedim(-3, -1).cpu().numpy(),
-        neighbours=images.movedim(-3, -1).cpu().numpy(),
-        query_labels=_labels(test, index),
-        neighbour_labels=_labels(train, nearest.indices.flatten()).reshape(nearest.indices.shape),
-        distance=(1 - nearest.values).numpy(),
-        metric=np.array("cosine"),
-    )
+    distances, nearest = nearest_rows(test_vectors[index], train_vectors, neighbours, distance)
+    nearest = nearest.cpu()
+    images = train.take(nearest.flatten()).unflatten(0, nearest.shape)
+    return {
+        "queries": test.take(index).movedim(-3, -1).cpu().numpy(),
+        "neighbours": images.movedim(-3, -1).cpu().numpy(),
+        "query_labels": _labels(test, index),
+        "neighbour_labels": _labels(train, nearest.flatten()).reshape(nearest.shape),
+        "distance": distances.cpu().numpy(),
+        "metric": np.array(distance),
+    }
 
 
 def is_image(source: Source) -> bool:

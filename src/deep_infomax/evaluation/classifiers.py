@@ -124,6 +124,22 @@ def neighbour_votes(
     return {k: torch.cat(parts) for k, parts in votes.items()}
 
 
+DISTANCES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "cosine": lambda a, b: 1 - functional.normalize(a) @ functional.normalize(b).T,
+    "l1": lambda a, b: torch.cdist(a, b, p=1),
+    "l2": lambda a, b: torch.cdist(a, b),
+}
+"""Distances between the rows of two matrices."""
+
+
+def nearest_rows(
+    queries: Float[Tensor, "p d"], x: Float[Tensor, "n d"], k: int, distance: str, chunk: int = 256
+) -> tuple[Float[Tensor, "p k"], Int[Tensor, "p k"]]:
+    """Distances and positions of the k nearest rows of ``x``, nearest first; all of them where there are fewer."""
+    found = [DISTANCES[distance](part, x).topk(min(k, len(x)), dim=1, largest=False) for part in queries.split(chunk)]
+    return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
+
+
 class Training(NamedTuple):
     """How a hidden layer is trained; the learning rate is multiplied by ``factor(epoch, epochs)``."""
 

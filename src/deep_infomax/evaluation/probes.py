@@ -13,6 +13,9 @@ Each protocol has a name and a version. Figures of two versions do not compare; 
 ``knn/1``
     The k nearest by cosine similarity of standardised features, one vote each, ties to the lowest class. k is the one
     of 1, 5, 20, 50 and 200 with the best accuracy on the held-out part, the smallest of equals.
+``neighbours/1``
+    What of the 8 training inputs nearest to a test input is of its class, the mean over at most 2,000 test inputs,
+    evenly spaced; by cosine, L1 (variant ``l1``) or L2 distance (``l2``) of features as they are. No seed matters.
 ``mlp/1``
     200 hidden units, batch normalisation, ReLU, dropout 0.1, on standardised features. Adam; the learning rate rises to
     3e-3 over the first tenth and falls to 0 by a cosine; batches of 256; 20 epochs, or as many as make 1,000 steps.
@@ -35,6 +38,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from deep_infomax.evaluation.arrays import evenly_spaced
 from deep_infomax.evaluation.classifiers import (
     CROSS_ENTROPY,
     HINGE,
@@ -42,6 +46,7 @@ from deep_infomax.evaluation.classifiers import (
     Training,
     cholesky_scales,
     fit_linear,
+    nearest_rows,
     neighbour_votes,
     train_mlp,
 )
@@ -147,6 +152,30 @@ def knn(
     progress("neighbours", len(seeds), len(seeds) + 1)
     votes = neighbour_votes(x, labels, test_x, classes, sorted(set(chosen)))
     return [Outcome(_percent(votes[k], test_labels), {"k": k}) for k in chosen]
+
+
+def neighbours(
+    features: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    test_features: Float[Tensor, "p d"],
+    test_labels: Int[Tensor, " p"],
+    seeds: Sequence[int] = (0,),
+    progress: Progress = unseen,
+    distance: str = "cosine",
+) -> list[Outcome]:
+    """Agreement in class of the nearest neighbours, ``neighbours/1``, by a distance of `DISTANCES`.
+
+    >>> x = torch.tensor([[1.0], [1.1], [-1.0], [-1.1]]).repeat(8, 1)
+    >>> y = torch.tensor([0, 0, 1, 1]).repeat(8)
+    >>> neighbours(x, y, x, y, distance="l1")[0].value
+    100.0
+    """
+    rows = evenly_spaced(len(test_features), 2000).to(features.device)
+    progress("neighbours", 0, 1)
+    _, nearest = nearest_rows(test_features[rows], features, 8, distance)
+    agreement = _percent(labels[nearest].flatten(), test_labels[rows].repeat_interleave(nearest.shape[1]))
+    progress("neighbours", 1, 1)
+    return [Outcome(agreement, {}) for _ in seeds]
 
 
 def mlp(

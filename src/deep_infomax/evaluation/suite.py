@@ -15,7 +15,7 @@ from torch import Tensor
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import probes
-from deep_infomax.evaluation.arrays import save_arrays, save_neighbours, save_representation
+from deep_infomax.evaluation.arrays import neighbour_images, save_arrays, save_representation
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
 from deep_infomax.progress import Progress
@@ -62,6 +62,18 @@ def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
         return probe(train.features, labels, test.features, test_labels, seeds, progress)
 
     return Metric(protocol, "%", measure, labelled=True)
+
+
+def _neighbours(distance: str) -> Measure:
+    agreement = _probe("neighbours/1", partial(probes.neighbours, distance=distance)).measure
+
+    def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+        first, *others = agreement(train, test, seeds, progress)
+        # Images by cosine distance are kept by every evaluation.
+        images = neighbour_images(*train, *test, distance) if distance != "cosine" else {}
+        return [first._replace(arrays=images), *others]
+
+    return measure
 
 
 # The instruments and torchmetrics take a second to load, which no other metric needs.
@@ -124,6 +136,14 @@ METRICS: Final[dict[str, Metric]] = {
     "svm": _probe("svm/1", probes.svm),
     "mlp": _probe("mlp/1", probes.mlp),
     "knn": _probe("knn/1", probes.knn),
+    "neighbours": Metric(
+        "neighbours/1",
+        "%",
+        _neighbours("cosine"),
+        {"l1": _neighbours("l1"), "l2": _neighbours("l2")},
+        labelled=True,
+        layers=("Y",),
+    ),
     "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
     "ms_ssim": Metric("ms_ssim/1", "", _ms_ssim, layers=("Y",), check=_check_images),
     "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
@@ -185,7 +205,9 @@ def evaluate(
     if out is not None:
         save_representation(out / "arrays", test, test_features["Y"])
         if test is not dataset.train:
-            save_neighbours(out / "arrays", dataset.train, train_features["Y"], test, test_features["Y"])
+            images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
+            if images:
+                save_arrays(out / "arrays" / "neighbours.npz", **images)
     results: list[Result] = []
     device = encoder.mean.device
     total = sum(1 + len(METRICS[name].variants) for names in plan.values() for name in names)
@@ -197,7 +219,8 @@ def evaluate(
                 results.append(result)
                 if out is not None:
                     if arrays:
-                        save_arrays(out / "arrays" / f"{name}-{layer}.npz", **arrays)
+                        title = name if result.variant == "default" else f"{name}-{result.variant}"
+                        save_arrays(out / "arrays" / f"{title}-{layer}.npz", **arrays)
                     merge_results(out / "evaluation.json", dataset.description, [result])
                 if progress is not None:
                     progress("probing", len(results), total)

@@ -66,7 +66,8 @@ class RunView:
     health: list[Picture]
     prior: Picture | None
     maps: list[Picture]
-    neighbours: list[list[Thumbnail]]
+    neighbours: list[tuple[str, list[list[Thumbnail]]]]
+    """A distance, and rows of images."""
     decoded: list[tuple[str | None, dict[str, list[str]]]]
     """As in `Decoded`, with images as data URIs."""
     configuration: list[Facts]
@@ -124,7 +125,7 @@ def render(runs: Sequence[Run]) -> str:
 
 def _view(run: Run, n_runs: int) -> RunView:
     points = max(_FEWEST_POINTS_OF_A_RUN, min(_MOST_POINTS_OF_A_RUN, _MOST_POINTS // n_runs))
-    vectors, images = run.representation, run.neighbours
+    vectors = run.representation
     classes = vectors.classes if vectors is not None else ()
     return RunView(
         run=run,
@@ -140,7 +141,10 @@ def _view(run: Run, n_runs: int) -> RunView:
         health=health_pictures([run]),
         prior=None if vectors is None else histogram(vectors, run.prior),
         maps=[] if vectors is None else maps(vectors, points),
-        neighbours=[] if images is None else neighbour_rows(images, classes, _MOST_PIXELS // n_runs),
+        neighbours=[
+            (found.metric, neighbour_rows(found, classes, _MOST_PIXELS // n_runs // len(run.neighbours)))
+            for found in run.neighbours
+        ],
         decoded=[(found.layer, decoded_rows(found)) for found in run.decoded],
         configuration=_configuration(run),
     )

@@ -69,7 +69,7 @@ def read_run(path: Path, name: str) -> Run:
         results=results,
         probe_data=probe_data if isinstance(probe_data, Mapping) else {},
         representation=_read_representation(path / "arrays" / "representation.npz", notes),
-        neighbours=_read_neighbours(path / "arrays" / "neighbours.npz", notes),
+        neighbours=_read_neighbours(path / "arrays", notes),
         decoded=_read_decoded(path / "arrays", notes),
         notes=tuple(notes),
     )
@@ -175,17 +175,20 @@ def _read_representation(path: Path, notes: list[str]) -> Representation | None:
     return Representation(vectors, arrays["labels"].astype(np.int64), classes)
 
 
-def _read_neighbours(path: Path, notes: list[str]) -> Neighbours | None:
-    arrays = _read_arrays(path, ("queries", "neighbours", "query_labels", "neighbour_labels", "distance"), notes)
-    if arrays is None:
-        return None
-    return Neighbours(
-        queries=arrays["queries"],
-        neighbours=arrays["neighbours"],
-        query_labels=arrays["query_labels"].astype(np.int64),
-        neighbour_labels=arrays["neighbour_labels"].astype(np.int64),
-        distance=arrays["distance"].astype(np.float32),
-        metric=str(arrays.get("metric", "")),
+def _read_neighbours(folder: Path, notes: list[str]) -> tuple[Neighbours, ...]:
+    names = ("queries", "neighbours", "query_labels", "neighbour_labels", "distance")
+    files = [folder / "neighbours.npz", *sorted(folder.glob("neighbours-*.npz"))]
+    return tuple(
+        Neighbours(
+            queries=arrays["queries"],
+            neighbours=arrays["neighbours"],
+            query_labels=arrays["query_labels"].astype(np.int64),
+            neighbour_labels=arrays["neighbour_labels"].astype(np.int64),
+            distance=arrays["distance"].astype(np.float32),
+            metric=str(arrays.get("metric", "")),
+        )
+        for file in files
+        if (arrays := _read_arrays(file, names, notes)) is not None
     )
 
 

@@ -89,7 +89,8 @@ class Run:
     probe_data: Mapping[str, Any]
     """Description of what the results were measured on."""
     representation: Representation | None
-    neighbours: Neighbours | None
+    neighbours: tuple[Neighbours, ...]
+    """By cosine distance, and by others where they were asked for."""
     decoded: tuple[Decoded, ...]
     notes: tuple[str, ...]
     """What could not be read, one sentence each."""

@@ -22,6 +22,7 @@ METRICS: Final = {
     "mlp-paper": "Network of 200 units, the paper's way",
     "svm": "Linear SVM",
     "knn": "Nearest neighbours",
+    "neighbours": "Neighbours of the same class",
     "ms_ssim": "Reconstruction (MS-SSIM)",
     "mine": "Information I(X; Y), held out",
     "mine-paper": "Information I(X; Y), the paper's way",
