@@ -225,16 +225,20 @@ def _check_probe(probe: Dataset, data: Dataset) -> None:
 
 def _print_results(run: Path, results: Sequence[Result]) -> None:
     table = Table(title=str(run), title_justify="left")
-    for heading in ("metric", "layer", "value", "spread", "seeds", "split", "protocol", "seconds"):
+    for heading in ("protocol", "layer", "value", "spread", "seeds", "split", "seconds"):
         table.add_column(heading, justify="right" if heading in ("value", "spread", "seconds") else "left")
     for r in results:
         digits = _digits(r)
         spread = "" if r.spread is None else f"{r.spread:.{digits}f}"
         table.add_row(
-            r.metric, r.layer, f"{r.value:.{digits}f} {r.unit}", spread, str(len(r.seeds)), f"{r.split} ({r.n:,})",
-            r.protocol, f"{r.seconds:.1f}",
+            _protocol(r), r.layer, f"{r.value:.{digits}f} {r.unit}", spread, str(len(r.seeds)),
+            f"{r.split} ({r.n:,})", f"{r.seconds:.1f}",
         )  # fmt: skip
     Console(soft_wrap=True, markup=False).print(table)
+
+
+def _protocol(result: Result) -> str:
+    return result.protocol if result.variant == "default" else f"{result.protocol} ({result.variant})"
 
 
 def _digits(result: Result) -> int:
@@ -243,7 +247,7 @@ def _digits(result: Result) -> int:
 
 
 def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
-    by_run = [{(r.protocol, r.layer): r for r in found} for found in results]
+    by_run = [{(_protocol(r), r.layer): r for r in found} for found in results]
     rows = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
     if not rows:
         return

@@ -143,7 +143,8 @@ def _report(folder: Path, runs: Sequence[Path]) -> None:
     rows = methods(found)
     for measure, layers in comparison(found)[0]:
         unit = f", in {measure.unit}" if measure.unit else ""
-        table = Table(title=f"{measure.protocol} on {measure.split}{unit}", title_justify="left")
+        variant = "" if measure.variant == "default" else f" ({measure.variant})"
+        table = Table(title=f"{measure.protocol}{variant} on {measure.split}{unit}", title_justify="left")
         for heading in ("method", "epochs", "time", *layers):
             table.add_column(heading, justify="right" if heading in layers else "left")
         for row in rows:

@@ -120,7 +120,11 @@ RECIPES: dict[str, Config] = {
     "vae": Config(objective=ObjectiveConfig(method="vae"), training=_BASELINE_TRAINING),
     "beta-vae": Config(objective=ObjectiveConfig(method="vae", beta=4.0), training=_BASELINE_TRAINING),
     "aae": Config(objective=ObjectiveConfig(method="aae", gamma=0.1), training=_BASELINE_TRAINING),
-    "bigan": Config(objective=ObjectiveConfig(method="bigan"), training=_BASELINE_TRAINING),
+    # A game needs both sides at one pace, so neither learning rate falls.
+    "bigan": Config(
+        objective=ObjectiveConfig(method="bigan"),
+        training=TrainingConfig(batch_size=128, learning_rate=2e-4, adversary_learning_rate=2e-4, schedule="constant"),
+    ),
     "nat": Config(objective=ObjectiveConfig(method="nat"), training=_BASELINE_TRAINING),
     "supervised": Config(objective=ObjectiveConfig(method="supervised"), training=_BASELINE_TRAINING),
     # 1 epoch of batch statistics: 55.13 / 46.62 / 34.12, the floor.

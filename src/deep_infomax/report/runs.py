@@ -120,9 +120,11 @@ class Run:
     def prior(self) -> str | None:
         """The prior that Y was matched to; None where its weight is 0."""
         objective = self.group("objective")
-        if objective.get("method") == "vae":
+        method = objective.get("method")
+        if method == "vae":
             return "gaussian"
-        return str(objective["prior"]) if objective.get("gamma") and objective.get("prior") else None
+        matched = method == "bigan" or objective.get("gamma")
+        return str(objective["prior"]) if matched and objective.get("prior") else None
 
 
 def class_name(label: int, classes: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     """Decoupled decay of the weights of the encoder side's layers (Loshchilov and Hutter 2019, 1711.05101)."""
     adversary_learning_rate: float = 1e-4
-    """Constant learning rate of the adversary (prior matching)."""
+    """Constant learning rate of the adversary (prior matching, BiGAN)."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Of matrix products and convolutions; auto: bfloat16 where the processor computes with it, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
