@@ -79,7 +79,7 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(
 
     monkeypatch.setattr(commands, "_train", interrupted)
     assert compare(data, out, seeds=1) == 130
-    assert "give the same dim compare again" in capsys.readouterr().err
+    assert "give the same command again" in capsys.readouterr().err
     monkeypatch.undo()
     assert compare(data, out, seeds=1) == 0
     assert (out / "random-0" / "evaluation.json").exists()

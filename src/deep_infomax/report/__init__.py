@@ -2,6 +2,18 @@
 
 from deep_infomax.report.page import write_report
 from deep_infomax.report.reading import find_runs, read_runs
+from deep_infomax.report.study_figures import StudyPoint, negatives_figure, point_text, weights_figure
 from deep_infomax.report.tables import Cell, comparison, methods
 
-__all__ = ["Cell", "comparison", "find_runs", "methods", "read_runs", "write_report"]
+__all__ = [
+    "Cell",
+    "StudyPoint",
+    "comparison",
+    "find_runs",
+    "methods",
+    "negatives_figure",
+    "point_text",
+    "read_runs",
+    "weights_figure",
+    "write_report",
+]
