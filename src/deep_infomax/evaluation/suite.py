@@ -27,10 +27,12 @@ MOST_UNITS: Final = 256
 
 
 class Represented(NamedTuple):
-    """A source and its features at the layer that is measured."""
+    """A source and its features at the layer that is measured, and where they come from."""
 
     source: Source
     features: Float[Tensor, "n d"]
+    encoder: Encoder
+    layer: str
 
 
 Measure = Callable[[Represented, Represented, Sequence[int], Progress], list[Outcome]]
@@ -70,7 +72,9 @@ def _neighbours(distance: str) -> Measure:
     def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
         first, *others = agreement(train, test, seeds, progress)
         # Images by cosine distance are kept by every evaluation.
-        images = neighbour_images(*train, *test, distance) if distance != "cosine" else {}
+        if distance == "cosine":
+            return [first, *others]
+        images = neighbour_images(train.source, train.features, test.source, test.features, distance)
         return [first._replace(arrays=images), *others]
 
     return measure
@@ -80,7 +84,7 @@ def _neighbours(distance: str) -> Measure:
 def _mine(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
     from deep_infomax.evaluation import information
 
-    return information.mine(*test, train.features, seeds, progress)
+    return information.mine(test.source, test.features, train.features, seeds, progress)
 
 
 def _ndm(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
@@ -92,7 +96,7 @@ def _ndm(train: Represented, test: Represented, seeds: Sequence[int], progress: 
 def _mine_paper(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
     from deep_infomax.evaluation import information
 
-    return information.mine_paper(*train, seeds, progress)
+    return information.mine_paper(train.source, train.features, seeds, progress)
 
 
 def _ndm_paper(
@@ -106,7 +110,15 @@ def _ndm_paper(
 def _ms_ssim(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
     from deep_infomax.evaluation import reconstruction
 
-    return reconstruction.ms_ssim(*train, *test, seeds, progress)
+    return reconstruction.ms_ssim(train.source, train.features, test.source, test.features, seeds, progress)
+
+
+def _semi_supervised(
+    train: Represented, test: Represented, seeds: Sequence[int], progress: Progress, share: float
+) -> list[Outcome]:
+    from deep_infomax.evaluation import fine_tuning
+
+    return fine_tuning.semi_supervised(train.encoder, train.layer, train.source, test.source, seeds, progress, share)
 
 
 def _check_images(source: Source, layer: str, units: int) -> None:
@@ -146,6 +158,14 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
     "ms_ssim": Metric("ms_ssim/1", "", _ms_ssim, layers=("Y",), check=_check_images),
+    "semi_supervised": Metric(
+        "semi_supervised/1",
+        "%",
+        partial(_semi_supervised, share=1.0),
+        {f"{percent}%": partial(_semi_supervised, share=percent / 100) for percent in (10, 1)},
+        labelled=True,
+        layers=("conv",),
+    ),
     "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
     "ndm": Metric("ndm/1", "nats", _ndm, layers=("Y",), check=_check_units),
     "mine-paper": Metric("mine-paper/1", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
@@ -180,8 +200,8 @@ def evaluate(
         dataset: Training and test parts, labelled for the probes. Where only metrics that read no labels are asked for
             and there is no test part, they are measured on the training part.
         metrics: Names in `METRICS`.
-        layers: Some of the encoder's layers; None stands for all, and for Y alone where a metric says so (`mine`,
-            `ndm`, their paper's forms and `ms_ssim`).
+        layers: Some of the encoder's layers; None stands for all, and for one alone where a metric says so
+            (`METRICS`).
         seeds: Repetitions, with the seeds 0 to ``seeds - 1``.
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
             representations of test inputs and, for images, nearest neighbours and reconstructions.
@@ -212,8 +232,8 @@ def evaluate(
     device = encoder.mean.device
     total = sum(1 + len(METRICS[name].variants) for names in plan.values() for name in names)
     for layer, names in plan.items():
-        train_part = Represented(dataset.train, train_features.pop(layer).to(device))
-        test_part = Represented(test, test_features.pop(layer).to(device))
+        train_part = Represented(dataset.train, train_features.pop(layer).to(device), encoder, layer)
+        test_part = Represented(test, test_features.pop(layer).to(device), encoder, layer)
         for name in names:
             for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
                 results.append(result)
@@ -234,6 +254,12 @@ def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None
     if unknown := [layer for layer in layers or () if layer not in encoder.layers]:
         raise ValueError(f"unknown layer {unknown[0]!r}; this encoder has {', '.join(encoder.layers)}")
     measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
+    for name, its_layers in measured.items():
+        if not set(its_layers) & set(encoder.layers):
+            raise ValueError(
+                f"{name} is measured at {', '.join(its_layers)}, and this encoder has {', '.join(encoder.layers)}; "
+                "choose one with --layers"
+            )
     plan = {
         layer: [name for name in metrics if layer in measured[name]]
         for layer in dict.fromkeys(layers or encoder.layers)
