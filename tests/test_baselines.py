@@ -1,18 +1,18 @@
 import math
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from deep_infomax.baselines import BiGAN, NoiseAsTargets, PairDiscriminator, Supervised
+from deep_infomax.baselines import BiGAN, ContrastivePredictiveCoding, NoiseAsTargets, PairDiscriminator, Supervised
 from deep_infomax.contracts import Batch, Features
 from deep_infomax.data import Source
 from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import Encoder, convolutional
 from deep_infomax.objectives import Uniform
-from deep_infomax.recipes import RECIPES, ObjectiveConfig, build_objective
+from deep_infomax.recipes import RECIPES, ObjectiveConfig, build_encoder, build_objective
 from deep_infomax.training import TrainingConfig, fit
 
 N, D = 6, 4
@@ -131,6 +131,30 @@ def test_encoder_and_generator_oppose_the_discriminator_of_a_bigan() -> None:
         assert ((own * other).flatten(1).sum(1) < 0).all()
 
 
+def test_predictive_coding_is_info_nce_of_every_position_ahead_as_a_plain_loop_computes_it() -> None:
+    torch.manual_seed(0)
+    n, c, rows, columns = 4, 3, 5, 2
+    objective, local = ContrastivePredictiveCoding(c, rows, steps=2, units=7), torch.randn(n, c, rows, columns)
+    losses = objective(Batch(local, torch.arange(n)), lambda inputs: Features(inputs, inputs[:, :, 0, 0], {}))
+    total, bounds = 0.0, 0.0
+    for step, prediction in enumerate(objective.predictions, start=1):
+        terms = []
+        for i, row, column in product(range(n), range(rows - step), range(columns)):
+            state = objective.context(local[i, :, : row + 1, column].T[None])[0][0, -1]
+            scores = [prediction(state) @ local[j, :, row + step, column] / c**0.5 for j in range(n)]
+            terms.append(torch.stack(scores).logsumexp(0) - scores[i])
+        total += torch.stack(terms).mean().item() / 2
+        bounds += (math.log(n) - torch.stack(terms).mean().item()) / 2
+    assert losses.encoder.item() == pytest.approx(total, rel=1e-4)
+    assert losses.terms["prediction_bound"].item() == pytest.approx(bounds, abs=1e-4)
+    assert losses.terms["prediction_ceiling"].item() == pytest.approx(math.log(n))
+
+
+def test_predictive_coding_needs_rows_to_look_ahead() -> None:
+    with pytest.raises(ValueError, match=r"map of 3 row\(s\) cannot be predicted 3 step\(s\) ahead; give fewer"):
+        ContrastivePredictiveCoding(channels=4, rows=3)
+
+
 def test_a_head_that_knows_nothing_costs_the_logarithm_of_the_classes() -> None:
     objective = Supervised(D, classes=5)
     for parameter in objective.parameters():
@@ -149,11 +173,12 @@ def test_supervised_training_needs_labels() -> None:
         build_objective(ObjectiveConfig(method="supervised"), encoder, bare)
 
 
-@pytest.mark.parametrize("recipe", ["vae", "beta-vae", "aae", "bigan", "nat", "supervised"])
+@pytest.mark.parametrize("recipe", ["vae", "beta-vae", "aae", "bigan", "nat", "cpc", "supervised"])
 def test_the_recipes_train_on_series_too(recipe: str) -> None:
     torch.manual_seed(0)
     series = Source(torch.randn(40, 2, 32), torch.arange(40) % 3, ("a", "b", "c"), "series", "train")
-    encoder = convolutional(channels=2, spatial=(32,), dim=D)
-    objective = build_objective(RECIPES[recipe].objective, encoder, series)
+    config = RECIPES[recipe]
+    encoder = build_encoder(config.encoder, 2, (32,))
+    objective = build_objective(config.objective, encoder, series)
     result = fit(encoder, objective, series, TrainingConfig(epochs=2, batch_size=8), progress=False)
     assert math.isfinite(result.terms["loss"])

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from deep_infomax.encoders import (
     ConvolutionalEncoder,
     ConvolutionalNetwork,
     Encoder,
+    StridedCropsEncoder,
     convolutional,
     convolutional_28,
     convolutional_32,
     convolutional_64,
     digits,
     encoder_for,
+    strided_crops,
 )
 
 
@@ -351,7 +354,8 @@ def test_the_generic_network_keeps_its_rule(spatial):
 
 
 def test_registry_and_choice_by_size():
-    assert set(ENCODERS) == {"convolutional-28", "convolutional-32", "convolutional-64", "digits", "convolutional"}
+    named = {"convolutional-28", "convolutional-32", "convolutional-64", "digits", "convolutional", "strided-crops"}
+    assert set(ENCODERS) == named
     assert encoder_for(3, (32, 32)).network == convolutional_32(3).network
     assert encoder_for(2, (28, 28), dim=5).network == convolutional_28(2, 5).network
     assert encoder_for(1, (8, 8)).network == digits().network
@@ -378,3 +382,36 @@ def test_an_encoder_without_remaining_layers_says_so():
 
     with pytest.raises(ValueError, match=r"Mean does not know which .* module of your own from \(3, 2\) to 5 units"):
         Mean(1, (2,), (3, 2), {"Y": 1}).remaining_layers(5)
+
+
+def test_every_position_of_strided_crops_is_its_own_crop_encoded_alone() -> None:
+    torch.manual_seed(0)
+    encoder = strided_crops(channels=2, spatial=(12, 8), dim=5).eval()
+    inputs = torch.randn(3, 2, 12, 8)
+    features = encoder(inputs)
+    assert features.local.shape == (3, 5, 10, 7)  # crops of 3 x 2, 1 x 1 apart
+    for row, column in ((0, 0), (4, 3), (8, 6)):
+        crop = inputs[:, :, row : row + 3, column : column + 2]
+        alone = encoder.output(encoder.fully_connected(encoder.layers_of_crop(crop)))
+        torch.testing.assert_close(features.local[:, :, row, column], alone)
+    torch.testing.assert_close(features.vector, features.local.mean(dim=(2, 3)))
+    assert {name: values.shape[1] for name, values in features.hidden.items()} | {"Y": 5} == encoder.layer_sizes
+
+
+@pytest.mark.parametrize("spatial", [(32,), (28, 28), (64, 64), (8, 9, 10)], ids=str)
+def test_strided_crops_are_saved_and_loaded(spatial: tuple[int, ...], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = strided_crops(channels=1, spatial=spatial, dim=4).eval()
+    encoder.save_pretrained(tmp_path)
+    inputs = torch.randn(2, 1, *spatial)
+    loaded = Encoder.from_pretrained(tmp_path)
+    for layer in encoder.layers:
+        torch.testing.assert_close(loaded.encode(inputs, layer), encoder.encode(inputs, layer))
+    with pytest.raises(ValueError, match="wraps no module"):
+        Encoder.from_pretrained(tmp_path, module=torch.nn.Identity())
+
+
+def test_crops_larger_than_the_input_are_refused() -> None:
+    network = strided_crops(channels=1, spatial=(32, 32)).network
+    with pytest.raises(ValueError, match=r"crops of \(8, 8\) at strides of \(4, 4\) do not fit inputs of \(7, 32\)"):
+        StridedCropsEncoder(network, (7, 32), (4, 4))

@@ -11,6 +11,7 @@ from torch import nn
 from deep_infomax.baselines import (
     AdversarialAutoencoder,
     BiGAN,
+    ContrastivePredictiveCoding,
     NoiseAsTargets,
     PairDiscriminator,
     Supervised,
@@ -19,7 +20,7 @@ from deep_infomax.baselines import (
 from deep_infomax.bounds import DONSKER_VARADHAN, INFO_NCE, JENSEN_SHANNON
 from deep_infomax.contracts import Batch, Bound, Losses
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder
+from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
 from deep_infomax.objectives import (
     Ball,
     DeepInfoMax,
@@ -45,6 +46,8 @@ class Case(NamedTuple):
     """Whether training lowers its loss."""
     adversarial: bool = False
     """Whether it has an adversary."""
+    encoder: Callable[[int, tuple[int, ...], int], Encoder] | None = None
+    """What it trains, from channels, spatial sizes and d; None stands for three convolutions."""
 
 
 def local(encoder: Encoder, bound: Bound = INFO_NCE, **options) -> MutualInformation:
@@ -98,6 +101,10 @@ def bigan(encoder: Encoder) -> BiGAN:
     return BiGAN(decoder(encoder), discriminator, Uniform(), encoder.normalise)
 
 
+def cpc(encoder: Encoder) -> ContrastivePredictiveCoding:
+    return ContrastivePredictiveCoding(*encoder.local_shape[:2], steps=2, units=UNITS)
+
+
 def decoder(encoder: Encoder) -> Decoder:
     return Decoder(encoder.vector_size, encoder.channels, encoder.spatial, filters=(UNITS, 8, 8, 8))
 
@@ -107,6 +114,7 @@ OBJECTIVES += [
     Case("aae", aae, adversarial=True),
     Case("bigan", bigan, adversarial=True),
     Case("nat", lambda encoder: NoiseAsTargets(INPUTS, encoder.vector_size)),
+    Case("cpc", cpc, encoder=strided_crops),
     Case("supervised", lambda encoder: Supervised(encoder.vector_size, CLASSES)),
 ]
 
@@ -139,7 +147,8 @@ class Setup(NamedTuple):
 def set_up(case: Case, spatial: tuple[int, ...] = (6, 5), inputs: int = INPUTS, seed: int = 0) -> Setup:
     torch.manual_seed(seed)
     convolutions = tuple(Convolution(8, 3, 1, 1) for _ in range(3))
-    encoder = ConvolutionalEncoder(ConvolutionalNetwork(2, spatial, convolutions, 2, (UNITS,), 6))
+    network = ConvolutionalNetwork(2, spatial, convolutions, 2, (UNITS,), 6)
+    encoder = ConvolutionalEncoder(network) if case.encoder is None else case.encoder(2, spatial, 6)
     batch = Batch(torch.randn(inputs, 2, *spatial), torch.arange(inputs), torch.arange(inputs) % CLASSES)
     return Setup(encoder, case.build(encoder), batch)
 

@@ -18,6 +18,7 @@ from torch import nn
 from deep_infomax.baselines import (
     AdversarialAutoencoder,
     BiGAN,
+    ContrastivePredictiveCoding,
     NoiseAsTargets,
     PairDiscriminator,
     Supervised,
@@ -47,7 +48,7 @@ class EncoderConfig:
 class ObjectiveConfig:
     """What is maximised: ``alpha * global + beta * local - gamma * divergence(prior, Y)``."""
 
-    method: Literal["deep-infomax", "vae", "aae", "bigan", "nat", "supervised", "untrained"] = "deep-infomax"
+    method: Literal["deep-infomax", "vae", "aae", "bigan", "nat", "cpc", "supervised", "untrained"] = "deep-infomax"
     """Baselines (see `deep_infomax.baselines`), supervised training (the ceiling), untrained (the floor)."""
     bound: Literal["infonce", "jsd", "dv", "nwj", "reverse-kl", "hellinger", "chi2"] = "infonce"
     """Bound of the global and the local term."""
@@ -126,6 +127,11 @@ RECIPES: dict[str, Config] = {
         training=TrainingConfig(batch_size=128, learning_rate=2e-4, adversary_learning_rate=2e-4, schedule="constant"),
     ),
     "nat": Config(objective=ObjectiveConfig(method="nat"), training=_BASELINE_TRAINING),
+    "cpc": Config(
+        encoder=EncoderConfig(architecture="strided-crops"),
+        objective=ObjectiveConfig(method="cpc"),
+        training=_BASELINE_TRAINING,
+    ),
     "supervised": Config(objective=ObjectiveConfig(method="supervised"), training=_BASELINE_TRAINING),
     # 1 epoch of batch statistics: 55.13 / 46.62 / 34.12, the floor.
     "random": Config(
@@ -178,6 +184,7 @@ def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | No
         ),
         "bigan": lambda: _bigan(config, encoder),
         "nat": lambda: NoiseAsTargets(len(_given(data)), encoder.vector_size),
+        "cpc": lambda: ContrastivePredictiveCoding(*encoder.local_shape[:2]),
         "supervised": lambda: Supervised(encoder.vector_size, _classes(_given(data))),
         "untrained": Untrained,
     }

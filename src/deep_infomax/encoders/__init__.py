@@ -5,6 +5,7 @@
 
 from deep_infomax.encoders.base import Encoder
 from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
+from deep_infomax.encoders.crops import StridedCropsEncoder
 from deep_infomax.encoders.networks import (
     ENCODERS,
     convolutional,
@@ -13,6 +14,7 @@ from deep_infomax.encoders.networks import (
     convolutional_64,
     digits,
     encoder_for,
+    strided_crops,
 )
 from deep_infomax.encoders.tapped import TappedEncoder
 
@@ -22,6 +24,7 @@ __all__ = [
     "ConvolutionalEncoder",
     "ConvolutionalNetwork",
     "Encoder",
+    "StridedCropsEncoder",
     "TappedEncoder",
     "convolutional",
     "convolutional_28",
@@ -29,4 +32,5 @@ __all__ = [
     "convolutional_64",
     "digits",
     "encoder_for",
+    "strided_crops",
 ]

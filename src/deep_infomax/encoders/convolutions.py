@@ -152,8 +152,13 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
         """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
         if module is not None:
             raise ValueError("this is a convolutional encoder, which wraps no module; load it without module=")
-        convolutions = tuple(Convolution(**_tuples(convolution)) for convolution in arguments["convolutions"])
-        return cls(ConvolutionalNetwork(**_tuples({**arguments, "convolutions": convolutions})))
+        return cls(network_from(arguments))
+
+
+def network_from(arguments: dict[str, Any]) -> ConvolutionalNetwork:
+    """The network that ``asdict`` made these values of, JSON's lists back as tuples."""
+    convolutions = tuple(Convolution(**_tuples(convolution)) for convolution in arguments["convolutions"])
+    return ConvolutionalNetwork(**_tuples({**arguments, "convolutions": convolutions}))
 
 
 def _convolutions(network: ConvolutionalNetwork, start: int, stop: int) -> nn.Sequential:

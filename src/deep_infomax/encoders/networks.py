@@ -7,9 +7,11 @@ estimation and maximization", 2019, arXiv 1808.06670, for any number of channels
 import math
 from collections.abc import Callable
 
+from deep_infomax.encoders.base import Encoder
 from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
+from deep_infomax.encoders.crops import StridedCropsEncoder
 
-Factory = Callable[[int, tuple[int, ...], int | None], ConvolutionalEncoder]
+Factory = Callable[[int, tuple[int, ...], int | None], Encoder]
 
 
 def convolutional_28(channels: int = 1, dim: int = 64) -> ConvolutionalEncoder:
@@ -71,7 +73,19 @@ def convolutional(channels: int, spatial: tuple[int, ...], dim: int = 64) -> Con
     return ConvolutionalEncoder(ConvolutionalNetwork(channels, spatial, tuple(convolutions), local, (units,), dim))
 
 
-def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
+def strided_crops(channels: int, spatial: tuple[int, ...], dim: int = 64) -> StridedCropsEncoder:
+    """Crops of a quarter of each side, half a crop apart: 7 along a side of 32 or 64, 8 or 16 pixels each.
+
+    A small network reads each of them: two convolutions with 64 and 128 filters, fc 256.
+    """
+    size = tuple(max(2, side // 4) for side in spatial)
+    first = _halving(64, size)
+    convolutions = (first, _halving(128, first.sizes(size)))
+    network = ConvolutionalNetwork(channels, size, convolutions, 2, (256,), dim)
+    return StridedCropsEncoder(network, tuple(spatial), tuple(side // 2 for side in size))
+
+
+def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> Encoder:
     """The network for inputs of this size: a named one for squares of 8, 28, 32 and 64, the generic one for all others.
 
     >>> encoder_for(1, (8, 8)).vector_size, encoder_for(1, (48000,)).vector_size
@@ -98,6 +112,10 @@ def _generic(channels: int, spatial: tuple[int, ...], dim: int | None = None) ->
     return convolutional(channels, spatial) if dim is None else convolutional(channels, spatial, dim)
 
 
+def _crops(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> StridedCropsEncoder:
+    return strided_crops(channels, spatial) if dim is None else strided_crops(channels, spatial, dim)
+
+
 def _square(network: Callable[..., ConvolutionalEncoder], side: int) -> Factory:
     """The factory of a network that takes squares of one size only."""
 
@@ -118,5 +136,6 @@ ENCODERS: dict[str, Factory] = {
     "convolutional-64": _square(convolutional_64, 64),
     "digits": _square(digits, 8),
     "convolutional": _generic,
+    "strided-crops": _crops,
 }
 """By the names that recipes use: ``(channels, spatial, dim)`` to a network; a dim of None takes the network's own."""

@@ -1,0 +1,78 @@
+"""Contrastive predictive coding, a baseline: what follows in the local map is predicted from what came before."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deep_infomax.bounds import INFO_NCE
+from deep_infomax.contracts import Batch, Features, Losses, Scores
+from deep_infomax.negatives import all_pairs
+
+
+class ContrastivePredictiveCoding(nn.Module):
+    r"""InfoNCE between the prediction of a position some rows ahead and what is there, over the first axis of the map.
+
+    A recurrent network reads every column of the local map ``C`` row by row. From its state after row t, a linear layer
+    for each number of steps s predicts row t + s of the column, and the prediction is told from the same position of
+    the other inputs of the batch by its dot product, divided by the root of its length:
+
+    .. math:: \mathcal{L} = \frac{1}{S} \sum_{s=1}^{S} \mathrm{InfoNCE}(W_s h_t^{(j)}, C_{t+s}^{(j)})
+
+    The encoder has to read every position by itself, such as `StridedCropsEncoder`. In the paper the network that reads
+    the rows is a masked convolution; columns do not see one another here.
+
+    Args:
+        channels: c, of the local map.
+        rows: of the local map: the size of its first axis.
+        steps: S, the rows to look ahead.
+        units: of the recurrent network.
+
+    Raises:
+        ValueError: there are not more rows than steps.
+
+    Source: van den Oord et al., Representation learning with contrastive predictive coding, 2018, arXiv 1807.03748.
+    """
+
+    def __init__(self, channels: int, rows: int, steps: int = 3, units: int = 256) -> None:
+        super().__init__()
+        if not 1 <= steps < rows:
+            raise ValueError(
+                f"a local map of {rows} row(s) cannot be predicted {steps} step(s) ahead; "
+                "give fewer steps, or an encoder with a larger map, such as strided-crops"
+            )
+        self.context = nn.GRU(channels, units, batch_first=True)
+        self.predictions = nn.ModuleList([nn.Linear(units, channels) for _ in range(steps)])
+
+    def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+        """Losses of one batch. Terms: ``loss``; ``prediction_bound`` and ``prediction_ceiling``, in nats.
+
+        Raises:
+            ValueError: a batch of 1.
+        """
+        local = encode(batch.inputs).local
+        columns = local.reshape(*local.shape[:3], -1).permute(0, 3, 2, 1)  # n, columns, rows, c
+        n = len(columns)
+        states = self.context(columns.flatten(0, 1))[0].unflatten(0, (n, -1))
+        found = []
+        for step, prediction in enumerate(self.predictions, start=1):
+            predicted, ahead = prediction(states[:, :, :-step]), columns[:, :, step:]
+            found.append(INFO_NCE.evaluate(_scores(predicted.flatten(1, 2), ahead.flatten(1, 2))))
+        losses, bounds = zip(*found, strict=True)
+        loss, bound = torch.stack(losses).mean(), torch.stack(bounds).mean()
+        ceiling = torch.full_like(bound, INFO_NCE.ceiling(n - 1))
+        terms = {"loss": loss, "prediction_bound": bound, "prediction_ceiling": ceiling}
+        return Losses(loss, None, {name: term.detach().float() for name, term in terms.items()})
+
+    def adversary_parameters(self) -> Iterable[nn.Parameter]:
+        """None."""
+        return ()
+
+
+def _scores(predicted: Float[Tensor, "n m c"], ahead: Float[Tensor, "n m c"]) -> Scores:
+    """Every prediction with its own position and with the same position of all other inputs: n m anchors."""
+    pairs = torch.einsum("imc,jmc->ijm", predicted, ahead) / math.sqrt(predicted.shape[2])
+    joint, marginal = all_pairs(pairs)
+    return Scores(joint.flatten()[:, None], marginal.movedim(2, 1).flatten(0, 1)[..., None])

@@ -1,0 +1,76 @@
+"""An encoder that reads overlapping crops of the input one by one, as contrastive predictive coding does."""
+
+from dataclasses import asdict
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Features
+from deep_infomax.encoders.base import Encoder
+from deep_infomax.encoders.convolutions import ConvolutionalEncoder, ConvolutionalNetwork, network_from
+
+
+class StridedCropsEncoder(Encoder, architecture="strided-crops"):
+    """One network for all crops; its vectors are the local map, and their mean is ``Y``.
+
+    No position of the map sees more than its crop, so one can be predicted from others. Probed layers are means over
+    the crops, too: ``conv``, ``fc`` and ``Y`` of the network.
+
+    >>> from deep_infomax.encoders import strided_crops
+    >>> encoder = strided_crops(channels=3, spatial=(32, 32))
+    >>> encoder.local_shape, encoder.layer_sizes
+    ((64, 7, 7), {'conv': 2048, 'fc': 256, 'Y': 64})
+
+    Args:
+        network: of one crop.
+        spatial: sizes of an input.
+        stride: from one crop to the next, along every axis.
+
+    Raises:
+        ValueError: a crop does not fit into the input, or a stride is below 1.
+
+    Source: van den Oord et al., Representation learning with contrastive predictive coding, 2018, arXiv 1807.03748;
+    crops of 8 at stride 4: Hjelm et al., 2019, arXiv 1808.06670.
+    """
+
+    def __init__(self, network: ConvolutionalNetwork, spatial: tuple[int, ...], stride: tuple[int, ...]) -> None:
+        fitting = len(spatial) == len(stride) == len(network.spatial) and all(
+            side >= size for side, size in zip(spatial, network.spatial, strict=True)
+        )
+        if not fitting or min(stride) < 1:
+            raise ValueError(f"crops of {network.spatial} at strides of {stride} do not fit inputs of {spatial}")
+        crop = ConvolutionalEncoder(network)
+        positions = tuple((n - k) // s + 1 for n, k, s in zip(spatial, network.spatial, stride, strict=True))
+        super().__init__(network.channels, spatial, (network.dim, *positions), crop.layer_sizes)
+        self.network = network
+        self.stride = stride
+        self.positions = positions
+        # Its layers without its statistics: the whole input is normalised.
+        self.layers_of_crop = nn.Sequential(crop.lower, crop.upper, nn.Flatten())
+        self.fully_connected = crop.fully_connected
+        self.output = crop.output
+
+    def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
+        """Features of inputs that are normalised already."""
+        crops = inputs
+        for axis, (size, stride) in enumerate(zip(self.network.spatial, self.stride, strict=True), start=2):
+            crops = crops.unfold(axis, size, stride)  # the crop's own axes are appended at the end
+        n, dimensions = len(inputs), len(self.positions)
+        crops = crops.movedim(1, 1 + dimensions).flatten(0, dimensions)
+        conv = self.layers_of_crop(crops)
+        fc = self.fully_connected(conv)
+        vectors = self.output(fc).unflatten(0, (n, *self.positions)).movedim(-1, 1)
+        means = {name: values.unflatten(0, (n, -1)).mean(dim=1) for name, values in (("conv", conv), ("fc", fc))}
+        return Features(vectors, vectors.flatten(2).mean(dim=2), means)
+
+    def arguments(self) -> dict[str, Any]:
+        """The network of a crop, the size of an input and the stride, as JSON values."""
+        return {"network": asdict(self.network), "spatial": self.spatial, "stride": self.stride}
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "StridedCropsEncoder":
+        """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
+        if module is not None:
+            raise ValueError("this is an encoder of strided crops, which wraps no module; load it without module=")
+        return cls(network_from(arguments["network"]), tuple(arguments["spatial"]), tuple(arguments["stride"]))
