@@ -112,3 +112,14 @@ def test_runs_of_other_settings_are_not_mixed(data: str, tmp_path: Path, capsys:
     assert compare(data, out, recipes="random", seeds=1) == 0
     assert compare(data, out, "--epochs", "2", recipes="random", seeds=1) == 2
     assert "random-0 was trained with other settings (training); choose another --out" in capsys.readouterr().err
+
+
+def test_a_comparison_may_train_on_some_of_the_inputs_and_encodes_all(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "compared"
+    assert compare(data, out, "--data_options.train_inputs", "64", recipes="random", seeds=1) == 0
+    [result, _] = json.loads((out / "random-0" / "evaluation.json").read_text())["results"]
+    assert result["n"] == 32
+    assert main(["encode", str(out / "random-0"), data, "--out", str(tmp_path / "Y.npy")]) == 0
+    assert len(np.load(tmp_path / "Y.npy")) == 160
+    log = (out / "random-0" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["step"] == 2

@@ -241,6 +241,7 @@ def test_a_probe_needs_two_classes():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({"train_inputs": 0}, "--data_options.train_inputs must be at least 1, got 0"),
         ({"resize": 0}, "--data_options.resize must be at least 1, got 0"),
         ({"channels": 2}, "must be 1 .* or 3"),
         ({"resize": 32, "crop": 64}, "crop 64 does not fit into --data_options.resize 32"),
@@ -269,3 +270,15 @@ def test_columns_of_lists_in_the_hubs_schema_are_passed_over():
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     schema = pa.schema([("img", image), ("tags", pa.list_(pa.string()))], metadata=metadata)
     assert find_columns(schema, DataOptions()) == Columns("img", None, None)
+
+
+def test_some_of_the_training_inputs_are_kept_and_all_of_the_test_part():
+    whole, some = load_dataset("digits"), load_dataset("digits", DataOptions(train_inputs=100))
+    rows = torch.arange(100) * len(whole.train) // 100
+    assert torch.equal(some.train.inputs, whole.train.inputs[rows])
+    assert torch.equal(some.train.labels, whole.train.labels[rows])
+    assert torch.equal(some.test.inputs, whole.test.inputs)
+    assert some.description["n_train"] == 100
+    assert some.description["train_rule"] == "at most 100 training inputs, evenly spaced"
+    more = load_dataset("digits", DataOptions(train_inputs=10_000))
+    assert torch.equal(more.train.inputs, whole.train.inputs)

@@ -97,7 +97,8 @@ def encode(
     check_output(Path(out))
     encoder = Encoder.from_pretrained(run).to(_device())
     options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
-    dataset = load_dataset(data, replace(options, **(data_options or {})))
+    # All rows are wanted, however few the encoder was trained on.
+    dataset = load_dataset(data, replace(options, **({"train_inputs": None} | dict(data_options or {}))))
     with progress_bars() as progress:
         encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
@@ -206,7 +207,9 @@ def _data_options(run: Path) -> DataOptions:
 
 def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOptions:
     """How to read data: those of the training as there, others with its sizes and channels, columns as found."""
-    return options if spec == trained_on else replace(options, image_column=None, label_column=None, layout="auto")
+    if spec == trained_on:
+        return options
+    return replace(options, image_column=None, label_column=None, layout="auto", train_inputs=None)
 
 
 def _check_probe(probe: Dataset, data: Dataset) -> None:

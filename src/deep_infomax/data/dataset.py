@@ -50,6 +50,12 @@ class Source:
             return self.inputs[index.to(self.inputs.device)].contiguous()
         return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()]))
 
+    def evenly_spaced(self, most: int) -> "Source":
+        """At most so many inputs, spread over the whole source, copied into memory."""
+        count = min(most, len(self))
+        index = torch.arange(count) * len(self) // count
+        return replace(self, inputs=self.take(index), labels=None if self.labels is None else self.labels[index])
+
     def centre_crop(self, size: int) -> "Source":
         """Return the same source seen through a central window of ``size`` along every spatial axis; nothing is copied.
 

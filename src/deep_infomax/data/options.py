@@ -10,7 +10,7 @@ class DataOptions:
     """Choices of the user about data; every default keeps the values as they are stored.
 
     Raises:
-        ValueError: A size is not positive, ``channels`` is neither 1 nor 3, or a crop is larger than its image.
+        ValueError: A number is not positive, ``channels`` is neither 1 nor 3, or a crop is larger than its image.
     """
 
     resize: int | None = None
@@ -23,6 +23,8 @@ class DataOptions:
     """Where arrays (``.npy``, ``.npz``) keep their channels; the rule of "auto" is in `deep_infomax.data.arrays`."""
     random_crop: int | None = None
     """Train on random crops of this size, redrawn for each batch; evaluate on the central crop of the same size."""
+    train_inputs: int | None = None
+    """Keep at most so many training inputs, evenly spaced; for probes, too. None keeps all."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
     image_column: str | None = None
@@ -32,7 +34,7 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
-        for name in ("resize", "crop", "random_crop"):
+        for name in ("resize", "crop", "random_crop", "train_inputs"):
             if (size := getattr(self, name)) is not None and size < 1:
                 raise ValueError(f"--data_options.{name} must be at least 1, got {size}")
         if self.channels not in (None, 1, 3):

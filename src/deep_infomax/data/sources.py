@@ -33,6 +33,8 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     """
     options = options or DataOptions()
     dataset = read(spec, options)
+    if options.train_inputs is not None:
+        dataset = thinned(dataset, options.train_inputs)
     if options.random_crop is not None:
         dataset = centred(dataset, options.random_crop)
     sources = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
@@ -73,6 +75,17 @@ def nothing_called(spec: str) -> str:
     if not close and spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         meant = f"; for a data set of the Hub write hub:{spec}"
     return f"no data set, file or folder is called {spec!r}{meant} (names: {', '.join(NAMES)}, hub:owner/name)"
+
+
+def thinned(dataset: Dataset, most: int) -> Dataset:
+    """Keep some of the training inputs, with and without labels, evenly spaced; all test inputs."""
+    return replace(
+        dataset,
+        train=dataset.train.evenly_spaced(most),
+        unlabelled=dataset.unlabelled and dataset.unlabelled.evenly_spaced(most),
+        held_out=None,  # which cannot go back among inputs that are not all there
+        description={**dataset.description, "train_rule": f"at most {most:,} training inputs, evenly spaced"},
+    )
 
 
 def centred(dataset: Dataset, size: int) -> Dataset:
