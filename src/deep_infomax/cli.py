@@ -160,6 +160,7 @@ def _sentence(error: BaseException) -> str:
     text = re.sub(r"Expected one of (.*?)\. Got value: ", r"expected \1, got ", text)
     text = re.sub(r"Subcommand '(\w+)' does not accept option '([\w.]+)'", r"\1 has no setting \2", text)
     text = re.sub(r"\b(?:estimate|dependency)\.([xyz])\b", lambda name: f"{name[1].upper()}.npy", text)
+    text = re.sub(r"\bcompare\.(\w+)", r"--\1", text).replace('"study.kind"', "study")
     text = text.replace("NoneType", "null").replace("Unexpected config", "the configuration file has no settings")
     text = text.replace("Problems parsing config", "the configuration file is no valid YAML")
     return f"{text}; see 'dim --help'" if isinstance(error, ArgumentError) else text
