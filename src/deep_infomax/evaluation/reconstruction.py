@@ -85,7 +85,9 @@ def scales(spatial: Sequence[int]) -> int:
     >>> scales((32, 32)), scales((64, 64)), scales((500, 375))
     (2, 3, 5)
     """
-    return sum(min(spatial) >> scale >= WINDOW for scale in range(len(WEIGHTS)))
+    # The second condition is torchmetrics' own; it speaks for sides of 88 to 90.
+    side = min(spatial)
+    return sum(side >> scale >= WINDOW and side > (WINDOW - 1) * scale**2 for scale in range(len(WEIGHTS)))
 
 
 def similarity(
