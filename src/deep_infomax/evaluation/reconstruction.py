@@ -85,9 +85,9 @@ def scales(spatial: Sequence[int]) -> int:
     >>> scales((32, 32)), scales((64, 64)), scales((500, 375))
     (2, 3, 5)
     """
-    # The second condition is torchmetrics' own; it speaks for sides of 88 to 90.
+    # The second divisor is torchmetrics' own rule; it matters for sides of 88 to 98.
     side = min(spatial)
-    return sum(side >> scale >= WINDOW and side > (WINDOW - 1) * scale**2 for scale in range(len(WEIGHTS)))
+    return sum(side // max(2**scale, scale**2) >= WINDOW for scale in range(len(WEIGHTS)))
 
 
 def similarity(
