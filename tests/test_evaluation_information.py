@@ -294,7 +294,7 @@ def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     objective = {"method": "deep-infomax", "bound": "jsd", "beta": 1.0}
     config = {"recipe": "local-jsd-paper", "dataset": data, "objective": objective}
-    run = runs.Run(Path("a"), "a", config, None, runs.Log(), tuple(results), data, None, None, ())
+    run = runs.Run(Path("a"), "a", config, None, runs.Log(), tuple(results), data, None, (), (), ())
     cells = {row.measure.name: row.cells["Y"] for row in tables.result_rows(run)}
     assert {name: (cell.value, cell.spread, cell.paper and cell.paper.value) for name, cell in cells.items()} == {
         "mine": ("5.68", "± 0.01", None),
