@@ -1,10 +1,16 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+import yaml
 
 from deep_infomax import commands
 from deep_infomax.cli import main
@@ -85,12 +91,147 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(
     assert (out / "random-0" / "evaluation.json").exists()
 
 
+def results(run: Path) -> dict[tuple[str, str], float]:
+    found = json.loads((run / "evaluation.json").read_text())["results"]
+    return {(result["protocol"], result["layer"]): result["value"] for result in found}
+
+
+def test_trainings_at_a_time_end_as_those_one_by_one(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, several = tmp_path / "one", tmp_path / "several"
+    assert compare(data, one, recipes="local-jsd,nat", seeds=1) == 0
+    assert compare(data, several, "--jobs", "2", recipes="local-jsd,nat", seeds=1) == 0
+    assert "2 of 2 done: " in capsys.readouterr().err
+    for run in ("local-jsd-0", "nat-0"):
+        assert results(several / run) == pytest.approx(results(one / run), abs=7)  # two inputs of 32
+        assert results(several / run).keys() == {("knn/1", "fc"), ("knn/1", "Y")}
+        first, second = (yaml.safe_load((folder / run / "config.yaml").read_text()) for folder in (one, several))
+        assert {key for key, value in first.items() if second[key] != value} <= {"command", "environment"}
+        assert second["environment"]["precision"] == first["environment"]["precision"]
+        assert second["environment"]["threads"] == max(1, first["environment"]["threads"] // 2)
+        assert second["command"] == first["command"].replace(str(one), str(several))
+        assert "trained" in (several / f"{run}.log").read_text()
+    before = {path: path.stat().st_mtime_ns for path in several.rglob("*.safetensors")}
+    assert compare(data, several, "--jobs", "2", recipes="local-jsd,nat", seeds=1) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+LONG = ["--epochs", "100000", "--jobs", "2"]
+
+
+def both_train(out: Path, *runs: str) -> bool:
+    return all((out / run / "metrics.jsonl").exists() and (out / run / "metrics.jsonl").stat().st_size for run in runs)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_interrupt_stops_all_trainings_at_a_checkpoint(data: str, tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "compared"
+    flags = [
+        "--recipes",
+        "nat,local-jsd,random",
+        "--data",
+        data,
+        "--metrics",
+        "knn",
+        "--layers",
+        "Y",
+        "--out",
+        str(out),
+    ]
+    command = [sys.executable, "-m", "deep_infomax.cli", "compare", *flags, "--batch_size", "32", *LONG]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: both_train(out, "nat-0", "local-jsd-0"), process)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "give the same command again to continue with all" in said
+    for run in ("nat-0", "local-jsd-0"):
+        assert list((out / run / "checkpoints").glob("*.safetensors"))
+        assert "interrupted after step" in (out / f"{run}.log").read_text()
+    assert not (out / "random-0").exists()
+
+
+def test_where_one_of_several_fails_the_others_stop_at_a_checkpoint(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "compared"
+    flags = [
+        "--recipes",
+        "nat,local-jsd,random",
+        "--data",
+        data,
+        "--metrics",
+        "knn",
+        "--layers",
+        "Y",
+        "--out",
+        str(out),
+    ]
+    command = [sys.executable, "-m", "deep_infomax.cli", "compare", *flags, "--batch_size", "32", *LONG]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: both_train(out, "nat-0", "local-jsd-0"), process)
+        [training] = [child for child in psutil.Process(process.pid).children() if "nat" in child.cmdline()]
+        training.kill()
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert f"dim: nat-0: ended with exit code -9, see {out / 'nat-0.log'}" in said
+    assert list((out / "local-jsd-0" / "checkpoints").glob("*.safetensors"))
+    assert "interrupted after step" in (out / "local-jsd-0.log").read_text()
+    assert not (out / "random-0").exists()
+
+
+def test_the_error_of_a_training_beside_others_is_told_in_its_words(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "compared"
+    (out / "random-0").mkdir(parents=True)
+    (out / "random-0" / "metrics.jsonl").write_text("kept\n")
+    assert compare(data, out, "--jobs", "2", recipes="random", seeds=1) == 2
+    assert "dim: random-0: " in (said := capsys.readouterr().err)
+    assert "holds metrics.jsonl, which a training would overwrite" in said
+
+
+def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "compared"
+    assert compare(data, out, "--metrics", "neighbours", recipes="random", seeds=1) == 0
+    path = out / "random-0" / "evaluation.json"
+    asked = []
+    evaluate = commands.evaluate
+    monkeypatch.setattr(commands, "evaluate", lambda **kwargs: (asked.append(kwargs["metrics"]), evaluate(**kwargs)))
+    assert compare(data, out, "--metrics", "neighbours", recipes="random", seeds=1) == 0
+    assert asked == []
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | {"results": [r for r in whole["results"] if r["variant"] != "l2"]}))
+    assert compare(data, out, "--metrics", "neighbours", recipes="random", seeds=1) == 0
+    assert asked == ["neighbours"]
+    path.write_text(json.dumps(whole | {"data": {"name": "another"}}))
+    assert compare(data, out, "--metrics", "neighbours", recipes="random", seeds=1) == 0
+    assert asked == ["neighbours", "neighbours"]
+    assert json.loads(path.read_text())["data"]["name"] == "series"
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (["--recipes", "nat,vea"], "--recipes names 'vea', which is unknown; known are local-infonce"),
         (["--seeds", "0"], "--seeds is 0; give 1 or more"),
+        (["--jobs", "0"], "--jobs is 0; give 1 or more"),
         (["--metrics", "knn,accuracy"], "unknown metric 'accuracy'; known are linear"),
+        (["--metrics", "ms_ssim"], "ms_ssim compares images and volumes"),
+        (["--layers", "top"], "unknown layer 'top'; this encoder has conv, fc, Y"),
         (["--epochs", "-1"], "training.epochs is -1"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
     ],
@@ -104,7 +245,7 @@ def test_wrong_input_gets_one_sentence(
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dim: ")]
     assert len(said) == 1
     assert sentence in said[0]
-    assert not (tmp_path / "new" / "report.html").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_runs_of_other_settings_are_not_mixed(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

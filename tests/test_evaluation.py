@@ -237,6 +237,7 @@ def test_neighbours_by_other_distances_are_kept_where_they_are_asked_for(
     assert [(r.layer, r.variant, r.protocol, r.spread) for r in results] == [
         ("Y", variant, "neighbours/1", 0.0) for variant in ("default", "l1", "l2")
     ]
+    assert {r.n for r in results} == {len(dataset.test.inputs)}
     assert dataset.test is not None
     y, test_y = (encoder.encode(part.inputs) for part in (dataset.train, dataset.test))
     for name, power in (("l1", 1), ("l2", 2)):
@@ -248,6 +249,9 @@ def test_neighbours_by_other_distances_are_kept_where_they_are_asked_for(
     (tmp_path / "config.yaml").write_text("recipe: random\ndata: digits\n")
     page = write_report([tmp_path]).read_text()
     assert [f"by {name} distance" in page for name in ("cosine", "L1", "L2")] == [True] * 3
+    other = replace(dataset, description={"name": "another"})
+    evaluate(encoder, other, metrics=["knn"], layers=["Y"], seeds=1, out=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "arrays").iterdir()) == ["neighbours.npz", "representation.npz"]
 
 
 def test_representation_is_spread_over_a_large_test_part(tmp_path: Path) -> None:
@@ -286,7 +290,11 @@ def test_results_on_other_data_begin_a_new_file(tmp_path: Path) -> None:
     merge_results(path, {"name": "digits"}, [RESULT])
     merge_results(path, {"name": "cifar10"}, [replace(RESULT, layer="fc")])
     assert [result.layer for result in read_results(path)] == ["fc"]
-    assert read_results(tmp_path / "evaluation.previous.json") == [RESULT]
+    assert read_results(path, {"name": "cifar10"}) == read_results(path)
+    assert read_results(path, {"name": "digits"}) == []
+    merge_results(path, {"name": "digits"}, [replace(RESULT, layer="conv")])
+    assert read_results(tmp_path / "evaluation.previous-1.json") == [RESULT]
+    assert read_results(tmp_path / "evaluation.previous-2.json") == [replace(RESULT, layer="fc")]
 
 
 def test_one_seed_has_no_spread_in_the_file(tmp_path: Path) -> None:

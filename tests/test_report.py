@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from deep_infomax.report import find_runs, write_report
+from deep_infomax.report import find_runs, methods, write_report
 from deep_infomax.report.images import neighbour_rows, png
 from deep_infomax.report.projection import principal_components, tsne
 from deep_infomax.report.published import SUPERVISED, method_of, published_figure
@@ -246,8 +246,14 @@ def test_results_stand_beside_the_papers_figures(page: Page) -> None:
     assert rows["linear"][1] == "70.00 ± 0.23"
     note = page.text("results")
     assert "row DIM(L) InfoNCE of Table 1, after 1,000 epochs, this run after 12." in note
-    assert "not its hyper-parameters" in note
+    assert "not its hyper-parameters. The probe mlp is trained in a way of its own" in note
     assert SUPERVISED["cifar10"] in note
+
+
+def test_some_of_the_training_inputs_are_told_beside_the_papers_figures(tmp_path: Path) -> None:
+    rule = {"train_rule": "at most 500 training inputs, evenly spaced"}
+    note = report(Run(tmp_path / "a").log().evaluation(data=DATASET | rule)).text("results")
+    assert "Here training and probes read at most 500 training inputs, evenly spaced; the paper's read all." in note
 
 
 @pytest.mark.parametrize(
@@ -418,6 +424,26 @@ def test_bounds_of_different_kinds_are_not_drawn_together(tmp_path: Path) -> Non
     assert len({infonce["a"].color, infonce["b"].color, jsd["c"].color}) == 3
 
 
+def test_only_runs_that_differ_in_their_seed_alone_are_averaged(tmp_path: Path) -> None:
+    other = {"method": "vae", "beta": 4.0}
+    runs = [
+        Run(tmp_path / "a", seed=0, accuracy=60.0).evaluation(),
+        Run(tmp_path / "b", seed=1, accuracy=62.0).evaluation(),
+        Run(tmp_path / "c", seed=0, objective=other, accuracy=40.0).evaluation(),
+        Run(tmp_path / "d", seed=0, accuracy=50.0).evaluation(data=DATASET | {"split_rule": "a tenth held out"}),
+    ]
+    rows = methods(read_runs([run.path for run in runs]))
+    measure = next(iter(rows[0].cells))[0]
+    assert [(row.seeds, row.cells[measure, "Y"].value) for row in rows] == [
+        ("0, 1", "61.00"),
+        ("0", "40.00"),
+        ("0", "50.00"),
+    ]
+    assert "beta 4" in rows[1].name
+    assert "split rule a tenth held out" in rows[2].name
+    assert "seed" not in " ".join(row.name for row in rows)
+
+
 def test_best_is_not_marked_across_data_sets(tmp_path: Path) -> None:
     other = DATASET | {"name": "stl10"}
     runs = [Run(tmp_path / "a").evaluation(), Run(tmp_path / "b").evaluation(data=other)]
@@ -488,11 +514,17 @@ def test_images_of_grey_and_large_inputs_fit(tmp_path: Path) -> None:
     assert len(png(np.zeros((500, 300, 3), np.uint8))) < 1000
 
 
+def test_neighbours_say_in_which_layer_they_are_near(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").neighbours()
+    (run.path / "arrays" / "neighbours.npz").rename(run.path / "arrays" / "neighbours-l1-conv.npz")
+    assert "nearest to them in conv by cosine distance" in report(run).text("neighbours")
+
+
 def test_neighbours_keep_to_their_budget_but_show_two() -> None:
     q, r = 8, 8
     neighbours = Neighbours(
         np.zeros((q, 32, 32, 3), np.uint8), np.zeros((q, r, 32, 32, 3), np.uint8),
-        np.zeros(q, np.int64), np.ones((q, r), np.int64), np.zeros((q, r), np.float32), "cosine",
+        np.zeros(q, np.int64), np.ones((q, r), np.int64), np.zeros((q, r), np.float32), "cosine", "Y",
     )  # fmt: skip
     assert [len(neighbour_rows(neighbours, CLASSES, budget)) for budget in (0, 40_000, 10**9)] == [2, 4, 8]
     row = neighbour_rows(neighbours, CLASSES, 0)[0]

@@ -4,10 +4,11 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from deep_infomax.cli import main
-from deep_infomax.report import StudyPoint, weights_figure
+from deep_infomax.report import StudyPoint, beta_figure, weights_figure
 
 
 @pytest.fixture
@@ -50,12 +51,38 @@ def test_weights_are_varied_over_a_grid_and_a_line(data: str, tmp_path: Path) ->
     assert (out / "weights.png").exists()
 
 
+def test_the_divergence_of_a_vae_is_weighted(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    assert study("beta", data, out, "--betas", "0,2", "--data_options.train_inputs", "32") == 0
+    points = json.loads((out / "study.json").read_text())["points"]
+    assert [point["setting"] for point in points] == [{"beta": 0.0}, {"beta": 2.0}]
+    configs = [yaml.safe_load((out / f"beta{beta}-0" / "config.yaml").read_text()) for beta in (0, 2)]
+    assert [config["objective"]["beta"] for config in configs] == [0.0, 2.0]
+    assert [config["data_options"]["train_inputs"] for config in configs] == [32, 32]
+    assert (out / "beta.png").exists()
+    page = (out / "report.html").read_text()
+    assert "beta-vae (beta" not in page  # every run has settings of its own, so none are averaged
+
+
+def test_a_grid_without_points_leaves_the_line() -> None:
+    points = [StudyPoint({"alpha": 0.5, "beta": 0.1, "gamma": gamma}, {"mlp/1": [gamma]}) for gamma in (0.0, 1.0)]
+    drawing = weights_figure(points, "data", (0.5, 0.1, 0.1), [0.0], [0.0])
+    assert drawing.axes[1].lines[0].get_ydata().tolist() == [0.0, 1.0]
+    drawing.canvas.draw()
+
+
+def test_a_line_shows_means_at_their_weights() -> None:
+    points = [StudyPoint({"beta": beta}, {"ndm/1": [beta, beta + 1]}) for beta in (0.0, 2.0)]
+    [axes] = beta_figure(points, "data").axes
+    assert axes.lines[0].get_xydata().tolist() == [[0.0, 0.5], [2.0, 2.5]]
+
+
 def test_a_heat_map_shows_every_value_at_its_weights() -> None:
     points = [
         StudyPoint({"alpha": alpha, "beta": beta, "gamma": 0.1}, {"mlp/1": [10 * alpha + beta]})
         for alpha, beta in ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
     ]
-    grid, line = weights_figure(points, "data", (1.0, 1.0, 0.1)).axes[:2]
+    grid, line = weights_figure(points, "data", (1.0, 1.0, 0.1), [0.0, 1.0], [0.0, 1.0]).axes[:2]
     values = grid.images[0].get_array()
     np.testing.assert_array_equal(np.ma.filled(values, np.nan), [[np.nan, 1.0], [10.0, 11.0]])
     assert {text.get_text() for text in grid.texts} == {"1.000", "10.00", "11.00"}
@@ -72,6 +99,7 @@ def test_a_heat_map_shows_every_value_at_its_weights() -> None:
         ("weights", ["--alphas", "0,-1"], "--alphas is '0,-1'; give numbers of at least 0"),
         ("weights", ["--gammas", "none"], "--gammas is 'none'; give numbers of at least 0"),
         ("weights", ["--metrics", "accuracy"], "unknown metric 'accuracy'"),
+        ("beta", ["--betas", "-1"], "--betas is '-1'; give numbers of at least 0"),
     ],
 )
 def test_wrong_input_gets_one_sentence(

@@ -264,17 +264,20 @@ CASES = [
     Case("a report on a wrong probe", "report probing --out probing.html", changed("probing", "probe: 7")),
     Case("a report on a damaged evaluation", "report h --out h.html", damaged(RUN, "evaluation.json", "h")),
     Case("a report on a folder without runs", "report hollow", lambda folder: (folder / "hollow").mkdir()),
-    # samples of variables
+    # several trainings
     Case("no recipes to compare", "compare --data digits"),
     Case("an unknown recipe to compare", "compare --recipes vae,dim --data digits"),
     Case("no seeds to compare", "compare --recipes vae --data digits --seeds 0"),
     Case("an unknown metric to compare", "compare --recipes vae --data digits --metrics accuracy"),
+    Case("no jobs", "compare --recipes vae --data digits --jobs 0"),
     Case("supervised training without labels", "train --recipe supervised --data series.npy --out told"),
     Case("no training inputs", "train --data digits --data_options.train_inputs 0"),
     Case("a study of nothing", "study"),
     Case("more others than a batch has", "study negatives --data digits --others 1,500"),
     Case("a bound that no recipe has", "study negatives --data digits --bounds nce"),
     Case("a negative weight to study", "study weights --data digits --alphas -1"),
+    Case("a negative beta to study", "study beta --data digits --betas=-1"),
+    # samples of variables
     Case("an estimate from one file", "estimate left.npy"),
     Case("an unknown estimator", f"{_ESTIMATE} --estimator mien"),
     Case("an unknown flag of an estimate", f"{_ESTIMATE} --steps 100"),

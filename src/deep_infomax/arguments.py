@@ -10,6 +10,7 @@ import deep_infomax
 from deep_infomax.data import DataOptions
 from deep_infomax.recipes import RECIPES, Config
 
+_JOBS: Final = "Trainings at a time, which share the processor's threads."
 _AS_IN_TRAINING: Final = "How to read the data; what is left out is as in the run's training"
 
 
@@ -35,7 +36,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     evaluation.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
     evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
     evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
-    _add_data_options(evaluation, _AS_IN_TRAINING)
+    _add_data_options(evaluation, _AS_IN_TRAINING, training=False)
 
     encode = ArgumentParser(exit_on_error=False, description="Write the representation of a data set.")
     encode.add_argument("run", type=str, help="Run directory, folder of a saved encoder, or Hub name.")
@@ -43,7 +44,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     encode.add_argument("--out", type=str, required=True, metavar="Y.npy", help="File to write.")
     encode.add_argument("--layer", type=str, default="Y", help="Layer to write.")
     encode.add_argument("--split", type=str, default="train", help="train, test or unlabelled, as the data have them.")
-    _add_data_options(encode, _AS_IN_TRAINING)
+    _add_data_options(encode, _AS_IN_TRAINING, training=False)
 
     compare = ArgumentParser(
         exit_on_error=False, description="Train, evaluate and report several methods; continues where it stopped."
@@ -57,7 +58,8 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     compare.add_argument("--metrics", type=str, default="mlp,linear", help="Comma-separated protocols.")
     compare.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
     compare.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/compare-DATA)")
-    _add_data_options(compare, "How to read the data")
+    compare.add_argument("--jobs", type=int, default=1, help=_JOBS)
+    _add_data_options(compare, "How to read the data", training=True)
 
     report = ArgumentParser(exit_on_error=False, description="Write one HTML page about one or several runs.")
     report.add_argument("runs", type=str, nargs="+", metavar="RUN", help="Run directories, or folders of them.")
@@ -85,7 +87,10 @@ def _study_parsers() -> dict[str, ArgumentParser]:
     weights = ArgumentParser(exit_on_error=False, description="Y over grids of (alpha, beta) and of gamma.")
     for name in ("alphas", "betas", "gammas"):
         weights.add_argument(f"--{name}", type=str | None, default=None, help="Weights, such as 0,0.1,1.")
-    for parser in (negatives, weights):
+    beta = ArgumentParser(exit_on_error=False, description="Y against the weight of a beta-VAE's divergence.")
+    beta.add_argument("--betas", type=str | None, default=None, help="Weights, such as 0.5,2,8,32.")
+    kinds = {"negatives": negatives, "weights": weights, "beta": beta}
+    for parser in kinds.values():
         parser.add_argument("--data", type=str, default="digits", help="What to learn from; see SPEC in the README.")
         parser.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the same).")
         parser.add_argument("--epochs", type=float | None, default=None, help="Of every training (20; --full: 100).")
@@ -93,8 +98,10 @@ def _study_parsers() -> dict[str, ArgumentParser]:
         parser.add_argument("--seeds", type=int | None, default=None, help="Trainings of each setting (1; --full: 3).")
         parser.add_argument("--metrics", type=str | None, default=None, help="Comma-separated protocols, read on Y.")
         parser.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/KIND-DATA)")
+        parser.add_argument("--jobs", type=int, default=1, help=_JOBS)
         parser.add_argument("--full", action="store_true", help="The size of the paper's figure.")
-    return {"negatives": negatives, "weights": weights}
+        _add_data_options(parser, "How to read the data", training=True)
+    return kinds
 
 
 def _information_parsers() -> dict[str, ArgumentParser]:
@@ -123,10 +130,11 @@ def _information_parsers() -> dict[str, ArgumentParser]:
     return {"estimate": estimate, "dependency": dependency}
 
 
-def _add_data_options(parser: ArgumentParser, title: str) -> None:
+def _add_data_options(parser: ArgumentParser, title: str, *, training: bool) -> None:
     """The flags of ``dim train`` that say how data are read; the result holds those that are given."""
-    parser.add_class_arguments(DataOptions, "data_options", skip={"flip"})  # which only training does
-    names = {field.name for field in dataclasses.fields(DataOptions)} - {"flip"}
+    skipped = set() if training else {"flip"}
+    parser.add_class_arguments(DataOptions, "data_options", skip=skipped)
+    names = {field.name for field in dataclasses.fields(DataOptions)} - skipped
     parser.set_defaults({f"data_options.{name}": argparse.SUPPRESS for name in names})
     assert parser.groups is not None
     parser.groups["data_options"].title = title

@@ -20,6 +20,7 @@ from deep_infomax import commands, information_commands
 from deep_infomax.arguments import build_parser
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import RECORDED, plain, read_config
+from deep_infomax.series import FailedTrainingError
 from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, WriteError, keep_freed_memory
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _COMMANDS[options.command](**options[options.command].clone(with_meta=False).as_dict())
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
-    except (WriteError, NonFiniteLossError) as error:
+    except (WriteError, NonFiniteLossError, FailedTrainingError) as error:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
         return _fail(2, _sentence(error))
@@ -95,8 +96,12 @@ def _series(options: Namespace) -> None:
     if options.command == "compare":
         comparison.compare(**options.compare.clone(with_meta=False).as_dict())
         return
-    kinds: dict[str, Callable[..., None]] = {"negatives": studies.negatives, "weights": studies.weights}
-    kinds[options.study.kind](**options.study[options.study.kind].clone(with_meta=False).as_dict())
+    kinds: dict[str, Callable[..., None]] = {
+        "negatives": studies.negatives, "weights": studies.weights, "beta": studies.beta,
+    }  # fmt: skip
+    given = {"data_options": {}} | options.study[options.study.kind].clone(with_meta=False).as_dict()
+    shared = studies.Options(**{name: given.pop(name) for name in studies.Options._fields})
+    kinds[options.study.kind](shared, **given)
 
 
 def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:

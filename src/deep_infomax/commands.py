@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deep_infomax import evaluation
-from deep_infomax.data import DataOptions, Dataset, augmentation, load_dataset, require_labels
+from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, check_output, encode_dataset, read_results
 from deep_infomax.progress import progress_bars
@@ -45,6 +45,31 @@ def train(
         create_run(run)
         write_config(run, settings)
     _train(run, settings, config, resuming=False)
+
+
+def check_series(
+    data: str, probe: str | None, configs: Sequence[Config], metrics: Sequence[str], layers: Sequence[str] | None
+) -> dict[str, str | int]:
+    """Let what a series cannot be trained on or measured by show before its first training.
+
+    Returns:
+        What describes the data that it is measured on.
+
+    Raises:
+        ValueError: as the trainings or the evaluation would, later.
+    """
+    options = configs[0].data_options
+    dataset = load_dataset(data, options)
+    probed = dataset
+    if probe is not None:
+        probed = load_dataset(probe, _options_for(probe, data, options))
+        _check_probe(probed, dataset)
+    channels, *spatial = dataset.train.shape
+    for config in dict.fromkeys(configs):
+        encoder = build_encoder(config.encoder, channels, tuple(spatial))
+        build_objective(config.objective, encoder, _trained_on(config, dataset))
+        evaluation.check(encoder, probed, metrics, layers)
+    return probed.description
 
 
 def resume(run: Path, config: Config) -> None:
@@ -133,7 +158,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     torch.manual_seed(settings["seed"])
     channels, *spatial = dataset.train.shape
     encoder = build_encoder(config.encoder, channels, tuple(spatial))
-    source = dataset.pretraining
+    source = _trained_on(config, dataset)
     objective = build_objective(config.objective, encoder, source)
     training = _training(settings, config, processes.device)
     if processes.is_main_process:
@@ -165,6 +190,11 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
     if processes.is_main_process:
         NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+
+
+def _trained_on(config: Config, dataset: Dataset) -> Source:
+    """The inputs that a method learns from: those without labels, too, unless it is told the classes."""
+    return dataset.labelled if config.objective.method == "supervised" else dataset.pretraining
 
 
 def _training(settings: dict[str, Any], config: Config, device: torch.device) -> TrainingConfig:

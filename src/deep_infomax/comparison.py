@@ -9,7 +9,7 @@ from rich.table import Table
 
 from deep_infomax import commands
 from deep_infomax.report import Cell, comparison, methods, read_runs, write_report
-from deep_infomax.series import Plan, carry_out, changed, require_seeds
+from deep_infomax.series import Measured, Plan, carry_out, changed, require_seeds
 
 
 def compare(
@@ -23,17 +23,18 @@ def compare(
     metrics: str,
     layers: str | None,
     out: str | None,
+    jobs: int,
     data_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Train and evaluate every recipe with every seed, print the means side by side and write the report."""
     folder = Path(out or f"runs/compare-{Path(data.removeprefix('hub:')).stem}")
     changes = {"training": {"epochs": epochs, "batch_size": batch_size}, "data_options": data_options or {}}
     plans = [  # all recipes with the first seed, then with the next
-        Plan(recipe, seed, folder / f"{recipe}-{seed}", changed(recipe, changes))
+        Plan(recipe, seed, folder / f"{recipe}-{seed}", changed(recipe, changes), data, probe)
         for seed in require_seeds(seeds)
         for recipe in dict.fromkeys(recipes.split(","))
     ]
-    carry_out(plans, data, probe, metrics.split(","), None if layers is None else layers.split(","))
+    carry_out(plans, Measured(metrics.split(","), None if layers is None else layers.split(",")), jobs)
     _report(folder, [plan.run for plan in plans])
 
 
@@ -49,9 +50,11 @@ def _report(folder: Path, runs: Sequence[Path]) -> None:
             table.add_column(heading, justify="right" if heading in layers else "left")
         for row in rows:
             cells = [row.cells.get((measure, layer)) for layer in layers]
-            table.add_row(row.recipe, row.epochs, row.time, *("" if cell is None else _text(cell) for cell in cells))
+            table.add_row(row.name, row.epochs, row.time, *("" if cell is None else _text(cell) for cell in cells))
         Console(soft_wrap=True, markup=False).print(table)
-    commands.NOTES.print("in brackets: the paper's figure of the same method, after a training of its length")
+    commands.NOTES.print(
+        "in brackets: the paper's figure of the same method, after a training of its length on all training inputs"
+    )
     commands.NOTES.print(f"report: {page}")
 
 

@@ -1,17 +1,34 @@
 """Several trainings of one command: trained and evaluated alike, kept in one folder, continued where it stopped."""
 
+import json
+import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import torch
 
 from deep_infomax import commands
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import METRICS, Result, read_results
+from deep_infomax.interrupt import stop_requests
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import plain, read_config
 from deep_infomax.training import InterruptedTrainingError
+
+_AGAIN: Final = "give the same command again to continue with all"
+_POLL_SECONDS: Final = 0.1
+
+
+class FailedTrainingError(Exception):
+    """One of several trainings at a time ended with an error that was not foreseen; what is done is kept."""
 
 
 class Plan(NamedTuple):
@@ -21,6 +38,15 @@ class Plan(NamedTuple):
     seed: int
     run: Path
     config: Config
+    data: str
+    probe: str | None
+
+
+class Measured(NamedTuple):
+    """What is measured of every training of a series, with one seed: the spread of a series is over trainings."""
+
+    metrics: Sequence[str]
+    layers: Sequence[str] | None
 
 
 def changed(recipe: str, changes: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -50,86 +76,224 @@ def require_seeds(seeds: int) -> range:
     return range(seeds)
 
 
-def carry_out(
-    plans: Sequence[Plan], data: str, probe: str | None, metrics: Sequence[str], layers: Sequence[str] | None
-) -> list[list[Result]]:
-    """Train and evaluate what is missing; the results of every plan.
+def carry_out(plans: Sequence[Plan], measured: Measured, jobs: int = 1) -> list[list[Result]]:
+    """Train and evaluate what is missing; the results of every plan, on the data that it is probed with.
 
     Finished trainings and figures of the same protocol are kept; a training that was interrupted goes on from its
-    checkpoint. The spread of a series is that over trainings, so each is measured with one seed.
+    checkpoint.
+
+    Args:
+        plans: What is trained; the data and how they are read are the same in all.
+        measured: What is measured.
+        jobs: Trainings at a time. Each of several is a process of its own with its share of the processor's threads,
+            and what it has to say is added to a file beside its run.
 
     Raises:
-        ValueError: a metric is unknown, or a run that is there was trained with other settings.
+        ValueError: something cannot be trained or measured, which shows before the first training; or a run that is
+            there was trained with other settings.
         InterruptedTrainingError: an interrupt arrived; the same command continues.
+        FailedTrainingError: one of several jobs failed.
     """
-    if unknown := [name for name in metrics if name not in METRICS]:
-        raise ValueError(f"unknown metric {unknown[0]!r}; known are {', '.join(METRICS)}")
-    begun = [plan for plan in plans if (plan.run / "config.yaml").exists()]
-    for plan in begun:
-        _check_same(plan, data, probe)
-    for number, plan in enumerate(plans, 1):
-        commands.NOTES.print(f"{number} of {len(plans)}: {plan.run.name}")
-        try:
-            _train(plan, data, probe, resuming=plan in begun)
-            _evaluate(plan, metrics, layers)
-        except (InterruptedTrainingError, KeyboardInterrupt) as error:
-            said = f"{error}; or" if str(error) else "interrupted;"
-            raise InterruptedTrainingError(f"{said} give the same command again to continue with all") from error
-    return [read_results(plan.run / "evaluation.json") for plan in plans]
+    if jobs < 1:
+        raise ValueError(f"--jobs is {jobs}; give 1 or more")
+    for plan in plans:
+        if (plan.run / "config.yaml").exists():
+            _check_same(plan)
+    described = commands.check_series(
+        plans[0].data, plans[0].probe, [plan.config for plan in plans], measured.metrics, measured.layers
+    )
+    every = [_Work(plan, measured, described) for plan in plans]
+    todo = [work for work in every if not work.trained or work.missing()]
+    if jobs == 1:
+        _one_by_one(todo)
+    elif todo:
+        _several_at_a_time(todo, min(jobs, len(todo)))
+    return [read_results(plan.run / "evaluation.json", described) for plan in plans]
 
 
-def _check_same(plan: Plan, data: str, probe: str | None) -> None:
+def _check_same(plan: Plan) -> None:
     found = read_config(plan.run)
-    wanted = {"recipe": plan.recipe, "seed": plan.seed, "data": data, "probe": probe, **plain(plan.config)}
+    wanted = {
+        "recipe": plan.recipe, "seed": plan.seed, "data": plan.data, "probe": plan.probe, **plain(plan.config),
+    }  # fmt: skip
     if different := [key for key, value in wanted.items() if found[key] != value]:
         raise ValueError(
             f"{plan.run} was trained with other settings ({', '.join(different)}); choose another --out or move it away"
         )
 
 
-def _train(plan: Plan, data: str, probe: str | None, *, resuming: bool) -> None:
-    if (plan.run / "encoder.safetensors").is_file():
-        return
+class _Work(NamedTuple):
+    """A plan and what is to be measured of it; what is left of it to do is read from its run directory."""
+
+    plan: Plan
+    measured: Measured
+    described: Mapping[str, str | int]
+    """The data that it is measured on."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether the training ended; the last file it writes is there."""
+        return (self.plan.run / "encoder.json").is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the training began."""
+        return (self.plan.run / "config.yaml").exists()
+
+    def missing(self) -> list[str]:
+        """The metrics whose figures the trained encoder has not got yet, of all variants."""
+        known = {
+            (result.protocol, result.variant, result.layer)
+            for result in read_results(self.plan.run / "evaluation.json", self.described)
+        }
+        layers = Encoder.from_pretrained(self.plan.run).layers
+        wanted = {name: self.measured.layers or METRICS[name].layers or layers for name in self.measured.metrics}
+        return [
+            name
+            for name, its_layers in wanted.items()
+            if {
+                (METRICS[name].protocol, variant, layer)
+                for layer in its_layers
+                for variant in ("default", *METRICS[name].variants)
+            }
+            - known
+        ]
+
+    def steps(self) -> Iterator[list[str]]:
+        """The commands of ``dim`` that do what is left, each looked for when the one before has ended."""
+        if not self.trained:
+            yield ["train", "--resume", str(self.plan.run)] if self.begun else _training_arguments(self.plan)
+        if missing := self.missing():
+            layers = [] if self.measured.layers is None else ["--layers", ",".join(self.measured.layers)]
+            yield ["evaluate", str(self.plan.run), "--metrics", ",".join(missing), "--seeds", "1", *layers]
+
+
+def _training_arguments(plan: Plan) -> list[str]:
+    """The arguments of ``dim`` that train the same alone."""
+    found = ["train", "--recipe", plan.recipe, "--data", plan.data, "--seed", str(plan.seed), "--out", str(plan.run)]
+    if plan.probe is not None:
+        found += ["--probe", plan.probe]
+    recipe = plain(RECIPES[plan.recipe])
+    for group, values in plain(plan.config).items():
+        for name, value in values.items():
+            if value != recipe[group][name]:
+                found += [f"--{group}.{name}", value if isinstance(value, str) else json.dumps(value)]
+    return found
+
+
+def _one_by_one(todo: Sequence[_Work]) -> None:
+    for number, work in enumerate(todo, 1):
+        plan = work.plan
+        commands.NOTES.print(f"{number} of {len(todo)}: {plan.run.name}")
+        try:
+            if not work.trained:
+                _train(plan, resuming=work.begun)
+            if missing := work.missing():
+                layers = None if work.measured.layers is None else ",".join(work.measured.layers)
+                commands.evaluate(
+                    run=str(plan.run), probe=None, metrics=",".join(missing), layers=layers, seeds=1, json=False
+                )
+        except (InterruptedTrainingError, KeyboardInterrupt) as error:
+            said = f"{error}; or" if str(error) else "interrupted;"
+            raise InterruptedTrainingError(f"{said} {_AGAIN}") from error
+
+
+def _train(plan: Plan, *, resuming: bool) -> None:
     if resuming:
         commands.resume(plan.run, plan.config)
         return
     commands.train(
         recipe=plan.recipe,
-        data=data,
+        data=plan.data,
         config=plan.config,
         seed=plan.seed,
-        probe=probe,
+        probe=plan.probe,
         out=str(plan.run),
-        command=shlex.join(_command(plan, data, probe)),
+        command=shlex.join(["dim", *_training_arguments(plan)]),
     )
 
 
-def _command(plan: Plan, data: str, probe: str | None) -> Iterable[str]:
-    """The command that trains the same alone."""
-    yield from ("dim", "train", "--recipe", plan.recipe, "--data", data, "--seed", str(plan.seed))
-    if probe is not None:
-        yield from ("--probe", probe)
-    recipe = plain(RECIPES[plan.recipe])
-    for group, values in plain(plan.config).items():
-        for name, value in values.items():
-            if value != recipe[group][name]:
-                yield from (f"--{group}.{name}", str(value))
+def _several_at_a_time(todo: Sequence[_Work], jobs: int) -> None:
+    waiting, running, ended = deque(todo), list[_Job](), 0
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
+    began = time.monotonic()
+    with stop_requests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    running.append(_Job(waiting.popleft(), environment))
+                time.sleep(_POLL_SECONDS)
+                if stop.requested:
+                    raise InterruptedTrainingError(f"interrupted; {_AGAIN}")
+                for job in tuple(running):
+                    if job.goes_on():
+                        continue
+                    running.remove(job)
+                    ended += 1
+                    left = (time.monotonic() - began) / ended * (len(todo) - ended) / 60
+                    commands.NOTES.print(f"{ended} of {len(todo)} done: {job.work.plan.run.name}; {left:.0f} min left")
+        finally:
+            _stop([job.process for job in running if job.process is not None])
 
 
-def _evaluate(plan: Plan, metrics: Sequence[str], layers: Sequence[str] | None) -> None:
-    known = {(result.protocol, result.layer) for result in read_results(plan.run / "evaluation.json")}
-    every = Encoder.from_pretrained(plan.run).layers
-    missing = [
-        name
-        for name in metrics
-        if {(METRICS[name].protocol, layer) for layer in layers or METRICS[name].layers or every} - known
-    ]
-    if missing:
-        commands.evaluate(
-            run=str(plan.run),
-            probe=None,
-            metrics=",".join(missing),
-            layers=None if layers is None else ",".join(layers),
-            seeds=1,
-            json=False,
-        )
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask processes to stop, and wait until they have; a second interrupt asks them to hurry."""
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    if processes:
+        commands.NOTES.print("stopping; the trainings that are under way write a checkpoint")
+    try:
+        for process in processes:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+        for process in processes:
+            process.wait()
+
+
+class _Job:
+    """The commands of one plan, one after the other, in processes that an interrupt of the terminal does not reach."""
+
+    def __init__(self, work: _Work, environment: Mapping[str, str]) -> None:
+        self.work = work
+        self._environment = environment
+        self._log = work.plan.run.with_name(f"{work.plan.run.name}.log")
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.touch()
+        self._steps = work.steps()
+        self._said_before = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.goes_on()
+
+    def goes_on(self) -> bool:
+        """Whether a command is running; where one has ended well, the next is begun.
+
+        Raises:
+            ValueError, InterruptedTrainingError, FailedTrainingError: the command ended with such an error.
+        """
+        if self.process is not None:
+            code = self.process.poll()
+            if code is None:
+                return True
+            self.process = None
+            if code != 0:
+                raise _error(code, self.work.plan.run.name, self._log, self._said_before)
+        arguments = next(self._steps, None)
+        if arguments is None:
+            return False
+        self._said_before = self._log.stat().st_size
+        with self._log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "deep_infomax.cli", *arguments],
+                stdout=file, stderr=file, env=self._environment, start_new_session=True,
+            )  # fmt: skip
+        return True
+
+
+def _error(code: int, run: str, log: Path, said_before: int) -> Exception:
+    """The error that a command ended with, in its own words where it found some."""
+    said = log.read_bytes()[said_before:].decode(errors="replace").splitlines()
+    words = next((line.removeprefix("dim: ") for line in reversed(said) if line.startswith("dim: ")), None)
+    kinds: dict[int, type[Exception]] = {2: ValueError, 130: InterruptedTrainingError}
+    return kinds.get(code, FailedTrainingError)(f"{run}: {words or f'ended with exit code {code}, see {log}'}")

@@ -59,9 +59,11 @@ class NoiseAsTargets(nn.Module):
         return ()
 
     def _assign(self, index: Int[Tensor, " n"], vectors: Float[Tensor, "n d"]) -> None:
-        """Deal the targets of these inputs out among them, the sum of cosines being largest."""
+        """Deal the targets of these inputs out among them, the sum of cosines being largest, where they are finite."""
         own = self.assigned[index]
         with torch.autocast(vectors.device.type, enabled=False):
             cosines = vectors @ self.targets[own].T
+        if not torch.isfinite(cosines).all():
+            return  # nor is the loss, which ends the training
         _, chosen = linear_sum_assignment(cosines.cpu().numpy(), maximize=True)
         self.assigned[index] = own[torch.from_numpy(chosen).to(own.device)]

@@ -97,6 +97,11 @@ class Dataset:
         return self.uncropped or self.unlabelled or self.train
 
     @property
+    def labelled(self) -> Source:
+        """The inputs an encoder is trained on that is told their classes."""
+        return self.pretraining if self.unlabelled is None else self.train
+
+    @property
     def stored(self) -> dict[str, list[tuple[Source, Int[Tensor, " _"]]]]:
         """The splits as they are stored, each in parts: a source, and the rows its inputs have in the split.
 

@@ -3,7 +3,7 @@
 from deep_infomax.evaluation.features import check_output, encode_dataset, extract
 from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
-from deep_infomax.evaluation.suite import METRICS, Metric, Represented, evaluate
+from deep_infomax.evaluation.suite import METRICS, Metric, Represented, check, evaluate
 
 __all__ = [
     "METRICS",
@@ -11,6 +11,7 @@ __all__ = [
     "Outcome",
     "Represented",
     "Result",
+    "check",
     "check_output",
     "encode_dataset",
     "evaluate",

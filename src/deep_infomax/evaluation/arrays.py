@@ -64,6 +64,13 @@ def evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
     return torch.arange(min(n, most)) * n // min(n, most)
 
 
+def remove_arrays(folder: Path) -> None:
+    """Remove what earlier evaluations left, such as those on other data; what the training left stays."""
+    for pattern in ("representation.npz", "neighbours*.npz", "ms_ssim-*.npz"):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
 def _labels(source: Source, index: Int[Tensor, " k"]) -> Int[np.ndarray, " k"]:
     return np.full(len(index), -1) if source.labels is None else source.labels[index].cpu().numpy()
 

@@ -124,7 +124,9 @@ def mine(
         )
         kept = ("interval", "level", "lower_bound", "ceiling", "readouts", "effective_sample_size", "n", "warnings")
         details = _finished(estimate.finished, estimate.to_json(), kept)
-        outcomes.append(Outcome(estimate.mi, {}, details | {"warnings": [INFINITE, *details["warnings"]]}))
+        outcomes.append(
+            Outcome(estimate.mi, {}, details | {"warnings": [INFINITE, *details["warnings"]]}, n=len(index))
+        )
     return outcomes
 
 

@@ -175,7 +175,7 @@ def neighbours(
     _, nearest = nearest_rows(test_features[rows], features, 8, distance)
     agreement = _percent(labels[nearest].flatten(), test_labels[rows].repeat_interleave(nearest.shape[1]))
     progress("neighbours", 1, 1)
-    return [Outcome(agreement, {}) for _ in seeds]
+    return [Outcome(agreement, {}, n=len(rows)) for _ in seeds]
 
 
 def mlp(

@@ -75,7 +75,9 @@ def ms_ssim(
             _train(decoder, y, train, scale, told)
         value, error = _compare(decoder.eval(), test_y, test, rows, scale)
         arrays = _shown(decoder, test_y, test) if number == 0 and is_image(test) else {}
-        outcomes.append(Outcome(value, {}, {"mean_squared_error": error, "scales": scales(test.shape[1:])}, arrays))
+        outcomes.append(
+            Outcome(value, {}, {"mean_squared_error": error, "scales": scales(test.shape[1:])}, arrays, len(rows))
+        )
     return outcomes
 
 

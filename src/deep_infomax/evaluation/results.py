@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,8 @@ class Outcome(NamedTuple):
     """What else is known of the value, such as its interval; JSON values."""
     arrays: Mapping[str, np.ndarray] = MappingProxyType({})
     """What the report shows of it; kept as ``arrays/<metric>-<layer>.npz``."""
+    n: int | None = None
+    """Inputs it was measured on; None for all."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,31 @@ class Result:
         return cls(**{**known, "value": float(entry["value"]), "seeds": tuple(entry["seeds"])})
 
 
-def read_results(path: Path) -> list[Result]:
-    """The results in ``evaluation.json``; none where there is no such file.
+def read_results(path: Path, data: Mapping[str, str | int] | None = None) -> list[Result]:
+    """The results in ``evaluation.json``; none where there is no such file, or it speaks of other data than ``data``.
 
     Raises:
         ValueError: The file is damaged, or of another version.
     """
-    return [] if not path.exists() else _parse(path)[1]
+    if not path.exists() or (data is not None and not speaks_of(path, data)):
+        return []
+    return _parse(path)[1]
+
+
+def speaks_of(path: Path, data: Mapping[str, str | int]) -> bool:
+    """Whether ``evaluation.json`` is there and about such data.
+
+    Raises:
+        ValueError: The file is damaged, or of another version.
+    """
+    return path.exists() and _parse(path)[0] == dict(data)
 
 
 def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[Result]) -> None:
     """Add results to ``evaluation.json``; one of the same metric, variant, layer and protocol is replaced.
 
     The file is written whole or not at all. It speaks of one data set: where the one there is about another, it is
-    kept as ``evaluation.previous.json`` and a new one begun.
+    kept as ``evaluation.previous-1.json``, or the next free number, and a new one begun.
 
     Args:
         path: The file.
@@ -96,13 +110,10 @@ def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[R
     Raises:
         ValueError: The file is damaged, or of another version.
     """
-    kept: dict[tuple[str, str, str, str], Result] = {}
-    if path.exists():
-        known, earlier = _parse(path)
-        if known == dict(data):
-            kept = {result.key: result for result in earlier}
-        else:
-            path.replace(path.with_suffix(".previous.json"))
+    kept = {result.key: result for result in read_results(path, data)}
+    if path.exists() and not speaks_of(path, data):
+        names = (path.with_suffix(f".previous-{number}.json") for number in count(1))
+        path.replace(next(name for name in names if not name.exists()))
     kept |= {result.key: result for result in results}
     content = {"schema": SCHEMA, "data": dict(data), "results": [result.to_json() for result in kept.values()]}
     partial = path.with_name(f"{path.name}.partial")

@@ -15,9 +15,9 @@ from torch import Tensor
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import probes
-from deep_infomax.evaluation.arrays import neighbour_images, save_arrays, save_representation
+from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_arrays, save_representation
 from deep_infomax.evaluation.features import extract
-from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
+from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results, speaks_of
 from deep_infomax.progress import Progress
 
 LEAST_INPUTS: Final = 50
@@ -182,6 +182,15 @@ METRICS: Final[dict[str, Metric]] = {
 """Metrics by the names users type."""
 
 
+def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Sequence[str] | None = None) -> None:
+    """Look for what `evaluate` would not measure, before there is a trained encoder.
+
+    Raises:
+        ValueError: as `evaluate`.
+    """
+    _checked(encoder, dataset, _plan(encoder, list(dict.fromkeys(metrics)), layers), seeds=1, out=None)
+
+
 def evaluate(
     encoder: Encoder,
     dataset: Dataset,
@@ -223,6 +232,8 @@ def evaluate(
     train_features = extract(encoder, dataset.train, names, progress=progress)
     test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
     if out is not None:
+        if not speaks_of(out / "evaluation.json", dataset.description):
+            remove_arrays(out / "arrays")
         save_representation(out / "arrays", test, test_features["Y"])
         if test is not dataset.train:
             images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
@@ -310,7 +321,7 @@ def _measure(
             value=fmean(values),
             unit=metric.unit,
             spread=stdev(values) if len(values) > 1 else None,
-            n=len(source),
+            n=outcomes[0].n or len(source),
             seeds=tuple(seeds),
             split=source.split,
             protocol=metric.protocol,

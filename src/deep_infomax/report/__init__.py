@@ -2,12 +2,13 @@
 
 from deep_infomax.report.page import write_report
 from deep_infomax.report.reading import find_runs, read_runs
-from deep_infomax.report.study_figures import StudyPoint, negatives_figure, point_text, weights_figure
+from deep_infomax.report.study_figures import StudyPoint, beta_figure, negatives_figure, point_text, weights_figure
 from deep_infomax.report.tables import Cell, comparison, methods
 
 __all__ = [
     "Cell",
     "StudyPoint",
+    "beta_figure",
     "comparison",
     "find_runs",
     "methods",

@@ -30,6 +30,11 @@ _MOST_POINTS: Final = 4000
 _MOST_POINTS_OF_A_RUN: Final = 2000
 _FEWEST_POINTS_OF_A_RUN: Final = 250
 _MOST_PIXELS: Final = 300_000
+_OWN_PROTOCOLS: Final = {
+    "mlp": " The probe mlp is trained in a way of its own, mlp-paper in the paper's.",
+    "ms_ssim": " The paper leaves open the scales of MS-SSIM and the training of its decoder.",
+}
+"""What to know of a metric beside the paper's figures."""
 
 
 class Tile(NamedTuple):
@@ -66,8 +71,8 @@ class RunView:
     health: list[Picture]
     prior: Picture | None
     maps: list[Picture]
-    neighbours: list[tuple[str, list[list[Thumbnail]]]]
-    """A distance, and rows of images."""
+    neighbours: list[tuple[str, str, list[list[Thumbnail]]]]
+    """A distance, the layer it is measured in, and rows of images."""
     decoded: list[tuple[str | None, dict[str, list[str]]]]
     """As in `Decoded`, with images as data URIs."""
     configuration: list[Facts]
@@ -142,7 +147,7 @@ def _view(run: Run, n_runs: int) -> RunView:
         prior=None if vectors is None else histogram(vectors, run.prior),
         maps=[] if vectors is None else maps(vectors, points),
         neighbours=[
-            (found.metric, neighbour_rows(found, classes, _MOST_PIXELS // n_runs // len(run.neighbours)))
+            (found.metric, found.layer, neighbour_rows(found, classes, _MOST_PIXELS // n_runs // len(run.neighbours)))
             for found in run.neighbours
         ],
         decoded=[(found.layer, decoded_rows(found)) for found in run.decoded],
@@ -209,6 +214,10 @@ def _paper(run: Run) -> str:
     epoch = run.log.last("epoch")
     here = "" if epoch is None else f", this run after {tables.epochs_text(epoch)}"
     form = "" if run.recipe.endswith("-paper") else " The recipe shares the paper's method, not its hyper-parameters."
+    metrics = {row.measure.metric for row in tables.result_rows(run) for c in row.cells.values() if c.paper is not None}
+    form += "".join(text for metric, text in _OWN_PROTOCOLS.items() if metric in metrics)
+    if rule := run.group("dataset").get("train_rule") or run.probe_data.get("train_rule"):
+        form += f" Here training and probes read {rule}; the paper's read all."
     encoding = run.probe_data.get("encoding")
     copy = "" if not encoding else f" The copy of the data read here: {encoding}."
     return (

@@ -186,6 +186,7 @@ def _read_neighbours(folder: Path, notes: list[str]) -> tuple[Neighbours, ...]:
             neighbour_labels=arrays["neighbour_labels"].astype(np.int64),
             distance=arrays["distance"].astype(np.float32),
             metric=str(arrays.get("metric", "")),
+            layer=file.stem.split("-", 2)[2] if file.stem.count("-") > 1 else "Y",
         )
         for file in files
         if (arrays := _read_arrays(file, names, notes)) is not None

@@ -47,6 +47,8 @@ class Neighbours:
     neighbour_labels: Int[np.ndarray, "q r"]
     distance: Float[np.ndarray, "q r"]
     metric: str
+    layer: str
+    """Where distances are measured."""
 
 
 class Decoded(NamedTuple):

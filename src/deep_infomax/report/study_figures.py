@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 
@@ -34,20 +35,42 @@ def negatives_figure(points: Sequence[StudyPoint], data: str) -> Figure:
         for bound in dict.fromkeys(point.setting["bound"] for point in points):
             own = [point for point in points if point.setting["bound"] == bound]
             values = [point.values[protocol] for point in own]
-            axes.errorbar(
-                [point.setting["others"] for point in own],
-                [fmean(found) for found in values],
-                [stdev(found) if len(found) > 1 else 0.0 for found in values],
-                marker="o", markersize=4, capsize=2, label=bound,
-            )  # fmt: skip
+            _line(axes, [point.setting["others"] for point in own], values, bound)
         axes.set_xscale("log", base=2)
         axes.set(xlabel="other inputs per vector", ylabel=f"{protocol} on Y", title=data)
-        axes.grid(alpha=0.2)
         axes.legend(fontsize="small")
     return drawing
 
 
-def weights_figure(points: Sequence[StudyPoint], data: str, own: tuple[float, float, float]) -> Figure:
+def beta_figure(points: Sequence[StudyPoint], data: str) -> Figure:
+    """Every measure against the weight of a beta-VAE's divergence."""
+    protocols = list(points[0].values)
+    drawing = Figure(figsize=(5 * len(protocols), 3.6), layout="constrained")
+    for axes, protocol in zip(drawing.subplots(1, len(protocols), squeeze=False)[0], protocols, strict=True):
+        values = [point.values[protocol] for point in points]
+        _line(axes, [point.setting["beta"] for point in points], values)
+        axes.set_xscale(
+            "symlog", base=2, linthresh=min([p.setting["beta"] for p in points if p.setting["beta"]] or [1])
+        )
+        axes.set(xlabel="beta", ylabel=f"{protocol} on Y", title=data)
+    return drawing
+
+
+def _line(axes: Axes, x: Sequence[float], values: Sequence[Sequence[float]], label: str | None = None) -> None:
+    """Means over seeds as a line, standard deviations as bars."""
+    spreads = [stdev(found) if len(found) > 1 else 0.0 for found in values]
+    means = [fmean(found) for found in values]
+    axes.errorbar(x, means, spreads, marker="o", markersize=4, capsize=2, label=label)
+    axes.grid(alpha=0.2)
+
+
+def weights_figure(
+    points: Sequence[StudyPoint],
+    data: str,
+    own: tuple[float, float, float],
+    alphas: Sequence[float],
+    betas: Sequence[float],
+) -> Figure:
     """Every measure over (alpha, beta) as a heat map, and over gamma below it, the others as in ``own``."""
     alpha_0, beta_0, gamma_0 = own
     protocols = list(points[0].values)
@@ -55,7 +78,7 @@ def weights_figure(points: Sequence[StudyPoint], data: str, own: tuple[float, fl
     at = {
         (p.setting["alpha"], p.setting["beta"], p.setting["gamma"]): mean for p, mean in zip(points, means, strict=True)
     }
-    alphas, betas = (sorted({key[axis] for key in at if key[2] == gamma_0}) for axis in (0, 1))
+    alphas, betas = sorted(set(alphas)), sorted(set(betas))
     gammas = sorted(key[2] for key in at if key[:2] == (alpha_0, beta_0))
     drawing = Figure(figsize=(4.2 * len(protocols), 6.2), layout="constrained")
     for (grid, line), protocol in zip(drawing.subplots(2, len(protocols), squeeze=False).T, protocols, strict=True):

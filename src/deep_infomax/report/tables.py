@@ -1,5 +1,6 @@
 """The tables of the report: results by layer, the comparison of several runs, and the facts of a configuration."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
@@ -82,9 +83,9 @@ class RunRow(NamedTuple):
 
 
 class MethodRow(NamedTuple):
-    """The runs of one recipe with several seeds."""
+    """The runs of one method with several seeds."""
 
-    recipe: str
+    name: str
     seeds: str
     epochs: str
     time: str
@@ -153,17 +154,33 @@ def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], li
 
 
 def methods(runs: Sequence[Run]) -> list[MethodRow]:
-    """One row for each recipe: means over its runs and their standard deviation, beside the paper's figure.
+    """One row for the runs that differ in their seed alone: means and standard deviations, beside the paper's figure.
 
-    A figure that not all of the recipe's runs have is left out.
+    A figure that not all of them have is left out. Several rows of a recipe are told apart by what differs.
     """
-    by_recipe: dict[str, list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        by_recipe.setdefault(run.recipe, []).append(run)
-    return [_method(recipe, group) for recipe, group in by_recipe.items()]
+        groups.setdefault(json.dumps([run.recipe, _settings(run)], sort_keys=True, default=str), []).append(run)
+    firsts = [group[0] for group in groups.values()]
+    return [_method(_method_name(group[0], firsts), group) for group in groups.values()]
 
 
-def _method(recipe: str, runs: Sequence[Run]) -> MethodRow:
+def _settings(run: Run) -> dict[str, Any]:
+    """All that two runs have to share to be repetitions of one training and one evaluation."""
+    parts = {name: run.group(name) for name in ("encoder", "objective", "training", "data_options", "dataset")}
+    parts["probe"] = dict(run.probe_data)
+    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+
+
+def _method_name(run: Run, runs: Sequence[Run]) -> str:
+    """The recipe, with the settings in which other runs of it differ."""
+    own, others = _settings(run), [_settings(other) for other in runs if other.recipe == run.recipe]
+    different = [name for name, value in own.items() if any(other.get(name) != value for other in others)]
+    told = ", ".join(f"{name.split('.')[-1].replace('_', ' ')} {plain(own[name])}" for name in different)
+    return f"{run.recipe} ({told})" if told else run.recipe
+
+
+def _method(name: str, runs: Sequence[Run]) -> MethodRow:
     found = [{(_measure(result), result.layer): result for result in run.results or ()} for run in runs]
     cells = {}
     for key, first in found[0].items():
@@ -173,7 +190,7 @@ def _method(recipe: str, runs: Sequence[Run]) -> MethodRow:
             cells[key] = _cell(runs[0], replace(first, value=fmean(values), spread=spread))
     seeds = ", ".join(str(run.config.get("seed")) for run in runs)
     epochs = ", ".join(dict.fromkeys(map(_epochs, runs)))
-    return MethodRow(recipe, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), cells)
+    return MethodRow(name, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), cells)
 
 
 def _values(runs: Sequence[Run], measure: Measure, layer: str) -> list[float]:
