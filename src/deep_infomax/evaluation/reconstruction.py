@@ -2,9 +2,10 @@ r"""How much of an image can be seen again in a representation: MS-SSIM of image
 
 ``ms_ssim/1``
     A `Decoder` learns to reconstruct the training inputs from their standardised features, by the mean squared error of
-    values between 0 and 1: Adam, 1,000 batches of 64, a one-cycle learning rate up to 2e-3. The figure is the mean
-    MS-SSIM of at most 10,000 test inputs, evenly spaced, and their reconstructions, clipped to 0 and 1; 1 where they
-    are equal. Values of 8 bits are divided by 255, others are scaled by the least and the largest of the training part.
+    values between 0 and 1: Adam, 1,000 batches of 32, a one-cycle learning rate up to 2e-3, in bfloat16 where that is
+    faster. The figure is the mean MS-SSIM of at most 2,000 test inputs, evenly spaced, and their reconstructions,
+    clipped to 0 and 1; 1 where they are equal. A longer training of the decoder reconstructs more. Values of 8 bits are
+    divided by 255, others are scaled by the least and the largest of the training part.
 
     The similarity is that of torchmetrics, with its window (11 wide, Gaussian, deviation 1.5) and constants. Of the
     five scales as many are taken as leave the window inside the image: two for sides of 32, three for 64; their weights
@@ -34,13 +35,14 @@ from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information.fitting import batches
 from deep_infomax.progress import Progress
-from deep_infomax.training import TrainingConfig, learning_rate_factor
+from deep_infomax.training import TrainingConfig, learning_rate_factor, resolve_precision
+from deep_infomax.training.prepare import use_channels_last
 
 WINDOW: Final = 11
 WEIGHTS: Final = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-MOST_INPUTS: Final = 10_000
+MOST_INPUTS: Final = 2000
 STEPS: Final = 1000
-BATCH: Final = 64
+BATCH: Final = 32
 TRAINING: Final = TrainingConfig(learning_rate=2e-3, warmup=0.1)
 _SHOWN: Final = 16
 
@@ -72,6 +74,7 @@ def ms_ssim(
         with torch.random.fork_rng([y.device] if y.device.type == "cuda" else []), torch.enable_grad():
             torch.manual_seed(seed)
             decoder = Decoder(y.shape[1], train.shape[0], train.shape[1:]).to(y.device)
+            use_channels_last(decoder)
             _train(decoder, y, train, scale, told)
         value, error = _compare(decoder.eval(), test_y, test, rows, scale)
         arrays = _shown(decoder, test_y, test) if number == 0 and is_image(test) else {}
@@ -146,11 +149,19 @@ def _train(
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = learning_rate_factor(TRAINING, step, STEPS) * TRAINING.learning_rate
         rows = next(order)
-        loss = functional.mse_loss(decoder(y[rows.to(y.device)]), scale(source.take(rows).to(y.device)))
+        loss = functional.mse_loss(_decode(decoder, y[rows.to(y.device)]), scale(source.take(rows).to(y.device)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         told(step + 1)
+
+
+def _decode(decoder: Decoder, y: Float[Tensor, "n d"]) -> Float[Tensor, "n channels *spatial"]:
+    """In bfloat16 where the device computes with it faster, given back in float32."""
+    fast = resolve_precision("auto", y.device) is torch.bfloat16
+    with torch.autocast(y.device.type, torch.bfloat16, enabled=fast):
+        decoded: Tensor = decoder(y)
+    return decoded.float()
 
 
 @torch.no_grad()
@@ -160,7 +171,8 @@ def _compare(
     """The mean similarity, and the mean squared error."""
     similar, error = 0.0, 0.0
     for part in rows.split(256):
-        found, wanted = decoder(y[part.to(y.device)]).clamp(0, 1), scale(source.take(part).to(y.device)).clamp(0, 1)
+        found = _decode(decoder, y[part.to(y.device)]).clamp(0, 1)
+        wanted = scale(source.take(part).to(y.device)).clamp(0, 1)
         similar += float(similarity(found, wanted).sum())
         error += float((found - wanted).square().mean()) * len(part)
     return similar / len(rows), error / len(rows)
@@ -170,7 +182,7 @@ def _compare(
 def _shown(decoder: Decoder, y: Float[Tensor, "p d"], source: Source) -> dict[str, UInt8[np.ndarray, "k h w channels"]]:
     """Some inputs of 8 bits and their reconstructions."""
     rows = evenly_spaced(len(source), _SHOWN)
-    decoded = (decoder(y[rows.to(y.device)]).clamp(0, 1) * 255).round().byte()
+    decoded = (_decode(decoder, y[rows.to(y.device)]).clamp(0, 1) * 255).round().byte()
     return {
         "inputs": source.take(rows).movedim(1, -1).cpu().numpy(),
         "reconstructions": decoded.movedim(1, -1).cpu().numpy(),
