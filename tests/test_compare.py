@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -264,3 +265,24 @@ def test_a_comparison_may_train_on_some_of_the_inputs_and_encodes_all(data: str,
     assert len(np.load(tmp_path / "Y.npy")) == 160
     log = (out / "random-0" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(log[-1])["step"] == 2
+
+
+def test_many_runs_have_a_row_each_and_few_a_column_each(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(data, tmp_path, recipes="random", seeds=5) == 0
+    capsys.readouterr()
+    runs = [str(tmp_path / f"random-{seed}") for seed in range(5)]
+    for shown, headings in (
+        (runs, ["protocol", "run", "fc", "Y"]),
+        (runs[:4], ["protocol", "layer", "random-0", "random-1", "random-2", "random-3"]),
+    ):
+        assert main(["report", *shown, "--out", str(tmp_path / "page.html")]) == 0
+        _, heading, _, *rows, _ = capsys.readouterr().out.splitlines()
+        assert heading.replace("┃", " ").split() == headings
+        found = [re.findall(r"[\d.]+ %|\S+", row.replace("│", " ")) for row in rows]
+        expected = [results(Path(run)) for run in shown]
+        percent = [[f"{values['knn/1', layer]:.2f} %" for layer in ("fc", "Y")] for values in expected]
+        assert [row[2:] for row in found] == (
+            percent if len(shown) > 4 else [list(row) for row in zip(*percent, strict=True)]
+        )

@@ -278,6 +278,27 @@ def test_paper_is_left_out_where_the_test_part_is_not_the_papers(tmp_path: Path,
     assert "75.21" not in page.text("results")
 
 
+@pytest.mark.parametrize("encoder", [{"architecture": "strided-crops"}, {"dim": 512}], ids=["crops", "wider"])
+def test_paper_is_left_out_where_the_encoder_is_another(tmp_path: Path, encoder: dict[str, Any]) -> None:
+    run = Run(tmp_path / "a").log().evaluation()
+    run.config["encoder"] |= encoder
+    run.write_config()
+    assert "75.21" not in report(run).text("results")
+
+
+def test_random_crops_have_the_size_of_the_papers_inputs(tmp_path: Path) -> None:
+    stl10 = DATASET | {"name": "stl10", "shape": "3 x 96 x 96"}
+    run = Run(tmp_path / "a").log()
+    run.config |= {"dataset": stl10, "data": "stl10"}
+    results = [run.result("mlp", "Y", 60.0), run.result("semi_supervised", "conv", 70.0)]
+    run.evaluation(results, stl10)
+    for crop, shown in ((None, False), (64, True)):
+        run.config["data_options"]["random_crop"] = crop
+        run.write_config()
+        text = report(run).text("results")
+        assert [figure in text for figure in ("67.08", "76.81")] == [shown] * 2
+
+
 def test_validation_results_do_not_stand_beside_the_papers_test_results(tmp_path: Path) -> None:
     result = Run.result("mlp", "Y", 60.0, split="validation")
     assert "75.39" not in report(Run(tmp_path / "a").evaluation([result])).text()

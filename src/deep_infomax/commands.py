@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from accelerate import PartialState
@@ -31,6 +31,9 @@ from deep_infomax.training import (
 )
 
 NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
+
+_MOST_COLUMNS: Final = 4
+"""Runs side by side in a terminal."""
 
 
 def train(
@@ -280,16 +283,29 @@ def _digits(result: Result) -> int:
 
 
 def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
+    """A column for each run, or where those would be too many a row for each, beside the layers."""
     by_run = [{(_protocol(r), r.layer): r for r in found} for found in results]
-    rows = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
-    if not rows:
+    measured = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
+    if not measured:
         return
+    layers = list(dict.fromkeys(layer for _, layer in measured))
+    narrow = len(names) <= _MOST_COLUMNS
     table = Table()
-    for heading in ("protocol", "layer"):
-        table.add_column(heading)
-    for name in names:
+    table.add_column("protocol")
+    table.add_column("layer" if narrow else "run")
+    for name in names if narrow else layers:
         table.add_column(name, justify="right")
-    for protocol, layer in rows:
-        figures = [found.get((protocol, layer)) for found in by_run]
-        table.add_row(protocol, layer, *("" if r is None else f"{r.value:.{_digits(r)}f} {r.unit}" for r in figures))
+
+    def figure(result: Result | None) -> str:
+        return "" if result is None else f"{result.value:.{_digits(result)}f} {result.unit}"
+
+    if narrow:
+        for protocol, layer in measured:
+            table.add_row(protocol, layer, *(figure(found.get((protocol, layer))) for found in by_run))
+    else:
+        for protocol in dict.fromkeys(protocol for protocol, _ in measured):
+            for name, found in zip(names, by_run, strict=True):
+                figures = [figure(found.get((protocol, layer))) for layer in layers]
+                if any(figures):
+                    table.add_row(protocol, name, *figures)
     Console(soft_wrap=True, markup=False).print(table)

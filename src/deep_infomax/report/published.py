@@ -39,9 +39,12 @@ SHAPES: Final = {
 }
 """Inputs that the paper's encoders saw."""
 
+VECTOR_SIZE: Final = 64
+"""Units of Y in the paper's encoders."""
+
 _LAYERS: Final = ("conv", "fc", "Y")
 
-# (data set, metric) -> table, then by method the figures of conv, fc and Y, or of Y alone
+# (data set, metric) -> table, then by method the figures of conv, fc and Y, or of one of them
 _TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
     ("cifar10", "mlp"): (
         1,
@@ -84,6 +87,7 @@ _TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
             "DIM(L) InfoNCE": "72.57 70.00 67.08",
         },
     ),
+    ("stl10", "semi_supervised"): (2, {"BiGAN": "74.77", "DIM(L) JSD": "76.96", "DIM(L) InfoNCE": "76.81"}),
     ("cifar10", "svm"): (
         3,
         {
@@ -172,6 +176,7 @@ def published_figure(data: str, method: str | None, metric: str, layer: str) -> 
     # Table 3 has one row for both local bounds.
     row = method if method in rows else method.split()[0]
     figures = rows.get(row, "").split()
-    layers = _LAYERS if len(figures) == len(_LAYERS) else ("Y",)
+    single = "conv" if metric == "semi_supervised" else "Y"
+    layers = _LAYERS if len(figures) == len(_LAYERS) else (single,)
     by_layer = dict(zip(layers, figures, strict=False))
     return PublishedFigure(by_layer[layer], row, table) if layer in by_layer else None

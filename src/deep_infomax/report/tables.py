@@ -10,6 +10,7 @@ from deep_infomax.report.published import (
     SHAPES,
     TEST_SPLIT,
     TRAINING_METRICS,
+    VECTOR_SIZE,
     PublishedFigure,
     data_key,
     method_of,
@@ -282,12 +283,18 @@ def _cell(run: Run, result: Result, best: bool = False) -> Cell:
 
 
 def _as_published(run: Run, result: Result) -> bool:
-    """Whether a result was measured on the split and the inputs that the paper's figures are about."""
+    """Whether a result was measured on the split, the inputs and an encoder that the paper's figures are about."""
     key = data_key(probe_name(run))
     held_out = TEST_SPLIT.get(key, "test")
     measured = "train" if result.metric in TRAINING_METRICS else held_out
-    rule, shape = run.probe_data.get("split_rule"), run.probe_data.get("shape")
-    return result.split == measured and rule == f"{held_out} split as published" and shape == SHAPES.get(key)
+    rule, shape = run.probe_data.get("split_rule"), str(run.probe_data.get("shape"))
+    if (crop := run.group("data_options").get("random_crop")) is not None:
+        channels, *spatial = shape.split(" x ")
+        shape = " x ".join([channels, *(str(crop) for _ in spatial)])
+    encoder = run.group("encoder")
+    same_encoder = encoder.get("architecture", "auto") == "auto" and encoder.get("dim") in (None, VECTOR_SIZE)
+    as_read = result.split == measured and rule == f"{held_out} split as published" and shape == SHAPES.get(key)
+    return as_read and same_encoder
 
 
 def _range(numbers: Iterable[int | None]) -> str:
