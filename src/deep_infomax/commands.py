@@ -224,6 +224,14 @@ def _processes(config: Config) -> PartialState:
     return PartialState(cpu=config.training.device == "cpu", timeout=timedelta(days=1))
 
 
+def print_table(table: Table) -> None:
+    """Print a table on standard output, as wide as a terminal, or as itself where there is none to fit into."""
+    console = Console(markup=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(table)
+
+
 def _finished(run: Path) -> dict[str, Any]:
     settings = read_config(run)
     if not (run / "encoder.safetensors").is_file():
@@ -270,7 +278,7 @@ def _print_results(run: Path, results: Sequence[Result]) -> None:
             _protocol(r), r.layer, f"{r.value:.{digits}f} {r.unit}", spread, str(len(r.seeds)),
             f"{r.split} ({r.n:,})", f"{r.seconds:.1f}",
         )  # fmt: skip
-    Console(soft_wrap=True, markup=False).print(table)
+    print_table(table)
 
 
 def _protocol(result: Result) -> str:
@@ -288,7 +296,7 @@ def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]])
     measured = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
     if not measured:
         return
-    layers = list(dict.fromkeys(layer for _, layer in measured))
+    layers = sorted(dict.fromkeys(layer for _, layer in measured), key=lambda layer: layer == "Y")
     narrow = len(names) <= _MOST_COLUMNS
     table = Table()
     table.add_column("protocol")
@@ -308,4 +316,4 @@ def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]])
                 figures = [figure(found.get((protocol, layer))) for layer in layers]
                 if any(figures):
                     table.add_row(protocol, name, *figures)
-    Console(soft_wrap=True, markup=False).print(table)
+    print_table(table)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from deep_infomax import commands
@@ -51,7 +50,7 @@ def _report(folder: Path, runs: Sequence[Path]) -> None:
         for row in rows:
             cells = [row.cells.get((measure, layer)) for layer in layers]
             table.add_row(row.name, row.epochs, row.time, *("" if cell is None else _text(cell) for cell in cells))
-        Console(soft_wrap=True, markup=False).print(table)
+        commands.print_table(table)
     commands.NOTES.print(
         "in brackets: the paper's figure of the same method, after a training of its length on all training inputs"
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from deep_infomax import commands
@@ -193,7 +192,7 @@ def _finish(options: Options, study: str, points: Sequence[StudyPoint], draw: Ca
         figures = (point_text(point.values[protocol]) for protocol in protocols)
         setting = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.setting.values())
         table.add_row(*setting, *figures)
-    Console(soft_wrap=True, markup=False).print(table)
+    commands.print_table(table)
     commands.NOTES.print(f"figure: {folder / f'{study}.png'}; points: {folder / 'study.json'}; report: {page}")
 
 
