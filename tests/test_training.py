@@ -180,7 +180,7 @@ class _NotANumberAt(nn.Module):
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     encoder, _ = built()
-    training = dataclasses.replace(TRAINING, checkpoint_seconds=0.0, log_every=100)
+    training = dataclasses.replace(TRAINING, checkpoint_seconds=0.0, log_every=100, precision="float32")
     with pytest.raises(NonFiniteLossError, match=r"step 7 is not finite.*step-000000006") as caught:
         fit(encoder, _NotANumberAt(7), SERIES, training, out=tmp_path, progress=False)
     assert str(caught.value).endswith("Train anew with a lower --training.learning_rate than 0.002")
