@@ -11,7 +11,7 @@ from deep_infomax.report.runs import Run
 BOUNDS: Final = {
     "infonce": (
         "InfoNCE",
-        "A lower bound on the mutual information between Y and the local map. Against k other inputs it cannot exceed "
+        "A lower bound on the mutual information of what is scored. Against k other inputs it cannot exceed "
         "log(k + 1): near that ceiling it says only that there is more information than the batch can show.",
     ),
     "jsd": (
@@ -21,10 +21,10 @@ BOUNDS: Final = {
     ),
     "dv": (
         "Donsker-Varadhan",
-        "A lower bound on the mutual information between Y and the local map in expectation. It has no ceiling, and a "
+        "A lower bound on the mutual information of what is scored, in expectation. It has no ceiling, and a "
         "finite batch makes it read high.",
     ),
-    "nwj": ("NWJ", "A lower bound on the mutual information between Y and the local map, without a ceiling."),
+    "nwj": ("NWJ", "A lower bound on the mutual information of what is scored, without a ceiling."),
     "reverse-kl": ("reverse KL", "A lower bound on the reverse KL divergence, not on the mutual information."),
     "hellinger": (
         "squared Hellinger",
