@@ -1,11 +1,12 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -118,78 +119,51 @@ def test_trainings_at_a_time_end_as_those_one_by_one(
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-LONG = ["--epochs", "100000", "--jobs", "2"]
+@pytest.fixture
+def two_of_three(data: str, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A comparison in ``tmp_path`` of nat, local-jsd and random, two at a time, once the first two have begun."""
+    flags = "--recipes nat,local-jsd,random --metrics knn --layers Y --batch_size 32 --epochs 100000 --jobs 2"
+    words = ["compare", *shlex.split(flags), "--data", data, "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "deep_infomax.cli", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    logs = [tmp_path / run / "metrics.jsonl" for run in ("nat-0", "local-jsd-0")]
+    try:
+        while not all(log.exists() and log.stat().st_size for log in logs):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
 
 
-def both_train(out: Path, *runs: str) -> bool:
-    return all((out / run / "metrics.jsonl").exists() and (out / run / "metrics.jsonl").stat().st_size for run in runs)
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+def stopped_at_a_checkpoint(run: Path) -> bool:
+    said = run.with_name(f"{run.name}.log").read_text()
+    return any((run / "checkpoints").glob("*.safetensors")) and "interrupted after step" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupt_stops_all_trainings_at_a_checkpoint(data: str, tmp_path: Path, number: signal.Signals) -> None:
-    out = tmp_path / "compared"
-    flags = [
-        "--recipes",
-        "nat,local-jsd,random",
-        "--data",
-        data,
-        "--metrics",
-        "knn",
-        "--layers",
-        "Y",
-        "--out",
-        str(out),
-    ]
-    command = [sys.executable, "-m", "deep_infomax.cli", "compare", *flags, "--batch_size", "32", *LONG]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for(lambda: both_train(out, "nat-0", "local-jsd-0"), process)
-        process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
-    finally:
-        process.kill()
-    assert process.returncode == 130
+def test_an_interrupt_stops_all_trainings_at_a_checkpoint(
+    two_of_three: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    two_of_three.send_signal(number)
+    said = two_of_three.communicate(timeout=60)[1]
+    assert two_of_three.returncode == 130
     assert "give the same command again to continue with all" in said
-    for run in ("nat-0", "local-jsd-0"):
-        assert list((out / run / "checkpoints").glob("*.safetensors"))
-        assert "interrupted after step" in (out / f"{run}.log").read_text()
-    assert not (out / "random-0").exists()
+    assert stopped_at_a_checkpoint(tmp_path / "nat-0")
+    assert stopped_at_a_checkpoint(tmp_path / "local-jsd-0")
+    assert not (tmp_path / "random-0").exists()
 
 
-def test_where_one_of_several_fails_the_others_stop_at_a_checkpoint(data: str, tmp_path: Path) -> None:
-    out = tmp_path / "compared"
-    flags = [
-        "--recipes",
-        "nat,local-jsd,random",
-        "--data",
-        data,
-        "--metrics",
-        "knn",
-        "--layers",
-        "Y",
-        "--out",
-        str(out),
-    ]
-    command = [sys.executable, "-m", "deep_infomax.cli", "compare", *flags, "--batch_size", "32", *LONG]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for(lambda: both_train(out, "nat-0", "local-jsd-0"), process)
-        [training] = [child for child in psutil.Process(process.pid).children() if "nat" in child.cmdline()]
-        training.kill()
-        said = process.communicate(timeout=60)[1]
-    finally:
-        process.kill()
-    assert process.returncode == 1
-    assert f"dim: nat-0: ended with exit code -9, see {out / 'nat-0.log'}" in said
-    assert list((out / "local-jsd-0" / "checkpoints").glob("*.safetensors"))
-    assert "interrupted after step" in (out / "local-jsd-0.log").read_text()
-    assert not (out / "random-0").exists()
+def test_where_one_of_several_fails_the_others_stop_at_a_checkpoint(
+    two_of_three: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    [training] = [child for child in psutil.Process(two_of_three.pid).children() if "nat" in child.cmdline()]
+    training.kill()
+    said = two_of_three.communicate(timeout=60)[1]
+    assert two_of_three.returncode == 1
+    assert f"dim: nat-0: ended with exit code -9, see {tmp_path / 'nat-0.log'}" in said
+    assert stopped_at_a_checkpoint(tmp_path / "local-jsd-0")
+    assert not (tmp_path / "random-0").exists()
 
 
 def test_the_error_of_a_training_beside_others_is_told_in_its_words(
