@@ -7,12 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from rich.console import Console
-from rich.table import Table
 
 from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
@@ -20,6 +19,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, check_output, encode_dataset, read_results
 from deep_infomax.progress import progress_bars
 from deep_infomax.recipes import Config, build_encoder, build_objective
+from deep_infomax.result_tables import print_comparison, print_results
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
 from deep_infomax.training import (
     InterruptedTrainingError,
@@ -31,9 +31,6 @@ from deep_infomax.training import (
 )
 
 NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
-
-_MOST_COLUMNS: Final = 4
-"""Runs side by side in a terminal."""
 
 
 def train(
@@ -115,7 +112,7 @@ def evaluate(
     if json:
         print(dumps({"run": str(folder), "results": [plain(result) for result in results]}))
     else:
-        _print_results(folder, results)
+        print_results(folder, results)
 
 
 def encode(
@@ -145,7 +142,7 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
     results = [read_results(run / "evaluation.json") for run in found]  # what is damaged shows before a page is written
     page = write_report(paths, None if out is None else Path(out))
     NOTES.print(f"report: {page}")
-    _print_comparison([run.name for run in found], results)
+    print_comparison([run.name for run in found], results)
 
 
 def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
@@ -224,14 +221,6 @@ def _processes(config: Config) -> PartialState:
     return PartialState(cpu=config.training.device == "cpu", timeout=timedelta(days=1))
 
 
-def print_table(table: Table) -> None:
-    """Print a table on standard output, as wide as a terminal, or as itself where there is none to fit into."""
-    console = Console(markup=False)
-    if not console.is_terminal:
-        console.width = 1000
-    console.print(table)
-
-
 def _finished(run: Path) -> dict[str, Any]:
     settings = read_config(run)
     if not (run / "encoder.safetensors").is_file():
@@ -265,55 +254,3 @@ def _check_probe(probe: Dataset, data: Dataset) -> None:
                 f"{probe.name} {source.split} has inputs of {source.shape}, {data.name} of {data.train.shape}; "
                 "name a probe of the same shape, or give both one with --data_options.resize"
             )
-
-
-def _print_results(run: Path, results: Sequence[Result]) -> None:
-    table = Table(title=str(run), title_justify="left")
-    for heading in ("protocol", "layer", "value", "spread", "seeds", "split", "seconds"):
-        table.add_column(heading, justify="right" if heading in ("value", "spread", "seconds") else "left")
-    for r in results:
-        digits = _digits(r)
-        spread = "" if r.spread is None else f"{r.spread:.{digits}f}"
-        table.add_row(
-            _protocol(r), r.layer, f"{r.value:.{digits}f} {r.unit}", spread, str(len(r.seeds)),
-            f"{r.split} ({r.n:,})", f"{r.seconds:.1f}",
-        )  # fmt: skip
-    print_table(table)
-
-
-def _protocol(result: Result) -> str:
-    return result.protocol if result.variant == "default" else f"{result.protocol} ({result.variant})"
-
-
-def _digits(result: Result) -> int:
-    """Decimals of a figure: three where it has no unit and lies between 0 and 1."""
-    return 2 if result.unit else 3
-
-
-def _print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
-    """A column for each run, or where those would be too many a row for each, beside the layers."""
-    by_run = [{(_protocol(r), r.layer): r for r in found} for found in results]
-    measured = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
-    if not measured:
-        return
-    layers = sorted(dict.fromkeys(layer for _, layer in measured), key=lambda layer: layer == "Y")
-    narrow = len(names) <= _MOST_COLUMNS
-    table = Table()
-    table.add_column("protocol")
-    table.add_column("layer" if narrow else "run")
-    for name in names if narrow else layers:
-        table.add_column(name, justify="right")
-
-    def figure(result: Result | None) -> str:
-        return "" if result is None else f"{result.value:.{_digits(result)}f} {result.unit}"
-
-    if narrow:
-        for protocol, layer in measured:
-            table.add_row(protocol, layer, *(figure(found.get((protocol, layer))) for found in by_run))
-    else:
-        for protocol in dict.fromkeys(protocol for protocol, _ in measured):
-            for name, found in zip(names, by_run, strict=True):
-                figures = [figure(found.get((protocol, layer))) for layer in layers]
-                if any(figures):
-                    table.add_row(protocol, name, *figures)
-    print_table(table)

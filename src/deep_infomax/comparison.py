@@ -8,6 +8,7 @@ from rich.table import Table
 
 from deep_infomax import commands
 from deep_infomax.report import Cell, comparison, methods, read_runs, write_report
+from deep_infomax.result_tables import print_table
 from deep_infomax.series import Measured, Plan, carry_out, changed, require_seeds
 
 
@@ -50,10 +51,11 @@ def _report(folder: Path, runs: Sequence[Path]) -> None:
         for row in rows:
             cells = [row.cells.get((measure, layer)) for layer in layers]
             table.add_row(row.name, row.epochs, row.time, *("" if cell is None else _text(cell) for cell in cells))
-        commands.print_table(table)
-    commands.NOTES.print(
-        "in brackets: the paper's figure of the same method, after a training of its length on all training inputs"
-    )
+        print_table(table)
+    if any(cell.paper is not None for row in rows for cell in row.cells.values()):
+        commands.NOTES.print(
+            "in brackets: the paper's figure of the same method, after a training of its length on all training inputs"
+        )
     commands.NOTES.print(f"report: {page}")
 
 

@@ -26,6 +26,7 @@ from deep_infomax.report import (
     weights_figure,
     write_report,
 )
+from deep_infomax.result_tables import print_table
 from deep_infomax.series import Measured, Plan, carry_out, changed, require_seeds
 
 
@@ -192,7 +193,7 @@ def _finish(options: Options, study: str, points: Sequence[StudyPoint], draw: Ca
         figures = (point_text(point.values[protocol]) for protocol in protocols)
         setting = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.setting.values())
         table.add_row(*setting, *figures)
-    commands.print_table(table)
+    print_table(table)
     commands.NOTES.print(f"figure: {folder / f'{study}.png'}; points: {folder / 'study.json'}; report: {page}")
 
 

@@ -8,41 +8,59 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-HINGE_WIDTH: Final = 0.1
-"""Margin over which the hinge bends."""
+TEMPERATURE: Final = 0.01
+"""By how much, about, the scores of two classes may differ for the hinge to bend between them."""
 
 
 class LinearLoss(NamedTuple):
     """What a linear classifier is fitted by."""
 
-    value: Callable[[Float[Tensor, "n classes"], Int[Tensor, " n"]], Float[Tensor, ""]]
-    """From scores and labels, a mean over inputs."""
+    value: Callable[[Float[Tensor, "n fits classes"], Int[Tensor, " n"]], Float[Tensor, "n fits"]]
+    """From scores and labels."""
     curvature: Callable[[int], float]
     """Of so many classes, the mean second derivative by a score, about."""
+    penalised_bias: bool
+    """Whether the penalty on weights is one on biases, too."""
 
 
-def hinge(scores: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-    r"""The sum over classes of the hinge loss of telling one from all others, its corner rounded.
+def cross_entropy(scores: Float[Tensor, "n fits classes"], labels: Int[Tensor, " n"]) -> Float[Tensor, "n fits"]:
+    """The cross-entropy of every fit."""
+    return functional.cross_entropy(scores.mT, labels[:, None].expand(scores.shape[:2]), reduction="none")
 
-    .. math:: \max(0, 1 - m) \approx \begin{cases} s^2 / 2w & 0 < s = 1 - m < w \\ s - w / 2 & s \ge w \end{cases}
 
-    m is the score of an input's own class, or minus that of another; w is 0.1. Unlike the corner this has a gradient
-    everywhere, which L-BFGS needs; it lies below the hinge by at most w / 2.
+def hinge(scores: Float[Tensor, "n fits classes"], labels: Int[Tensor, " n"]) -> Float[Tensor, "n fits"]:
+    r"""The hinge loss of all classes at once, its corners rounded: the cross-entropy at a low temperature t = 0.01.
+
+    .. math:: \max_c (s_c + [c \ne y]) - s_y \le t \log \sum_c e^{(s_c + [c \ne y]) / t} - s_y
+
+    s are scores, y is an input's own class. Unlike the corners this has a gradient everywhere, which L-BFGS needs; it
+    lies above the hinge by at most ``t log(classes)``.
+
+    Source: Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", 2001.
     """
-    margins = (2 * functional.one_hot(labels, scores.shape[1]) - 1) * scores
-    slack = (1 - margins).relu()
-    bend = slack.clamp(max=HINGE_WIDTH)
-    return (slack - bend + bend.square() / (2 * HINGE_WIDTH)).sum(1).mean()
+    margin = 1 - functional.one_hot(labels, scores.shape[-1])
+    return TEMPERATURE * cross_entropy((scores + margin[:, None]) / TEMPERATURE, labels)
 
 
-CROSS_ENTROPY: Final = LinearLoss(functional.cross_entropy, lambda classes: 1 / classes)
+CROSS_ENTROPY: Final = LinearLoss(cross_entropy, lambda classes: 1 / classes, penalised_bias=False)
 """Logistic regression."""
-HINGE: Final = LinearLoss(hinge, lambda classes: 1.0)
-"""Linear support vector machines, one for each class."""
+HINGE: Final = LinearLoss(hinge, lambda classes: 10 / classes, penalised_bias=True)
+"""A linear support vector machine."""
+
+
+class LinearFits(NamedTuple):
+    """Linear classifiers, fitted to the same features."""
+
+    weight: Float[Tensor, "fits classes d"]
+    bias: Float[Tensor, "fits classes"]
+
+    def scores(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n fits classes"]:
+        """Scores of all classes."""
+        return functional.linear(x, self.weight.flatten(0, 1), self.bias.flatten()).unflatten(1, self.bias.shape)
 
 
 def fit_linear(
@@ -52,13 +70,16 @@ def fit_linear(
     classes: int,
     l2: float,
     scale: Float[Tensor, "d d"] | None = None,
-    start: tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]] | None = None,
+    rows: Bool[Tensor, "n fits"] | None = None,
+    start: LinearFits | None = None,
     tolerance: float = 1e-6,
-) -> tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]]:
+) -> LinearFits:
     """Weights and biases that minimise ``loss(scores, labels) + l2 / 2 |weights|^2``, by L-BFGS.
 
-    With `CROSS_ENTROPY` the same as scikit-learn's ``LogisticRegression(C=1 / (l2 * n))``; with `HINGE` as its
-    ``LinearSVC(loss="hinge", C=1 / (l2 * n))``, but for the corner and the biases, which carry no penalty here.
+    With `CROSS_ENTROPY` the same as scikit-learn's ``LogisticRegression(C=1 / (l2 * n))``; with `HINGE`, but for the
+    corners, as its ``LinearSVC(multi_class="crammer_singer", C=1 / (l2 * n))``, whose penalty is on biases, too.
+
+    Several fits, each to rows of its own, cost little more than one: all read ``x`` at once.
 
     Args:
         loss: `CROSS_ENTROPY` or `HINGE`.
@@ -68,33 +89,37 @@ def fit_linear(
         l2: Strength of the penalty.
         scale: Lower triangular ``S``: L-BFGS sees ``weights @ S``. With ``S S^T`` near the Hessian of one class it
             needs half as many steps, or fewer. None stands for the identity.
+        rows: The rows of each fit; None for one fit, to all.
         start: Weights and biases to start from; None for zeros.
         tolerance: A step that changes the minimised quantity by less is the last.
     """
-    weight, bias = start or (x.new_zeros(classes, x.shape[1]), x.new_zeros(classes))
-    scaled, bias = (weight if scale is None else weight @ scale).clone().requires_grad_(), bias.clone().requires_grad_()
+    share = x.new_full((len(x), 1), 1 / len(x)) if rows is None else rows / rows.sum(0)
+    fits = share.shape[1]
+    weight, bias = start or (x.new_zeros(fits, classes, x.shape[1]), x.new_zeros(fits, classes))
+    scaled = (weight if scale is None else weight @ scale).flatten(0, 1).clone().requires_grad_()
+    bias = bias.clone().requires_grad_()
+
+    def unscaled() -> LinearFits:
+        # The backward pass of a product is several times slower for weights that are not stored by rows.
+        weight = scaled if scale is None else torch.linalg.solve_triangular(scale, scaled, upper=False, left=False)
+        return LinearFits(weight.contiguous().unflatten(0, (fits, classes)), bias)
+
     search = torch.optim.LBFGS(
         [scaled, bias], max_iter=200, history_size=10, tolerance_grad=1e-6, tolerance_change=tolerance,
         line_search_fn="strong_wolfe",
     )  # fmt: skip
 
-    def unscaled() -> Float[Tensor, "classes d"]:
-        # The backward pass of a product is several times slower for weights that are not stored by rows.
-        if scale is None:
-            return scaled
-        weight: Tensor = torch.linalg.solve_triangular(scale, scaled, upper=False, left=False)
-        return weight.contiguous()
-
     def closure() -> Float[Tensor, ""]:
         search.zero_grad()
-        weight = unscaled()
-        value = loss.value(functional.linear(x, weight, bias), labels) + l2 / 2 * weight.square().sum()
-        value.backward()
-        return value.detach()
+        fitted = unscaled()
+        penalty = fitted.weight.square().sum() + (bias.square().sum() if loss.penalised_bias else 0)
+        objective = (loss.value(fitted.scores(x), labels) * share).sum() + l2 / 2 * penalty
+        objective.backward()
+        return objective.detach()
 
     with torch.enable_grad():
         search.step(closure)
-    return unscaled().detach(), bias.detach()
+    return LinearFits(*(part.detach() for part in unscaled()))
 
 
 def cholesky_scales(x: Float[Tensor, "n d"], curvature: float) -> Callable[[float], Tensor | None]:

@@ -145,7 +145,7 @@ def _check_units(source: Source, layer: str, units: int) -> None:
 
 METRICS: Final[dict[str, Metric]] = {
     "linear": _probe("linear/1", probes.linear),
-    "svm": _probe("svm/1", probes.svm),
+    "svm": _probe("svm/2", probes.svm),
     "mlp": _probe("mlp/1", probes.mlp),
     "knn": _probe("knn/1", probes.knn),
     "neighbours": Metric(
