@@ -39,7 +39,9 @@ def test_methods_are_trained_evaluated_and_shown_side_by_side(
     out = tmp_path / "compared"
     assert compare(data, out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["nat-0", "nat-1", "random-0", "random-1", "report.html"]
-    table = capsys.readouterr().out.split("knn/1 on test, in %")[-1]
+    said = capsys.readouterr()
+    assert "in brackets" not in said.err
+    table = said.out.split("knn/1 on test, in %")[-1]
     found = {
         run: {r["layer"]: r["value"] for r in json.loads((out / run / "evaluation.json").read_text())["results"]}
         for run in ("nat-0", "nat-1", "random-0", "random-1")

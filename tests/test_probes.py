@@ -156,7 +156,7 @@ def test_hinge_is_that_of_all_classes_but_for_its_corners(generator: torch.Gener
     torch.testing.assert_close(found, torch.tensor([0.0, 1.5, 0.01 * math.log(2)]))
     scores, labels = torch.randn(1000, 5, generator=generator), torch.randint(5, (1000,), generator=generator)
     rounding = classifiers.hinge(scores[:, None], labels)[:, 0] - exact_hinge(scores, labels)
-    assert -1e-6 < rounding.min()
+    assert rounding.min() > -1e-6
     assert 0.001 < rounding.max() < 0.01 * math.log(5) + 1e-6
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from deep_infomax import comparison
 from deep_infomax.report import find_runs, methods, write_report
 from deep_infomax.report.images import neighbour_rows, png
 from deep_infomax.report.projection import principal_components, tsne
@@ -302,6 +303,14 @@ def test_random_crops_have_the_size_of_the_papers_inputs(tmp_path: Path) -> None
 def test_validation_results_do_not_stand_beside_the_papers_test_results(tmp_path: Path) -> None:
     result = Run.result("mlp", "Y", 60.0, split="validation")
     assert "75.39" not in report(Run(tmp_path / "a").evaluation([result])).text()
+
+
+def test_comparison_says_what_its_brackets_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path / "a").log().evaluation([Run.result("mlp", "Y", 60.0)])
+    comparison.show(tmp_path, [run.path])
+    said = capsys.readouterr()
+    assert "60.00 ± 0.23 (69.13)" in said.out
+    assert "in brackets: the paper's figure" in said.err
 
 
 def test_page_refers_to_nothing_outside_itself(page: Page) -> None:

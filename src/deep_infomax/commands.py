@@ -16,7 +16,7 @@ from rich.console import Console
 from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, check_output, encode_dataset, read_results
+from deep_infomax.evaluation import check_output, encode_dataset, read_results
 from deep_infomax.progress import progress_bars
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.result_tables import print_comparison, print_results

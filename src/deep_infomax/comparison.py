@@ -35,10 +35,11 @@ def compare(
         for recipe in dict.fromkeys(recipes.split(","))
     ]
     carry_out(plans, Measured(metrics.split(","), None if layers is None else layers.split(",")), jobs)
-    _report(folder, [plan.run for plan in plans])
+    show(folder, [plan.run for plan in plans])
 
 
-def _report(folder: Path, runs: Sequence[Path]) -> None:
+def show(folder: Path, runs: Sequence[Path]) -> None:
+    """Print what was measured of runs, the means over seeds side by side, and write the report into a folder."""
     page = write_report(runs, folder / "report.html")
     found = read_runs(runs)
     rows = methods(found)

@@ -60,7 +60,8 @@ class LinearFits(NamedTuple):
 
     def scores(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n fits classes"]:
         """Scores of all classes."""
-        return functional.linear(x, self.weight.flatten(0, 1), self.bias.flatten()).unflatten(1, self.bias.shape)
+        scores = functional.linear(x, self.weight.flatten(0, 1), self.bias.flatten())
+        return scores.view(-1, *self.bias.shape)
 
 
 def fit_linear(
