@@ -113,7 +113,7 @@ RECIPES: dict[str, Config] = {
     "local-dv": Config(objective=replace(_LOCAL, bound="dv", penalty=0.05), training=_LOCAL_TRAINING),
     # 12 epochs: 56.80 / 48.33 / 43.75.
     "global-jsd": Config(objective=ObjectiveConfig(bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)),
-    # Not measured yet.
+    # 10 epochs on 10,000 images: 50.61 / 45.14 / 42.83.
     "local-global": Config(
         objective=replace(_LOCAL, bound="jsd", alpha=0.5, beta=0.1, gamma=0.1), training=_LOCAL_TRAINING
     ),
