@@ -85,7 +85,7 @@ def matrix_product_rate(dtype: torch.dtype) -> float:
 
 def library_seconds(config: Config, images: Tensor) -> float:
     """Seconds of a step of `fit` itself: data, forward, backward, optimiser, log; the median of what it logs."""
-    encoder = build_encoder(config.encoder, 3, (32, 32))
+    encoder = build_encoder(config, 3, (32, 32))
     objective = build_objective(config.objective, encoder)
     batch = config.training.batch_size
     training = dataclasses.replace(
@@ -104,7 +104,7 @@ def library_seconds(config: Config, images: Tensor) -> float:
 
 def reference_seconds(config: Config, images: Tensor) -> tuple[float, int]:
     """Seconds and floating-point operations of a step of the float32 reference, whose loss is first checked."""
-    encoder = build_encoder(config.encoder, 3, (32, 32)).train()
+    encoder = build_encoder(config, 3, (32, 32)).train()
     local_term = build_objective(config.objective, encoder).local_term
     scorer = local_term.scorer.train()
     batch = images[: config.training.batch_size]

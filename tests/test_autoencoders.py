@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from deep_infomax.baselines import AdversarialAutoencoder, VariationalAutoencoder
 from deep_infomax.contracts import Batch, Features
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import convolutional
+from deep_infomax.encoders import Encoder, VariationalEncoder, convolutional
 from deep_infomax.objectives import Gaussian, PriorMatching, Uniform
 from deep_infomax.report import write_report
 from deep_infomax.training import TrainingConfig, fit
@@ -31,7 +32,12 @@ class Constant(nn.Module):
 
 
 def encode(inputs: Tensor) -> Features:
-    return Features(inputs, inputs.flatten(1)[:, :D], {"fc": inputs.flatten(1)})
+    return Features(inputs, inputs.flatten(1)[:, :D], {})
+
+
+def with_variance(log_variance: Tensor) -> Callable[[Tensor], Features]:
+    """An encoder whose posterior has the same variances for every input."""
+    return lambda inputs: encode(inputs)._replace(hidden={"log_variance": log_variance.expand(len(inputs), D)})
 
 
 def halved(inputs: Tensor) -> Tensor:
@@ -40,8 +46,8 @@ def halved(inputs: Tensor) -> Tensor:
 
 def test_the_variational_loss_is_half_the_squared_error_and_beta_times_the_divergence_of_normal_variables() -> None:
     decoded, log_variance = torch.randn(2, 4), torch.tensor([0.3, -1.0, 0.0])
-    objective = VariationalAutoencoder(Constant(decoded), Constant(log_variance), "fc", halved, beta=2.5)
-    losses = objective(Batch(INPUTS, torch.arange(N)), encode)
+    objective = VariationalAutoencoder(Constant(decoded), halved, beta=2.5)
+    losses = objective(Batch(INPUTS, torch.arange(N)), with_variance(log_variance))
     squares = (INPUTS / 2 - decoded).square().flatten(1).sum(1).mean()
     posterior = Normal(INPUTS.flatten(1)[:, :D], (log_variance / 2).exp().expand(N, D))
     divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean()
@@ -51,7 +57,7 @@ def test_the_variational_loss_is_half_the_squared_error_and_beta_times_the_diver
 
 
 def test_the_decoder_of_a_variational_autoencoder_reads_the_posterior() -> None:
-    """Its mean is Y, its variance that of the head; the decoder here passes on what it reads."""
+    """Its mean is Y, its variance the encoder's; the decoder here passes on what it reads."""
     seen: list[Tensor] = []
 
     class Listening(nn.Module):
@@ -59,10 +65,10 @@ def test_the_decoder_of_a_variational_autoencoder_reads_the_posterior() -> None:
             seen.append(z)
             return torch.zeros(len(z), 2, 4)
 
-    objective = VariationalAutoencoder(Listening(), Constant(torch.full((D,), math.log(0.25))), "fc", halved)
+    objective = VariationalAutoencoder(Listening(), halved)
     torch.manual_seed(0)
     for _ in range(400):
-        objective(Batch(INPUTS, torch.arange(N)), encode)
+        objective(Batch(INPUTS, torch.arange(N)), with_variance(torch.full((D,), math.log(0.25))))
     z = torch.stack(seen)
     torch.testing.assert_close(z.mean(0), INPUTS.flatten(1)[:, :D], atol=0.12, rtol=0)
     assert z.std(0).mean().item() == pytest.approx(0.5, abs=0.01)
@@ -81,10 +87,10 @@ def test_a_variational_autoencoder_of_independent_normal_data_learns_the_optimum
     encoder, decoder = nn.Linear(2, 1), nn.Sequential(nn.Linear(1, 2), nn.Unflatten(1, (2, 1)))
 
     def linear(inputs: Tensor) -> Features:
-        return Features(inputs, encoder(inputs.flatten(1)), {"fc": inputs.flatten(1)})
+        return Features(inputs, encoder(inputs.flatten(1)), {"log_variance": head(inputs.flatten(1))})
 
-    objective = VariationalAutoencoder(decoder, head, "fc", lambda inputs: inputs)
-    optimizer = torch.optim.Adam([*encoder.parameters(), *objective.parameters()], lr=2e-2)
+    objective = VariationalAutoencoder(decoder, lambda inputs: inputs)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters(), *objective.parameters()], lr=2e-2)
     for rows in torch.randint(len(data), (1500, 512)):
         optimizer.zero_grad()
         objective(Batch(data[rows], rows), linear).encoder.backward()
@@ -115,18 +121,24 @@ def test_an_adversarial_autoencoder_reconstructs_from_what_the_prior_sees() -> N
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
 def test_impossible_weights_are_refused(weight: float) -> None:
     with pytest.raises(ValueError, match=r"beta is .*; give a finite number of at least 0"):
-        VariationalAutoencoder(nn.Identity(), nn.Identity(), "fc", halved, beta=weight)
+        VariationalAutoencoder(nn.Identity(), halved, beta=weight)
     with pytest.raises(ValueError, match=r"gamma is .*; give a finite number of at least 0"):
         AdversarialAutoencoder(nn.Identity(), PriorMatching(Gaussian(), D), halved, gamma=weight)
+
+
+def test_an_encoder_without_variances_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"gives no variances of Y; wrap it: VariationalEncoder\(encoder\)"):
+        VariationalAutoencoder(nn.Identity(), halved)(Batch(INPUTS, torch.arange(N)), encode)
 
 
 @pytest.mark.parametrize("method", ["vae", "aae"])
 def test_a_run_keeps_pictures_and_the_report_shows_them(tmp_path: Path, method: str) -> None:
     torch.manual_seed(0)
-    encoder = convolutional(channels=1, spatial=(16, 16), dim=4)
+    encoder: Encoder = convolutional(channels=1, spatial=(16, 16), dim=4)
+    encoder = VariationalEncoder(encoder) if method == "vae" else encoder
     decoder = Decoder(4, 1, (16, 16), filters=(8, 8, 8, 8))
     objective = {
-        "vae": lambda: VariationalAutoencoder(decoder, nn.Linear(512, 4), "fc", encoder.normalise),
+        "vae": lambda: VariationalAutoencoder(decoder, encoder.normalise),
         "aae": lambda: AdversarialAutoencoder(decoder, PriorMatching(Uniform(), 4, units=(8,)), encoder.normalise),
     }[method]()
     images = np.random.default_rng(0).integers(256, size=(40, 1, 16, 16), dtype=np.uint8)

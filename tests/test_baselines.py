@@ -178,7 +178,7 @@ def test_the_recipes_train_on_series_too(recipe: str) -> None:
     torch.manual_seed(0)
     series = Source(torch.randn(40, 2, 32), torch.arange(40) % 3, ("a", "b", "c"), "series", "train")
     config = RECIPES[recipe]
-    encoder = build_encoder(config.encoder, 2, (32,))
+    encoder = build_encoder(config, 2, (32,))
     objective = build_objective(config.objective, encoder, series)
     result = fit(encoder, objective, series, TrainingConfig(epochs=2, batch_size=8), progress=False)
     assert math.isfinite(result.terms["loss"])

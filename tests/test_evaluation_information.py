@@ -12,7 +12,7 @@ import torch
 
 from deep_infomax.cli import main
 from deep_infomax.data import Dataset, Source, load_dataset
-from deep_infomax.encoders import Encoder, digits
+from deep_infomax.encoders import Encoder, VariationalEncoder, digits
 from deep_infomax.evaluation import METRICS, evaluate, information, read_results
 from deep_infomax.evaluation.information import InputCritic
 from deep_infomax.mutual_information import Fitting, neural_dependency
@@ -144,6 +144,40 @@ def test_ndm_is_the_total_correlation(kind: str, generator: torch.Generator) -> 
         assert len(outcome.details["per_factor"]) == features.shape[1]
 
 
+def test_samples_that_the_noise_covers_are_independent(generator: torch.Generator) -> None:
+    """The dependency of samples of equicorrelated means in independent noise has a closed form; that of means stays."""
+    means = equicorrelated(4, 0.9, generator)
+    for deviation in (0.5, 3.0):
+        log_variance = torch.full_like(means, 2 * math.log(deviation))
+        [outcome] = information.ndm_sample(means, log_variance, [0], silent)
+        correlation = 0.9 / (1 + deviation**2)
+        truth = -0.5 * (3 * math.log(1 - correlation) + math.log(1 + 3 * correlation))
+        assert outcome.value == pytest.approx(truth, abs=0.15)
+        [unchanged] = information.ndm(means / deviation, [0], silent)
+        assert unchanged.value == pytest.approx(-0.5 * (3 * math.log(0.1) + math.log(3.7)), abs=0.2)
+
+
+def test_every_seed_draws_samples_of_its_own(generator: torch.Generator) -> None:
+    means, log_variance = torch.randn(200, 2, generator=generator), torch.zeros(200, 2)
+    before = torch.get_rng_state()
+    both = information.ndm_sample(means, log_variance, [0, 1], silent)
+    assert torch.equal(before, torch.get_rng_state())
+    assert both == information.ndm_sample(means, log_variance, [0], silent) + information.ndm_sample(
+        means, log_variance, [1], silent
+    )
+    assert both[0].value != both[1].value
+
+
+def test_samples_need_a_posterior(encoder: Encoder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    [result] = evaluate(VariationalEncoder(encoder), dataset, ["ndm-sample"], seeds=1)
+    assert (result.protocol, result.layer, result.n, result.unit) == ("ndm-sample/1", "Y", 100, "nats")
+    monkeypatch.setattr("deep_infomax.evaluation.suite.extract", None)
+    with pytest.raises(ValueError, match=r"only variational encoders have \(recipes vae and beta-vae\)"):
+        evaluate(encoder, dataset, ["ndm-sample"])
+    with pytest.raises(ValueError, match=r"only variational encoders have .*; measure ndm of fc"):
+        evaluate(VariationalEncoder(encoder), dataset, ["ndm-sample"], layers=["fc"])
+
+
 @pytest.mark.usefixtures("trained")
 def test_the_papers_dependency_reads_its_own_samples(generator: torch.Generator) -> None:
     independent = 4 * torch.rand(N // 2, 3, generator=generator) - 2
@@ -209,7 +243,7 @@ def test_protocols_units_and_parts(encoder: Encoder, dataset: Dataset, tmp_path:
     ]  # fmt: skip
     assert [r.layer for r in results if r.metric == "knn"] == list(encoder.layers)
     for result in results:
-        assert result.protocol == f"{result.metric}/1"
+        assert result.protocol == METRICS[result.metric].protocol
         assert result.unit == ("%" if result.metric == "knn" else "nats")
         assert (result.split, result.n) == (("train", 200) if "paper" in result.metric else ("test", 100))
         assert len(result.details) == (0 if result.metric == "knn" else 2)
@@ -288,7 +322,7 @@ def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     result = partial(runs.Result, layer="Y", unit="nats", spread=0.0123, seeds=3, n=50_000)
     results = [
         result("mine", "default", value=5.6789, split="test", protocol="mine/1"),
-        result("mine-paper", "default", value=44.444, split="train", protocol="mine-paper/1"),
+        result("mine-paper", "default", value=44.444, split="train", protocol="mine-paper/2"),
         result("ndm-paper", "default", value=9.0, split="train", protocol="ndm-paper/1"),
         result("ndm-paper", "sigmoid", value=0.2, split="train", protocol="ndm-paper/1"),
     ]

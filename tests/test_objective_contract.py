@@ -20,7 +20,14 @@ from deep_infomax.baselines import (
 from deep_infomax.bounds import DONSKER_VARADHAN, INFO_NCE, JENSEN_SHANNON
 from deep_infomax.contracts import Batch, Bound, Losses
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
+from deep_infomax.encoders import (
+    Convolution,
+    ConvolutionalEncoder,
+    ConvolutionalNetwork,
+    Encoder,
+    VariationalEncoder,
+    strided_crops,
+)
 from deep_infomax.objectives import (
     Ball,
     DeepInfoMax,
@@ -38,6 +45,11 @@ INPUTS, CLASSES, UNITS = 12, 3, 16
 SPATIAL = [(9,), (6, 5), (4, 4, 5)]
 
 
+def three_convolutions(channels: int, spatial: tuple[int, ...], dim: int) -> Encoder:
+    convolutions = tuple(Convolution(8, 3, 1, 1) for _ in range(3))
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, spatial, convolutions, 2, (UNITS,), dim))
+
+
 class Case(NamedTuple):
     name: str
     build: Callable[[Encoder], nn.Module]
@@ -46,8 +58,8 @@ class Case(NamedTuple):
     """Whether training lowers its loss."""
     adversarial: bool = False
     """Whether it has an adversary."""
-    encoder: Callable[[int, tuple[int, ...], int], Encoder] | None = None
-    """What it trains, from channels, spatial sizes and d; None stands for three convolutions."""
+    encoder: Callable[[int, tuple[int, ...], int], Encoder] = three_convolutions
+    """What it trains, from channels, spatial sizes and d."""
 
 
 def local(encoder: Encoder, bound: Bound = INFO_NCE, **options) -> MutualInformation:
@@ -89,7 +101,7 @@ OBJECTIVES = [
 
 
 def vae(encoder: Encoder) -> VariationalAutoencoder:
-    return VariationalAutoencoder(decoder(encoder), nn.Linear(UNITS, encoder.vector_size), "fc", encoder.normalise)
+    return VariationalAutoencoder(decoder(encoder), encoder.normalise)
 
 
 def aae(encoder: Encoder) -> AdversarialAutoencoder:
@@ -110,7 +122,7 @@ def decoder(encoder: Encoder) -> Decoder:
 
 
 OBJECTIVES += [
-    Case("vae", vae),
+    Case("vae", vae, encoder=lambda *sizes: VariationalEncoder(three_convolutions(*sizes))),
     Case("aae", aae, adversarial=True),
     Case("bigan", bigan, adversarial=True),
     Case("nat", lambda encoder: NoiseAsTargets(INPUTS, encoder.vector_size)),
@@ -146,9 +158,7 @@ class Setup(NamedTuple):
 
 def set_up(case: Case, spatial: tuple[int, ...] = (6, 5), inputs: int = INPUTS, seed: int = 0) -> Setup:
     torch.manual_seed(seed)
-    convolutions = tuple(Convolution(8, 3, 1, 1) for _ in range(3))
-    network = ConvolutionalNetwork(2, spatial, convolutions, 2, (UNITS,), 6)
-    encoder = ConvolutionalEncoder(network) if case.encoder is None else case.encoder(2, spatial, 6)
+    encoder = case.encoder(2, spatial, 6)
     batch = Batch(torch.randn(inputs, 2, *spatial), torch.arange(inputs), torch.arange(inputs) % CLASSES)
     return Setup(encoder, case.build(encoder), batch)
 

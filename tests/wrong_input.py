@@ -247,6 +247,7 @@ CASES = [
     ),
     Case("the training data, read otherwise", f"evaluate {LABELLED} --data_options.crop 2"),
     Case("an unknown metric", f"evaluate {LABELLED} --metrics linear,accuracy"),
+    Case("samples of an encoder without a posterior", f"evaluate {LABELLED} --metrics ndm-sample"),
     Case("small images to reconstruct", f"evaluate {LABELLED} --metrics ms_ssim"),
     Case("an unknown layer", f"evaluate {LABELLED} --layers Z"),
     Case("no seeds", f"evaluate {LABELLED} --seeds 0"),

@@ -66,7 +66,7 @@ def check_series(
         _check_probe(probed, dataset)
     channels, *spatial = dataset.train.shape
     for config in dict.fromkeys(configs):
-        encoder = build_encoder(config.encoder, channels, tuple(spatial))
+        encoder = build_encoder(config, channels, tuple(spatial))
         build_objective(config.objective, encoder, _trained_on(config, dataset))
         evaluation.check(encoder, probed, metrics, layers)
     return probed.description
@@ -157,7 +157,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
     torch.manual_seed(settings["seed"])
     channels, *spatial = dataset.train.shape
-    encoder = build_encoder(config.encoder, channels, tuple(spatial))
+    encoder = build_encoder(config, channels, tuple(spatial))
     source = _trained_on(config, dataset)
     objective = build_objective(config.objective, encoder, source)
     training = _training(settings, config, processes.device)

@@ -28,7 +28,7 @@ from deep_infomax.bounds import BOUNDS
 from deep_infomax.contracts import Scorer
 from deep_infomax.data import DataOptions, Source
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import ENCODERS, Encoder, encoder_for
+from deep_infomax.encoders import ENCODERS, Encoder, VariationalEncoder, encoder_for
 from deep_infomax.objectives import PRIORS, DeepInfoMax, MutualInformation, PriorMatching, Untrained
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
 from deep_infomax.training import TrainingConfig
@@ -152,17 +152,17 @@ RECIPES: dict[str, Config] = {
 """The recipes by name."""
 
 
-def build_encoder(config: EncoderConfig, channels: int, spatial: tuple[int, ...]) -> Encoder:
-    """An encoder for inputs of (channels, *spatial).
+def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> Encoder:
+    """An encoder for inputs of (channels, *spatial), with a variance beside Y for the methods that learn one.
 
     Raises:
         ValueError: the architecture is unknown or does not fit the inputs.
     """
-    if config.architecture == "auto":
-        return encoder_for(channels, spatial, config.dim)
-    if config.architecture not in ENCODERS:
-        raise ValueError(f"encoder.architecture is {config.architecture!r}; known are auto, {', '.join(ENCODERS)}")
-    return ENCODERS[config.architecture](channels, spatial, config.dim)
+    architecture, dim = config.encoder.architecture, config.encoder.dim
+    if architecture not in ("auto", *ENCODERS):
+        raise ValueError(f"encoder.architecture is {architecture!r}; known are auto, {', '.join(ENCODERS)}")
+    encoder = (encoder_for if architecture == "auto" else ENCODERS[architecture])(channels, spatial, dim)
+    return VariationalEncoder(encoder) if config.objective.method == "vae" else encoder
 
 
 def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | None = None) -> nn.Module:
@@ -178,7 +178,7 @@ def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | No
     """
     makers: dict[str, Callable[[], nn.Module]] = {
         "deep-infomax": lambda: _deep_infomax(config, encoder),
-        "vae": lambda: _variational_autoencoder(config, encoder),
+        "vae": lambda: VariationalAutoencoder(_decoder(encoder), encoder.normalise, config.beta),
         "aae": lambda: AdversarialAutoencoder(
             _decoder(encoder), _prior(config, encoder), encoder.normalise, config.gamma
         ),
@@ -207,13 +207,6 @@ def _deep_infomax(config: ObjectiveConfig, encoder: Encoder) -> DeepInfoMax:
 
 def _prior(config: ObjectiveConfig, encoder: Encoder) -> PriorMatching:
     return PriorMatching(PRIORS[config.prior], encoder.vector_size, gradient_penalty=config.gradient_penalty)
-
-
-def _variational_autoencoder(config: ObjectiveConfig, encoder: Encoder) -> VariationalAutoencoder:
-    # The variances are read beside the means, from the layer before Y where the encoder names one.
-    layer = encoder.layers[max(0, len(encoder.layers) - 2)]
-    log_variance = nn.Linear(encoder.layer_sizes[layer], encoder.vector_size)
-    return VariationalAutoencoder(_decoder(encoder), log_variance, layer, encoder.normalise, config.beta)
 
 
 def _bigan(config: ObjectiveConfig, encoder: Encoder) -> BiGAN:

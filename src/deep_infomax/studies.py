@@ -122,7 +122,7 @@ def beta(options: Options, *, betas: str | None) -> None:
     """
     chosen = _weights("--betas", betas or ("0.25,0.5,1,2,4,8,16,32" if options.full else "0.5,2,8,32"))
     settings = {f"beta{weight:g}": _setting(options, "beta-vae", {}, {"beta": weight}) for weight in chosen}
-    points = _measure(options, "beta", settings, "ndm,mlp")
+    points = _measure(options, "beta", settings, "ndm,ndm-sample,mlp")
     _finish(options, "beta", points, lambda: beta_figure(points, options.data))
 
 

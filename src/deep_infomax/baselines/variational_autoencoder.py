@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from deep_infomax.baselines.reconstruction import Normalise, reconstruction_error
 from deep_infomax.contracts import Batch, Features, Losses, Pictures
+from deep_infomax.encoders import LOG_VARIANCE
 
 
 class VariationalAutoencoder(nn.Module):
     r"""Minus the evidence lower bound of a Gaussian decoder, and beta times the divergence from a normal prior.
 
-    ``Y`` is the mean of the approximate posterior, and a linear layer gives the logarithm of its variance:
+    Of the approximate posterior q, ``Y`` is the mean and the layer ``log_variance`` the logarithm of the variances, as
+    a `VariationalEncoder` hands them over:
 
     .. math:: \mathcal{L} = \mathbb{E}_{z \sim q(z | x)} \tfrac{1}{2} \lVert x - \hat x(z) \rVert^2
         + \beta\, D_{KL}(q(z | x) \,\Vert\, \mathcal{N}(0, I))
@@ -24,8 +26,6 @@ class VariationalAutoencoder(nn.Module):
 
     Args:
         decoder: from vectors to inputs.
-        log_variance: from the encoder's layer ``layer`` to the logarithms of d variances.
-        layer: a name in ``Features.hidden``, or ``Y``.
         normalise: from inputs as stored to what is reconstructed, such as ``encoder.normalise``.
         beta: weight of the divergence.
 
@@ -36,15 +36,11 @@ class VariationalAutoencoder(nn.Module):
     2017.
     """
 
-    def __init__(
-        self, decoder: nn.Module, log_variance: nn.Module, layer: str, normalise: Normalise, beta: float = 1.0
-    ) -> None:
+    def __init__(self, decoder: nn.Module, normalise: Normalise, beta: float = 1.0) -> None:
         super().__init__()
         if not (math.isfinite(beta) and beta >= 0):
             raise ValueError(f"beta is {beta}; give a finite number of at least 0")
         self.decoder = decoder
-        self.log_variance = log_variance
-        self.layer = layer
         self.normalise = normalise
         self.beta = beta
 
@@ -52,10 +48,14 @@ class VariationalAutoencoder(nn.Module):
         """Losses of one batch, with one sample of z for each input.
 
         Terms: ``loss``; ``reconstruction_error``, the mean square of a normalised value; ``divergence``, in nats.
+
+        Raises:
+            ValueError: the encoder has no layer ``log_variance``.
         """
         features = encode(batch.inputs)
-        named = {**features.hidden, "Y": features.vector}
-        mean, log_variance = features.vector.float(), self.log_variance(named[self.layer]).float()
+        if LOG_VARIANCE not in features.hidden:
+            raise ValueError("the encoder gives no variances of Y; wrap it: VariationalEncoder(encoder)")
+        mean, log_variance = features.vector.float(), features.hidden[LOG_VARIANCE].float()
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         error = reconstruction_error(self.decoder(z), self.normalise(batch.inputs))
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean() / 2

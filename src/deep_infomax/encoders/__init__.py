@@ -17,15 +17,18 @@ from deep_infomax.encoders.networks import (
     strided_crops,
 )
 from deep_infomax.encoders.tapped import TappedEncoder
+from deep_infomax.encoders.variational import LOG_VARIANCE, VariationalEncoder
 
 __all__ = [
     "ENCODERS",
+    "LOG_VARIANCE",
     "Convolution",
     "ConvolutionalEncoder",
     "ConvolutionalNetwork",
     "Encoder",
     "StridedCropsEncoder",
     "TappedEncoder",
+    "VariationalEncoder",
     "convolutional",
     "convolutional_28",
     "convolutional_32",

@@ -29,7 +29,7 @@ class Encoder(nn.Module, ABC):
         channels: Channels of an input.
         spatial: Spatial sizes of an input: one, two or three.
         local_shape: Shape ``(c, *spatial)`` of the local map of one input.
-        layer_sizes: Units of each layer that probes can read, ``Y`` last.
+        layer_sizes: Units of each layer that can be encoded, ``Y`` last.
         mean: Buffer ``(channels,)``: what is subtracted from the inputs, in their units.
         std: Buffer ``(channels,)``: what the inputs are divided by, in their units.
     """
@@ -154,14 +154,14 @@ class Encoder(nn.Module, ABC):
 
         Args:
             inputs: Array of shape ``(n, channels, *spatial)``, torch or numpy, of any real numeric type.
-            layer: One of :attr:`layers`.
+            layer: One of :attr:`layer_sizes`.
             batch_size: Inputs encoded at a time; it changes speed and memory, not the result.
 
         Raises:
             ValueError: an unknown layer, inputs that do not fit, or a batch size below 1.
         """
         if layer not in self.layer_sizes:
-            raise ValueError(f"unknown layer '{layer}'; this encoder has {', '.join(self.layers)}")
+            raise ValueError(f"unknown layer '{layer}'; this encoder has {', '.join(self.layer_sizes)}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.check_inputs(inputs.shape)

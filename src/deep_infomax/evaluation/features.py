@@ -110,7 +110,7 @@ def _partial(path: Path) -> Path:
 def _sizes(encoder: Encoder, layers: Sequence[str]) -> dict[str, int]:
     for layer in layers:
         if layer not in encoder.layer_sizes:
-            raise ValueError(f"unknown layer {layer!r}; this encoder has {', '.join(encoder.layers)}")
+            raise ValueError(f"unknown layer {layer!r}; this encoder has {', '.join(encoder.layer_sizes)}")
     return {layer: encoder.layer_sizes[layer] for layer in layers}
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deep_infomax.data import Dataset, Source, require_labels
-from deep_infomax.encoders import Encoder
+from deep_infomax.encoders import LOG_VARIANCE, Encoder
 from deep_infomax.evaluation import probes
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_arrays, save_representation
 from deep_infomax.evaluation.features import extract
@@ -53,8 +53,8 @@ class Metric(NamedTuple):
     """The part that it is measured on."""
     layers: Sequence[str] | None = None
     """The layers that it is measured on unless some are named; None stands for all."""
-    check: Callable[[Source, str, int], None] = lambda source, layer, units: None
-    """Raises ValueError where it cannot be measured on this part, or at this layer of so many units."""
+    check: Callable[[Source, Encoder, str], None] = lambda source, encoder, layer: None
+    """Raises ValueError where it cannot be measured on this part, or at this layer of the encoder."""
 
 
 def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
@@ -93,6 +93,13 @@ def _ndm(train: Represented, test: Represented, seeds: Sequence[int], progress: 
     return information.ndm(test.features, seeds, progress)
 
 
+def _ndm_sample(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+    from deep_infomax.evaluation import information
+
+    log_variance = extract(test.encoder, test.source, [LOG_VARIANCE])[LOG_VARIANCE]
+    return information.ndm_sample(test.features, log_variance.to(test.features.device), seeds, progress)
+
+
 def _mine_paper(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
     from deep_infomax.evaluation import information
 
@@ -121,13 +128,13 @@ def _semi_supervised(
     return fine_tuning.semi_supervised(train.encoder, train.layer, train.source, test.source, seeds, progress, share)
 
 
-def _check_images(source: Source, layer: str, units: int) -> None:
+def _check_images(source: Source, encoder: Encoder, layer: str) -> None:
     from deep_infomax.evaluation import reconstruction
 
     reconstruction.check_images(source)
 
 
-def _check_inputs(source: Source, layer: str, units: int) -> None:
+def _check_inputs(source: Source, encoder: Encoder, layer: str) -> None:
     if len(source) < LEAST_INPUTS:
         raise ValueError(
             f"mine and ndm need at least {LEAST_INPUTS} inputs, {source.name} {source.split} has {len(source)}; "
@@ -135,12 +142,22 @@ def _check_inputs(source: Source, layer: str, units: int) -> None:
         )
 
 
-def _check_units(source: Source, layer: str, units: int) -> None:
-    _check_inputs(source, layer, units)
+def _check_units(source: Source, encoder: Encoder, layer: str) -> None:
+    _check_inputs(source, encoder, layer)
+    units = encoder.layer_sizes[layer]
     if not 2 <= units <= MOST_UNITS:
         raise ValueError(
             f"ndm measures layers of 2 to {MOST_UNITS} units, {layer} has {units:,}; name others with --layers"
         )
+
+
+def _check_posterior(source: Source, encoder: Encoder, layer: str) -> None:
+    if layer != "Y" or LOG_VARIANCE not in encoder.layer_sizes:
+        raise ValueError(
+            "ndm-sample draws Y from its posterior, which only variational encoders have (recipes vae and beta-vae); "
+            f"measure ndm of {layer}"
+        )
+    _check_units(source, encoder, layer)
 
 
 METRICS: Final[dict[str, Metric]] = {
@@ -168,7 +185,8 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
     "ndm": Metric("ndm/1", "nats", _ndm, layers=("Y",), check=_check_units),
-    "mine-paper": Metric("mine-paper/1", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
+    "ndm-sample": Metric("ndm-sample/1", "nats", _ndm_sample, layers=("Y",), check=_check_posterior),
+    "mine-paper": Metric("mine-paper/2", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
     "ndm-paper": Metric(
         "ndm-paper/1",
         "nats",
@@ -298,7 +316,7 @@ def _checked(
     for layer, names in plan.items():
         for name in names:
             measured = dataset.train if METRICS[name].split == "train" else test
-            METRICS[name].check(measured, layer, encoder.layer_sizes[layer])
+            METRICS[name].check(measured, encoder, layer)
     if out is not None:
         read_results(out / "evaluation.json")
     return test

@@ -29,6 +29,7 @@ METRICS: Final = {
     "mine": "Information I(X; Y), held out",
     "mine-paper": "Information I(X; Y), the paper's way",
     "ndm": "Dependence of units, held out",
+    "ndm-sample": "Dependence of posterior samples, held out",
     "ndm-paper": "Dependence of units, the paper's way",
     "semi_supervised": "Semi-supervised",
 }

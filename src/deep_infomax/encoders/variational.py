@@ -1,0 +1,66 @@
+"""An encoder whose vector is the mean of a normal distribution, as the variational autoencoder's."""
+
+from typing import Any, Final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deep_infomax.contracts import Features
+from deep_infomax.encoders.base import Encoder
+
+LOG_VARIANCE: Final = "log_variance"
+"""Name of the layer that holds the logarithms of the posterior's variances."""
+
+
+class VariationalEncoder(Encoder, architecture="variational"):
+    r"""Another encoder, and beside its vector the variances of the approximate posterior.
+
+    .. math:: q(z | x) = \mathcal{N}(Y(x), \operatorname{diag}(\exp(v(x))))
+
+    ``v`` is the layer ``log_variance``: linear in the layer before ``Y``, or in ``Y`` where the encoder names no other.
+    It can be encoded, but is not among the layers that probes read.
+
+    >>> from deep_infomax.encoders import digits
+    >>> encoder = VariationalEncoder(digits())
+    >>> encoder.layers, encoder.layer_sizes
+    (('conv', 'fc', 'Y'), {'conv': 1024, 'fc': 256, 'log_variance': 16, 'Y': 16})
+
+    Args:
+        encoder: Gives the mean; its input statistics are taken over.
+
+    Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, arXiv 1312.6114.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        *hidden, vector = encoder.layers
+        sizes = {name: encoder.layer_sizes[name] for name in hidden} | {LOG_VARIANCE: encoder.vector_size}
+        super().__init__(encoder.channels, encoder.spatial, encoder.local_shape, {**sizes, vector: encoder.vector_size})
+        self.encoder = encoder
+        self.read = hidden[-1] if hidden else vector
+        self.log_variance = nn.Linear(encoder.layer_sizes[self.read], encoder.vector_size)
+        self.set_statistics(encoder.mean, encoder.std)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that probes can read, ``Y`` last."""
+        return self.encoder.layers
+
+    def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
+        """Features of inputs that are normalised already."""
+        found = self.encoder.features(inputs)
+        log_variance = self.log_variance({**found.hidden, "Y": found.vector}[self.read])
+        return found._replace(hidden={**found.hidden, LOG_VARIANCE: log_variance})
+
+    def remaining_layers(self, units: int) -> nn.Module:
+        """Those of the encoder inside."""
+        return self.encoder.remaining_layers(units)
+
+    def arguments(self) -> dict[str, Any]:
+        """The encoder inside, as JSON values."""
+        return {"encoder": {"architecture": self.encoder.architecture, "arguments": self.encoder.arguments()}}
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "VariationalEncoder":
+        """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
+        inside = arguments["encoder"]
+        return cls(Encoder._architectures[inside["architecture"]].from_arguments(inside["arguments"], module))
