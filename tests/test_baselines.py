@@ -1,6 +1,7 @@
 import math
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -171,6 +172,15 @@ def test_supervised_training_needs_labels() -> None:
     encoder = convolutional(channels=1, spatial=(32,), dim=D)
     with pytest.raises(ValueError, match="supervised training needs labels, series train has none"):
         build_objective(ObjectiveConfig(method="supervised"), encoder, bare)
+
+
+@pytest.mark.parametrize(
+    ("method", "option"), [("vae", {"prior": "ball"}), ("cpc", {"bound": "jsd"}), ("nat", {"gamma": 1.0})]
+)
+def test_what_a_baseline_does_not_read_is_refused(method: str, option: dict[str, Any]) -> None:
+    [name] = option
+    with pytest.raises(ValueError, match=f"objective.{name} says nothing to the method {method}; leave it out"):
+        ObjectiveConfig(method=method, **option)
 
 
 @pytest.mark.parametrize("recipe", ["vae", "beta-vae", "aae", "bigan", "nat", "cpc", "supervised"])

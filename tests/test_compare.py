@@ -156,16 +156,31 @@ def test_an_interrupt_stops_all_trainings_at_a_checkpoint(
     assert not (tmp_path / "random-0").exists()
 
 
-def test_where_one_of_several_fails_the_others_stop_at_a_checkpoint(
-    two_of_three: subprocess.Popen[str], tmp_path: Path
-) -> None:
+def test_where_one_of_several_fails_the_others_go_on(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:
     [training] = [child for child in psutil.Process(two_of_three.pid).children() if "nat" in child.cmdline()]
     training.kill()
+    while not (tmp_path / "random-0" / "metrics.jsonl").exists():
+        assert two_of_three.poll() is None, two_of_three.communicate()
+        time.sleep(0.05)
+    two_of_three.send_signal(signal.SIGINT)
     said = two_of_three.communicate(timeout=60)[1]
-    assert two_of_three.returncode == 1
-    assert f"dim: nat-0: ended with exit code -9, see {tmp_path / 'nat-0.log'}" in said
+    assert two_of_three.returncode == 130
+    assert f"1 of 3 failed: nat-0: ended with exit code -9, see {tmp_path / 'nat-0.log'}" in said
     assert stopped_at_a_checkpoint(tmp_path / "local-jsd-0")
-    assert not (tmp_path / "random-0").exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_fails_is_named_when_the_others_are_done(
+    jobs: str, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "compared"
+    (out / "nat-0").mkdir(parents=True)
+    (out / "nat-0" / "metrics.jsonl").write_text("kept\n")
+    assert compare(data, out, "--jobs", jobs, recipes="nat,random", seeds=1) == 2
+    assert (out / "random-0" / "evaluation.json").exists()
+    [said] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dim: ")]
+    assert said.startswith("dim: nat-0: ")
+    assert said.endswith(f"; 1 of 2 are done, see them with: dim report {out}")
 
 
 def test_the_error_of_a_training_beside_others_is_told_in_its_words(

@@ -49,6 +49,19 @@ def test_probes_do_not_read_the_variance(inside: Encoder) -> None:
     assert list(encoder.layer_sizes) == ["conv", "fc", "log_variance", "Y"]
 
 
+def test_the_encoder_inside_has_the_same_statistics(inside: Encoder, inputs: Tensor) -> None:
+    encoder = VariationalEncoder(inside)
+    assert torch.equal(encoder.mean, inside.mean)
+    encoder.set_statistics([5.0, 6.0], [7.0, 8.0])
+    torch.testing.assert_close(inside.encode(inputs), encoder.encode(inputs), atol=0, rtol=0)
+
+
+def test_the_precision_is_that_of_the_encoder_inside() -> None:
+    module = nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(12, 4)).double()
+    encoder = VariationalEncoder(TappedEncoder(module, local="0", vector="2", channels=1, spatial=(8,)))
+    assert encoder(torch.randn(5, 1, 8)).hidden["log_variance"].dtype == torch.float64
+
+
 def test_an_encoder_without_hidden_layers_has_its_variance_read_from_y() -> None:
     module = nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(12, 4))
     encoder = VariationalEncoder(TappedEncoder(module, local="0", vector="2", channels=1, spatial=(8,)))
@@ -82,9 +95,9 @@ def test_saved_and_loaded_alike(kind: str, inside: Encoder, tmp_path: Path) -> N
         assert torch.equal(loaded.encode(inputs, layer), encoder.encode(inputs, layer))
 
 
-def test_a_file_that_names_no_known_encoder_inside_is_damaged(inside: Encoder, tmp_path: Path) -> None:
+def test_a_class_inside_that_is_not_defined_is_named(inside: Encoder, tmp_path: Path) -> None:
     VariationalEncoder(inside).save_pretrained(tmp_path)
     path = tmp_path / "encoder.json"
     path.write_text(path.read_text().replace('"architecture": "convolutional"', '"architecture": "unheard-of"'))
-    with pytest.raises(ValueError, match="do not describe a variational encoder"):
+    with pytest.raises(ValueError, match=r"names the architecture 'unheard-of'.* import the module that defines it"):
         Encoder.from_pretrained(tmp_path)

@@ -10,8 +10,8 @@ on the prior's discriminator.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, Literal
 
 from torch import nn
 
@@ -42,6 +42,18 @@ class EncoderConfig:
     """A name of `deep_infomax.encoders.ENCODERS`; auto: by the size of the inputs."""
     dim: int | None = None
     """Units of the global vector Y; none: the architecture's own (64; 16 for digits)."""
+
+
+_READ: Final[dict[str, frozenset[str]]] = {
+    "vae": frozenset({"beta"}),
+    "aae": frozenset({"gamma", "prior", "gradient_penalty"}),
+    "bigan": frozenset({"prior", "gradient_penalty"}),
+    "nat": frozenset(),
+    "cpc": frozenset(),
+    "supervised": frozenset(),
+    "untrained": frozenset(),
+}
+"""What the baselines read of `ObjectiveConfig`, beside the method."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,11 @@ class ObjectiveConfig:
         for name in ("units", "global_units"):
             if getattr(self, name) < 1:
                 raise ValueError(f"objective.{name} is {getattr(self, name)}; give 1 or more")
+        if self.method != "deep-infomax":
+            for option in fields(self):
+                own = option.name == "method" or option.name in _READ[self.method]
+                if not own and getattr(self, option.name) != option.default:
+                    raise ValueError(f"objective.{option.name} says nothing to the method {self.method}; leave it out")
 
 
 @dataclass(frozen=True)
@@ -135,7 +152,7 @@ RECIPES: dict[str, Config] = {
     "supervised": Config(objective=ObjectiveConfig(method="supervised"), training=_BASELINE_TRAINING),
     # 1 epoch of batch statistics: 55.13 / 46.62 / 34.12, the floor.
     "random": Config(
-        objective=ObjectiveConfig(method="untrained", beta=0.0),
+        objective=ObjectiveConfig(method="untrained"),
         training=TrainingConfig(epochs=4, learning_rate=0.0, schedule="constant"),
     ),
     # The published settings; not run at full length here. The paper: 75.21 / 75.57 / 69.13 after 1,000 epochs.
@@ -145,7 +162,7 @@ RECIPES: dict[str, Config] = {
     "global-jsd-paper": Config(objective=_PAPER_GLOBAL, training=_PAPER_TRAINING),
     "local-global-paper": Config(objective=replace(_PAPER, bound="jsd", alpha=0.5, beta=0.1), training=_PAPER_TRAINING),
     "random-paper": Config(
-        objective=ObjectiveConfig(method="untrained", beta=0.0),
+        objective=ObjectiveConfig(method="untrained"),
         training=replace(_PAPER_TRAINING, epochs=1, learning_rate=0.0),
     ),
 }

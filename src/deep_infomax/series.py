@@ -21,14 +21,14 @@ from deep_infomax.evaluation import METRICS, Result, read_results
 from deep_infomax.interrupt import stop_requests
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import plain, read_config
-from deep_infomax.training import InterruptedTrainingError
+from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError
 
 _AGAIN: Final = "give the same command again to continue with all"
 _POLL_SECONDS: Final = 0.1
 
 
 class FailedTrainingError(Exception):
-    """One of several trainings at a time ended with an error that was not foreseen; what is done is kept."""
+    """Trainings of a series ended with errors that were not foreseen; what is done is kept."""
 
 
 class Plan(NamedTuple):
@@ -80,7 +80,7 @@ def carry_out(plans: Sequence[Plan], measured: Measured, jobs: int = 1) -> list[
     """Train and evaluate what is missing; the results of every plan, on the data that it is probed with.
 
     Finished trainings and figures of the same protocol are kept; a training that was interrupted goes on from its
-    checkpoint.
+    checkpoint. Where one fails, the others go on.
 
     Args:
         plans: What is trained; the data and how they are read are the same in all.
@@ -89,10 +89,10 @@ def carry_out(plans: Sequence[Plan], measured: Measured, jobs: int = 1) -> list[
             and what it has to say is added to a file beside its run.
 
     Raises:
-        ValueError: something cannot be trained or measured, which shows before the first training; or a run that is
-            there was trained with other settings.
+        ValueError: something cannot be trained or measured, most of which shows before the first training; or a run
+            that is there was trained with other settings.
         InterruptedTrainingError: an interrupt arrived; the same command continues.
-        FailedTrainingError: one of several jobs failed.
+        FailedTrainingError: all is done but what failed.
     """
     if jobs < 1:
         raise ValueError(f"--jobs is {jobs}; give 1 or more")
@@ -104,10 +104,13 @@ def carry_out(plans: Sequence[Plan], measured: Measured, jobs: int = 1) -> list[
     )
     every = [_Work(plan, measured, described) for plan in plans]
     todo = [work for work in every if not work.trained or work.missing()]
-    if jobs == 1:
-        _one_by_one(todo)
-    elif todo:
-        _several_at_a_time(todo, min(jobs, len(todo)))
+    # As many threads for each when the same command continues, so that trainings resume to identical weights.
+    failures = _one_by_one(todo) if jobs == 1 else _several_at_a_time(todo, min(jobs, len(plans)))
+    if failures:
+        kind = ValueError if all(isinstance(error, ValueError) for error in failures) else FailedTrainingError
+        done = len(plans) - len(failures)
+        others = f"; {done} of {len(plans)} are done, see them with: dim report {shlex.quote(str(plans[0].run.parent))}"
+        raise kind("; ".join(map(str, failures)) + (others if done else ""))
     return [read_results(plan.run / "evaluation.json", described) for plan in plans]
 
 
@@ -181,7 +184,9 @@ def _training_arguments(plan: Plan) -> list[str]:
     return found
 
 
-def _one_by_one(todo: Sequence[_Work]) -> None:
+def _one_by_one(todo: Sequence[_Work]) -> list[Exception]:
+    """Do what is left, and return the errors of what failed."""
+    failures = list[Exception]()
     for number, work in enumerate(todo, 1):
         plan = work.plan
         commands.NOTES.print(f"{number} of {len(todo)}: {plan.run.name}")
@@ -196,6 +201,11 @@ def _one_by_one(todo: Sequence[_Work]) -> None:
         except (InterruptedTrainingError, KeyboardInterrupt) as error:
             said = f"{error}; or" if str(error) else "interrupted;"
             raise InterruptedTrainingError(f"{said} {_AGAIN}") from error
+        except (ValueError, NonFiniteLossError) as error:
+            kind = ValueError if isinstance(error, ValueError) else FailedTrainingError
+            failures.append(kind(f"{plan.run.name}: {error}"))
+            commands.NOTES.print(f"failed: {failures[-1]}")
+    return failures
 
 
 def _train(plan: Plan, *, resuming: bool) -> None:
@@ -213,8 +223,9 @@ def _train(plan: Plan, *, resuming: bool) -> None:
     )
 
 
-def _several_at_a_time(todo: Sequence[_Work], jobs: int) -> None:
-    waiting, running, ended = deque(todo), list[_Job](), 0
+def _several_at_a_time(todo: Sequence[_Work], jobs: int) -> list[Exception]:
+    """Do what is left in processes, and return the errors of what failed."""
+    waiting, running, failures, ended = deque(todo), list[_Job](), list[Exception](), 0
     environment = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
     began = time.monotonic()
     with stop_requests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
@@ -222,18 +233,24 @@ def _several_at_a_time(todo: Sequence[_Work], jobs: int) -> None:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     running.append(_Job(waiting.popleft(), environment))
-                time.sleep(_POLL_SECONDS)
-                if stop.requested:
-                    raise InterruptedTrainingError(f"interrupted; {_AGAIN}")
                 for job in tuple(running):
-                    if job.goes_on():
-                        continue
+                    try:
+                        if job.goes_on():
+                            continue
+                        said = f"done: {job.work.plan.run.name}"
+                    except (ValueError, FailedTrainingError) as error:
+                        failures.append(error)
+                        said = f"failed: {error}"
                     running.remove(job)
                     ended += 1
                     left = (time.monotonic() - began) / ended * (len(todo) - ended) / 60
-                    commands.NOTES.print(f"{ended} of {len(todo)} done: {job.work.plan.run.name}; {left:.0f} min left")
+                    commands.NOTES.print(f"{ended} of {len(todo)} {said}; {left:.0f} min left")
+                time.sleep(_POLL_SECONDS)
+                if stop.requested:
+                    raise InterruptedTrainingError(f"interrupted; {_AGAIN}")
         finally:
             _stop([job.process for job in running if job.process is not None])
+    return failures
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -264,10 +281,9 @@ class _Job:
         self._steps = work.steps()
         self._said_before = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self.goes_on()
 
     def goes_on(self) -> bool:
-        """Whether a command is running; where one has ended well, the next is begun.
+        """Whether a command is running; where none is, or one has ended well, the next is begun.
 
         Raises:
             ValueError, InterruptedTrainingError, FailedTrainingError: the command ended with such an error.

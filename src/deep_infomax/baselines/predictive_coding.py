@@ -22,7 +22,8 @@ class ContrastivePredictiveCoding(nn.Module):
     .. math:: \mathcal{L} = \frac{1}{S} \sum_{s=1}^{S} \mathrm{InfoNCE}(W_s h_t^{(j)}, C_{t+s}^{(j)})
 
     The encoder has to read every position by itself, such as `StridedCropsEncoder`. In the paper the network that reads
-    the rows is a masked convolution; columns do not see one another here.
+    the rows is a masked convolution, and the encoder has no batch normalisation; here columns do not see one another,
+    and the encoder is normalised as all others are.
 
     Args:
         channels: c, of the local map.

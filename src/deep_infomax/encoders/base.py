@@ -19,6 +19,10 @@ from deep_infomax.contracts import Features
 from deep_infomax.encoders import pretrained
 
 
+class UnknownArchitectureError(ValueError):
+    """No class of encoders has this name."""
+
+
 class Encoder(nn.Module, ABC):
     """Maps inputs to a local map ``C``, a global vector ``Y`` and the layers that probes read.
 
@@ -189,6 +193,21 @@ class Encoder(nn.Module, ABC):
         pretrained.write(Path(folder), pretrained.Configuration(self.architecture, self.arguments()), self)
 
     @staticmethod
+    def of_architecture(name: str) -> type["Encoder"]:
+        """The class that was defined under a name.
+
+        Raises:
+            UnknownArchitectureError: there is none.
+        """
+        if name not in Encoder._architectures:
+            known = ", ".join(sorted(Encoder._architectures))
+            raise UnknownArchitectureError(
+                f"names the architecture '{name}', and those known are {known}; "
+                "upgrade deep-infomax or import the module that defines it"
+            )
+        return Encoder._architectures[name]
+
+    @staticmethod
     def from_pretrained(source: str | Path, module: nn.Module | None = None) -> "Encoder":
         """The encoder saved in a folder, in a run directory or on the Hugging Face Hub, on the CPU in evaluation mode.
 
@@ -202,14 +221,10 @@ class Encoder(nn.Module, ABC):
         folder = pretrained.locate(source)
         architecture, arguments = pretrained.read_configuration(folder)
         path = folder / pretrained.CONFIGURATION
-        if architecture not in Encoder._architectures:
-            known = ", ".join(sorted(Encoder._architectures))
-            raise ValueError(
-                f"'{path}' names the architecture '{architecture}', and those known are {known}; "
-                "upgrade deep-infomax or import the module that defines it"
-            )
         try:
-            encoder = Encoder._architectures[architecture].from_arguments(arguments, module)
+            encoder = Encoder.of_architecture(architecture).from_arguments(arguments, module)
+        except UnknownArchitectureError as error:
+            raise ValueError(f"'{path}' {error}") from None
         except (KeyError, TypeError) as error:
             reason = f"its arguments do not describe a {architecture} encoder ({error})"
             raise pretrained.damaged(path, reason) from None

@@ -1,5 +1,6 @@
 """An encoder whose vector is the mean of a normal distribution, as the variational autoencoder's."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from jaxtyping import Float
@@ -17,8 +18,8 @@ class VariationalEncoder(Encoder, architecture="variational"):
 
     .. math:: q(z | x) = \mathcal{N}(Y(x), \operatorname{diag}(\exp(v(x))))
 
-    ``v`` is the layer ``log_variance``: linear in the layer before ``Y``, or in ``Y`` where the encoder names no other.
-    It can be encoded, but is not among the layers that probes read.
+    ``v`` is the layer ``log_variance``: linear in the last of the encoder's layers before ``Y``, or in ``Y`` where it
+    names no other. It can be encoded, but is not among the layers that probes read.
 
     >>> from deep_infomax.encoders import digits
     >>> encoder = VariationalEncoder(digits())
@@ -26,7 +27,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
     (('conv', 'fc', 'Y'), {'conv': 1024, 'fc': 256, 'log_variance': 16, 'Y': 16})
 
     Args:
-        encoder: Gives the mean; its input statistics are taken over.
+        encoder: Gives the mean; both have the same input statistics.
 
     Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, arXiv 1312.6114.
     """
@@ -37,13 +38,18 @@ class VariationalEncoder(Encoder, architecture="variational"):
         super().__init__(encoder.channels, encoder.spatial, encoder.local_shape, {**sizes, vector: encoder.vector_size})
         self.encoder = encoder
         self.read = hidden[-1] if hidden else vector
-        self.log_variance = nn.Linear(encoder.layer_sizes[self.read], encoder.vector_size)
-        self.set_statistics(encoder.mean, encoder.std)
+        self.mean, self.std = encoder.mean.clone(), encoder.std.clone()
+        self.log_variance = nn.Linear(encoder.layer_sizes[self.read], encoder.vector_size).to(encoder.mean)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that probes can read, ``Y`` last."""
         return self.encoder.layers
+
+    def set_statistics(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
+        """As of any encoder, for the one inside, too."""
+        super().set_statistics(mean, std)
+        self.encoder.set_statistics(mean, std)
 
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
@@ -63,4 +69,4 @@ class VariationalEncoder(Encoder, architecture="variational"):
     def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "VariationalEncoder":
         """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
         inside = arguments["encoder"]
-        return cls(Encoder._architectures[inside["architecture"]].from_arguments(inside["arguments"], module))
+        return cls(Encoder.of_architecture(inside["architecture"]).from_arguments(inside["arguments"], module))

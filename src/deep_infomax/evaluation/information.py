@@ -4,11 +4,13 @@ Each protocol has a name and a version, as the probes have. No labels are read.
 
 ``mine/1``
     I(X; Y) between an input and its representation, by `estimate_mi` with 5 folds: critics are fitted to four of them
-    and read on the fifth, with Donsker-Varadhan. Of more than 10,000 inputs as many are taken, evenly spaced. Units are
-    standardised with the training part. The critic is `InputCritic`, the training `FITTING`. An encoder is a function
-    of its input, so between continuous variables the true information is infinite. The figure is a lower bound, which
-    depends on this critic, this training and the number of inputs, and compares encoders at this protocol only; it can
-    hardly exceed the logarithm of a fold's inputs (7.60 for 10,000 in all), the ceiling of its ``lower_bound``.
+    and read on the fifth, with Donsker-Varadhan and InfoNCE, of which the larger is the figure. Of more than 10,000
+    inputs as many are taken, evenly spaced. Units are standardised with the training part. The critic is `InputCritic`,
+    the training `FITTING`. An encoder is a function of its input, so between continuous variables the true information
+    is infinite. The figure is a lower bound in expectation, which depends on this critic, this training and the number
+    of inputs, and compares encoders at this protocol only. InfoNCE, which gives the ``lower_bound``, cannot exceed the
+    logarithm of a fold's inputs (7.60 for 10,000 in all); above it Donsker-Varadhan rests on few pairs, as the
+    ``effective_sample_size`` tells.
 ``ndm/1``
     The total correlation of a layer by `neural_dependency` with the method ``auto``: held-out folds, too. 0 where the
     units are independent. For layers of at most 256 units.
@@ -59,6 +61,7 @@ FITTING: Final = Fitting(steps=1000, batch_size=128, others=32, learning_rate=1e
 PAPER_EPOCHS: Final = 50
 PAPER_BATCH: Final = 256
 PAPER_LEARNING_RATE: Final = 1e-3
+CUT_SHORT: Final = "the objective was not finite at some step, where the training ended"
 INFINITE: Final = (
     "an encoder is a function of its input: between continuous variables the true information is infinite, and the "
     "figure a lower bound that compares encoders at this protocol only"
@@ -179,7 +182,8 @@ def mine_paper(
             torch.manual_seed(seed)
             critic = InputCritic(source.shape[0], source.shape[1:], y.shape[1]).to(y.device)
             course = _train_as_the_paper(critic, inputs, y, _of_seed(progress, seed))
-        outcomes.append(Outcome(course[-1][1], {}, {"course": course}))
+        early = [CUT_SHORT] if course[-1][0] < PAPER_EPOCHS else []
+        outcomes.append(Outcome(course[-1][1], {}, {"course": course, "warnings": early}))
     return outcomes
 
 
@@ -208,6 +212,7 @@ def _train_as_the_paper(
         optimizer.param_groups[0]["lr"] = PAPER_LEARNING_RATE * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
         value = _objective(critic, inputs, y, next(order))
         if not torch.isfinite(value):
+            course.append([step // steps_per_epoch, _figure(critic, inputs, y, size)])
             break
         optimizer.zero_grad()
         (-value).backward()

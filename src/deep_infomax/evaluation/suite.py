@@ -1,5 +1,6 @@
 """All metrics of an encoder at all layers, on one data set; everything is kept as soon as it is known."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -152,10 +153,12 @@ def _check_units(source: Source, encoder: Encoder, layer: str) -> None:
 
 
 def _check_posterior(source: Source, encoder: Encoder, layer: str) -> None:
-    if layer != "Y" or LOG_VARIANCE not in encoder.layer_sizes:
+    if layer != "Y":
+        raise ValueError(f"ndm-sample draws from the posterior of Y, and {layer} has none; measure ndm of {layer}")
+    if LOG_VARIANCE not in encoder.layer_sizes:
         raise ValueError(
-            "ndm-sample draws Y from its posterior, which only variational encoders have (recipes vae and beta-vae); "
-            f"measure ndm of {layer}"
+            "ndm-sample draws Y from its posterior, and this encoder was saved without one; "
+            "train a variational one (recipes vae and beta-vae) or measure ndm"
         )
     _check_units(source, encoder, layer)
 
@@ -332,6 +335,8 @@ def _measure(
         started = time.perf_counter()
         outcomes = measure(train, test, seeds, _titled(progress, title))
         values = [outcome.value for outcome in outcomes]
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"{title} gave a figure that is not finite; look at the representation, or leave it out")
         result = Result(
             metric=name,
             variant=variant,

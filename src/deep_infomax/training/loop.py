@@ -196,8 +196,8 @@ class _Run:
             self._write(metrics, {"kind": "end", "step": self.step, "epoch": training.epochs, "seconds": self.seconds})
             self.encoder.eval()
             if self.out is not None and main:
-                self.encoder.save_pretrained(self.out)
                 save_pictures(self.out / "arrays", self.bare_model, self.sample)
+                self.encoder.save_pretrained(self.out)  # last: a run with an encoder is whole
         except OSError as error:
             raise WriteError(f"writing failed after step {self.step} ({error}); {_kept(checkpoints)}") from error
         finally:
