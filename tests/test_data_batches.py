@@ -61,7 +61,7 @@ def test_a_batch_is_what_the_source_has_at_its_index(source):
 
 def test_processes_share_out_the_batch_of_one(source):
     one = batches(source, batch_size=6)
-    three = [batches(source, batch_size=2, rank=rank, world=3) for rank in range(3)]
+    three = [batches(source, batch_size=6, rank=rank, world=3) for rank in range(3)]
     for step in (0, 2, 4):
         assert torch.equal(one.batch(step).index, torch.cat([part.batch(step).index for part in three]))
 
@@ -97,8 +97,12 @@ def test_the_transform_is_applied_last(source):
             "noise train has 23 inputs, less than one batch of 24; set --training.batch_size to at most 23",
         ),
         (
+            {"batch_size": 24, "world": 3},
+            "noise train has 23 inputs, less than one batch of 24; set --training.batch_size to at most 21",
+        ),
+        (
             {"batch_size": 8, "world": 3},
-            "one batch of 8 in each of 3 processes; set --training.batch_size to at most 7",
+            "3 processes cannot share a batch of 8 equally; set --training.batch_size to a multiple of 3, such as 9",
         ),
         ({"batch_size": 0}, "--training.batch_size must be at least 1, got 0"),
     ],

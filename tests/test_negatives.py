@@ -19,6 +19,20 @@ def test_all_pairs_is_the_plain_loop(n, m):
         assert marginal[i].equal(torch.stack([scores[i, j] for j in range(n) if j != i]))
 
 
+@pytest.mark.parametrize(("n", "p", "m"), [(1, 2, 3), (2, 3, 1), (3, 7, 2)])
+def test_all_pairs_with_inputs_of_other_processes_are_the_plain_loop(n, p, m):
+    scores = torch.randn(n, p, m, dtype=torch.float64, requires_grad=True)
+    joint, marginal = all_pairs(scores)
+    for i in range(n):
+        assert joint[i].equal(scores[i, i])
+        assert marginal[i].equal(torch.stack([scores[i, j] for j in range(p) if j != i]))
+    assert torch.autograd.gradcheck(all_pairs, scores)
+    others = draw_others(n, p - 1, p=p)
+    assert [sorted(row) for row in others.tolist()] == [[j for j in range(p) if j != i] for i in range(n)]
+    for i, row in enumerate(others.tolist()):
+        assert chosen_pairs(scores, others).marginal[i].equal(scores[i, row])
+
+
 @sizes
 def test_chosen_pairs_is_the_plain_loop(n, m):
     scores, others = torch.randn(n, n, m), draw_others(n, n // 2)

@@ -4,8 +4,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -450,16 +448,3 @@ def test_tensorboard_gets_the_same_log(tmp_path: Path) -> None:
     logged = [record for record in records(tmp_path) if record["kind"] == "train"]
     scalars = [(event.step, event.value) for event in events.Scalars("local_bound")]
     assert scalars == [(r["step"], pytest.approx(r["terms"]["local_bound"], rel=1e-6)) for r in logged]
-
-
-def test_two_processes_train_one_encoder(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "deep_infomax.cli", "train"]
-    launch += ["--data", "digits", "--out", str(run), "--epochs", "1", "--training.device", "cpu"]
-    launch += ["--training.batch_size", "128", "--objective.units", "32"]
-    done = subprocess.run(
-        launch, capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert records(run)[-1]["step"] == 1297 // 256
-    assert (run / "encoder.safetensors").is_file()

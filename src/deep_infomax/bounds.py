@@ -181,6 +181,12 @@ def _info_nce(scores: Scores) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     return _softplus(margin).mean(), math.log(k + 1) - _softplus(margin - math.log(m)).mean()
 
 
+def _log_mean_exp_per_anchor(scores: Scores) -> Scores:
+    """Scores with the same `donsker_varadhan`: of each anchor and location the logarithm of the unpaired mean."""
+    joint, marginal = _widened(scores)
+    return Scores(joint, _reduce(marginal, _LOG_SUM_EXP)[:, None] - math.log(marginal.shape[1]))
+
+
 class _Reduction(NamedTuple):
     """A statistic over the middle axis of scores (rows, terms, m) and its derivative by each score."""
 
@@ -247,7 +253,7 @@ def _maximised(name: str, report: Callable[[Scores], Tensor], ceiling: float = m
 
 INFO_NCE = Bound("infonce", _info_nce, ceiling=lambda k: math.log(k + 1))
 JENSEN_SHANNON = _maximised("jsd", jensen_shannon, ceiling=2 * math.log(2))
-DONSKER_VARADHAN = _maximised("dv", donsker_varadhan)
+DONSKER_VARADHAN = _maximised("dv", donsker_varadhan)._replace(pooled=_log_mean_exp_per_anchor)
 NWJ = _maximised("nwj", nwj)
 REVERSE_KL = _maximised("reverse-kl", reverse_kl)
 SQUARED_HELLINGER = _maximised("hellinger", squared_hellinger, ceiling=2.0)

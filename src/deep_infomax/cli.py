@@ -21,7 +21,13 @@ from deep_infomax.arguments import build_parser
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import RECORDED, plain, read_config
 from deep_infomax.series import FailedTrainingError
-from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError, WriteError, keep_freed_memory
+from deep_infomax.training import (
+    InterruptedTrainingError,
+    LostProcessError,
+    NonFiniteLossError,
+    WriteError,
+    keep_freed_memory,
+)
 
 _GROUPS: Final = tuple(field.name for field in dataclasses.fields(Config))
 
@@ -51,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _COMMANDS[options.command](**options[options.command].clone(with_meta=False).as_dict())
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
-    except (WriteError, NonFiniteLossError, FailedTrainingError) as error:
+    except (WriteError, NonFiniteLossError, LostProcessError, FailedTrainingError) as error:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
         return _fail(2, _sentence(error))

@@ -23,6 +23,7 @@ from deep_infomax.result_tables import print_comparison, print_results
 from deep_infomax.run_directory import create_run, environment, plain, read_config, write_config
 from deep_infomax.training import (
     InterruptedTrainingError,
+    LostProcessError,
     TrainingConfig,
     WriteError,
     checkpoint_bytes,
@@ -184,7 +185,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
             resume=resuming,
             transform=augmentation(config.data_options),
         )
-    except (InterruptedTrainingError, WriteError) as error:
+    except (InterruptedTrainingError, WriteError, LostProcessError) as error:
         raise type(error)(f"{error}; {go_on}") from error
     except KeyboardInterrupt:  # the second, or one before the first step: neither waits for a checkpoint
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None

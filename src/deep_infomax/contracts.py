@@ -82,6 +82,9 @@ class Bound(NamedTuple):
     """The loss and the report at once, so that what they share is computed once."""
     ceiling: Callable[[int], float]
     """The largest value of the report with k others; infinity where there is none."""
+    pooled: Callable[[Scores], Scores] | None = None
+    """Of a bound that is no mean over anchors: equivalent scores, one unpaired score for each anchor and location, so
+    that those of several processes can be put together."""
 
     def loss(self, scores: Scores) -> Float[Tensor, ""]:
         """What is minimised."""

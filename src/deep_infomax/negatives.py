@@ -13,11 +13,12 @@ from torch.autograd.function import once_differentiable
 from deep_infomax.contracts import Scores
 
 
-def all_pairs(scores: Float[Tensor, "n n m"]) -> Scores:
-    """Split the scores of all pairs into each anchor's own and those with all others (k = n - 1).
+def all_pairs(scores: Float[Tensor, "n p m"]) -> Scores:
+    """Split the scores of all pairs into each anchor's own and those with all others (k = p - 1).
 
-    Row i is the anchor, whose vector is scored; column j the input whose map is used. The others of an anchor keep
-    their order. Raises ValueError for a batch of 1, which has no unpaired scores.
+    Row i is the anchor, whose vector is scored; column j the input whose map is used. The first n columns are the
+    anchors' own inputs, and any after them those of other processes. The others of an anchor keep their order. Raises
+    ValueError for a batch of 1, which has no unpaired scores.
 
     >>> joint, marginal = all_pairs(torch.arange(9.0).view(3, 3, 1))
     >>> joint[:, 0], marginal[..., 0]
@@ -25,37 +26,38 @@ def all_pairs(scores: Float[Tensor, "n n m"]) -> Scores:
             [3., 5.],
             [6., 7.]]))
     """
-    require_others(len(scores))
+    require_others(scores.shape[1])
     return Scores(*_SplitDiagonal.apply(scores))
 
 
-def chosen_pairs(scores: Float[Tensor, "n n m"], others: Int[Tensor, "n k"]) -> Scores:
-    """Of the scores of all pairs, each anchor's own and those with the inputs at `others`.
+def chosen_pairs(scores: Float[Tensor, "n p m"], others: Int[Tensor, "n k"]) -> Scores:
+    """Of the scores of all pairs (see `all_pairs`), each anchor's own and those with the inputs at `others`.
 
     The caller sees to it that row i of `others` never holds i (see `draw_others`). Raises ValueError for a batch of 1.
     """
-    n = len(scores)
-    require_others(n)
-    places = others + n * torch.arange(n, device=others.device)[:, None]
+    n, p, _ = scores.shape
+    require_others(p)
+    places = others + p * torch.arange(n, device=others.device)[:, None]
     chosen = scores.flatten(0, 1).index_select(0, places.flatten())
     return Scores(scores.diagonal().T, chosen.unflatten(0, (n, -1)))
 
 
-def draw_others(n: int, k: int, device: torch.device | str = "cpu") -> Int[Tensor, "n k"]:
-    """Draw k distinct others for each of n inputs, uniformly, from torch's global generator of the device.
+def draw_others(n: int, k: int, device: torch.device | str = "cpu", p: int | None = None) -> Int[Tensor, "n k"]:
+    """Draw k distinct others for each of the first n of p inputs, uniformly, from the device's global generator.
 
-    Raises ValueError where a batch of n has no k others.
+    None stands for n inputs in all. Raises ValueError where a batch of p has no k others.
 
     >>> draw_others(2, 1)
     tensor([[1],
             [0]])
     """
-    require_others(n)
-    if not 1 <= k < n:
+    p = n if p is None else p
+    require_others(p)
+    if not 1 <= k < p:
         raise ValueError(
-            f"each of {n} inputs has {n - 1} others, cannot draw {k}; choose 1 to {n - 1} or a larger batch"
+            f"each of {p} inputs has {p - 1} others, cannot draw {k}; choose 1 to {p - 1} or a larger batch"
         )
-    drawn = torch.rand(n, n - 1, device=device).topk(k).indices
+    drawn = torch.rand(n, p - 1, device=device).topk(k).indices
     return drawn + (drawn >= torch.arange(n, device=device)[:, None])
 
 
@@ -67,28 +69,39 @@ def require_others(n: int) -> None:
 
 
 class _SplitDiagonal(torch.autograd.Function):
-    """Scores (n, n, m) to diagonal (n, m) and rest (n, n - 1, m), one copy each way.
+    """Scores (n, p, m) to diagonal (n, m) and rest (n, p - 1, m), one copy each way.
 
     Autograd through the same views would write a gradient of the whole for each of them and add them up.
     """
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> tuple[Tensor, Tensor]:
-        n, _, m = scores.shape
-        return scores.diagonal().T.contiguous(), _off_diagonal(scores).reshape(n, n - 1, m)
+        n, p, m = scores.shape
+        rest = scores.new_empty(n, p - 1, m)
+        for part, found in zip(_rest(rest), _off_diagonal(scores), strict=True):
+            part.copy_(found)
+        return scores.diagonal().T.contiguous(), rest
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, diagonal: Tensor, rest: Tensor) -> Tensor:
-        n, _, m = rest.shape
-        gradient = rest.new_empty(n, n, m)
+        n, others, m = rest.shape
+        gradient = rest.new_empty(n, others + 1, m)
         gradient.diagonal().copy_(diagonal.T)
-        _off_diagonal(gradient).copy_(rest.reshape(n - 1, n, m))
+        for part, found in zip(_off_diagonal(gradient), _rest(rest), strict=True):
+            part.copy_(found)
         return gradient
 
 
-def _off_diagonal(scores: Tensor) -> Tensor:
-    """View (n - 1, n, m) of scores (n, n, m): without the first, every (n + 1)-th pair is on the diagonal."""
-    n = len(scores)
-    all_but_first = scores.flatten(0, 1)[1:]
-    return all_but_first.view(n - 1, n + 1, -1)[:, :-1]
+def _off_diagonal(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Views (n - 1, p, m) and (p - n, m) of scores (n, p, m): from the first, every (p + 1)-th is on the diagonal."""
+    n, p, m = scores.shape
+    pairs = scores.flatten(0, 1)
+    return pairs[1 : 1 + (n - 1) * (p + 1)].view(n - 1, p + 1, m)[:, :-1], pairs[1 + (n - 1) * (p + 1) :]
+
+
+def _rest(rest: Tensor) -> tuple[Tensor, Tensor]:
+    """The same views of a contiguous tensor (n, p - 1, m) without the diagonal."""
+    n, others, m = rest.shape
+    pairs = rest.reshape(-1, m)
+    return pairs[: (n - 1) * (others + 1)].view(n - 1, others + 1, m), pairs[(n - 1) * (others + 1) :]

@@ -3,7 +3,8 @@
 *Concat* scorers run a small network on each pair, *encode-and-dot* scorers map both sides to u units and take dot
 products, which is far cheaper. *Global* scorers read the whole map (m = 1), *local* ones one location at a time.
 Every scorer works in one, two or three spatial dimensions: a location is a row of channels, and a 1x1 convolution is
-a linear layer on rows.
+a linear layer on rows. Of several processes each scores its own vectors with the maps of all, whose encoded locations
+it is sent.
 
 Source: Hjelm et al., "Learning deep representations by mutual information estimation and maximization", 2019,
 arXiv 1808.06670.
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from deep_infomax.contracts import Scores
 from deep_infomax.negatives import all_pairs, chosen_pairs, require_others
+from deep_infomax.processes import gathered, world_size
 
 
 class GlobalConcat(nn.Module):
@@ -91,8 +93,9 @@ class EncodeAndDot(nn.Module):
         others: Int[Tensor, "n k"] | None = None,
     ) -> Scores:
         """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        require_others(len(vector))
-        return dot_scores(self.encode_local(_locations(local).flatten(0, 1)), self.encode_vector(vector), others)
+        require_others(world_size() * len(vector))
+        encoded = self.encode_local(_locations(local).flatten(0, 1))
+        return dot_scores(encoded.unflatten(0, (len(local), -1)), self.encode_vector(vector), others)
 
 
 class FoldedEncodeAndDot(nn.Module):
@@ -129,9 +132,10 @@ class FoldedEncodeAndDot(nn.Module):
         others: Int[Tensor, "n k"] | None = None,
     ) -> Scores:
         """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        require_others(len(vector))
-        rows = self.encode_local(_locations(local).flatten(0, 1))  # of length sqrt(u) at most
-        return dot_scores(rows, self.encode_vector(vector) / math.sqrt(rows.shape[1]), others)
+        require_others(world_size() * len(vector))
+        encoded = self.encode_local(_locations(local).flatten(0, 1))  # rows of length sqrt(u) at most
+        vectors = self.encode_vector(vector) / math.sqrt(encoded.shape[1])
+        return dot_scores(encoded.unflatten(0, (len(local), -1)), vectors, others)
 
 
 class GlobalEncodeAndDot(nn.Module):
@@ -158,8 +162,8 @@ class GlobalEncodeAndDot(nn.Module):
         others: Int[Tensor, "n k"] | None = None,
     ) -> Scores:
         """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        require_others(len(vector))
-        return dot_scores(self.encode_local(local), self.encode_vector(vector), others)
+        require_others(world_size() * len(vector))
+        return dot_scores(self.encode_local(local)[:, None], self.encode_vector(vector), others)
 
 
 class ResidualProjection(nn.Module):
@@ -188,15 +192,14 @@ class ResidualProjection(nn.Module):
 
 
 def dot_scores(
-    local: Float[Tensor, "nm u"], vector: Float[Tensor, "n u"], others: Int[Tensor, "n k"] | None = None
+    local: Float[Tensor, "n m u"], vector: Float[Tensor, "n u"], others: Int[Tensor, "n k"] | None = None
 ) -> Scores:
     """Dot products of encoded vectors with the encoded locations of own and other maps, as one matrix product.
 
-    The rows of `local` are all locations of the first input, then those of the second, and so on. None stands for all
-    others of the batch. Raises ValueError for a batch of 1.
+    None stands for all others of the batch, those of other processes included. Raises ValueError for a batch of 1.
     """
-    n = len(vector)
-    pairs = (vector @ local.T).view(n, n, -1)
+    every = gathered(local)
+    pairs = (vector @ every.flatten(0, 1).T).view(len(vector), *every.shape[:2])
     return all_pairs(pairs) if others is None else chosen_pairs(pairs, others)
 
 
@@ -214,9 +217,9 @@ class _ConcatNetwork(nn.Module):
         self, pieces: Float[Tensor, "n m size"], vector: Float[Tensor, "n d"], others: Int[Tensor, "n k"] | None
     ) -> Scores:
         """Scores of pairs; as W [c; y] = W_c c + W_y y, the first layer runs per piece and per vector, not per pair."""
-        require_others(n := len(vector))
+        require_others(world_size() * (n := len(vector)))
         piece_weight, vector_weight = self.first.weight.split(self.sizes, dim=1)
-        from_pieces = nn.functional.linear(pieces, piece_weight, self.first.bias)
+        from_pieces = gathered(nn.functional.linear(pieces, piece_weight, self.first.bias))
         from_vectors = nn.functional.linear(vector, vector_weight)[:, None, None]
         if others is None:
             return all_pairs(self.rest(from_pieces + from_vectors).squeeze(-1))

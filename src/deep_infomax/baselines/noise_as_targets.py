@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.processes import gathered
 
 
 class NoiseAsTargets(nn.Module):
@@ -18,8 +19,8 @@ class NoiseAsTargets(nn.Module):
 
     Which input has which target, P, is learnt, too: in training the targets of a batch are dealt out among its inputs
     anew so that the loss is least (an optimal assignment), and P remembers it. The paper does so in every third epoch,
-    for speed; here it is done in every step. Targets and P are buffers, so a resumed training goes on exactly. In
-    several processes only what the first one deals out is remembered.
+    for speed; here it is done in every step. Targets and P are buffers, so a resumed training goes on exactly. Several
+    processes deal out the targets of all their inputs.
 
     Args:
         inputs: how many the training data have; ``Batch.index`` is below it.
@@ -49,7 +50,7 @@ class NoiseAsTargets(nn.Module):
             )
         vectors = F.normalize(encode(batch.inputs).vector.float())
         if self.training:
-            self._assign(batch.index, vectors.detach())
+            self._assign(gathered(batch.index), gathered(vectors.detach()))
         wanted = self.targets[self.assigned[batch.index]]
         loss = (vectors - wanted).square().sum(dim=1).mean()
         return Losses(loss, None, {"loss": loss.detach(), "cosine": 1 - loss.detach() / 2})
@@ -60,6 +61,8 @@ class NoiseAsTargets(nn.Module):
 
     def _assign(self, index: Int[Tensor, " n"], vectors: Float[Tensor, "n d"]) -> None:
         """Deal the targets of these inputs out among them, the sum of cosines being largest, where they are finite."""
+        order = index.argsort()  # the same in every process
+        index, vectors = index[order], vectors[order]
         own = self.assigned[index]
         with torch.autocast(vectors.device.type, enabled=False):
             cosines = vectors @ self.targets[own].T

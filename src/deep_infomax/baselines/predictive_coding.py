@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from deep_infomax.bounds import INFO_NCE
 from deep_infomax.contracts import Batch, Features, Losses, Scores
 from deep_infomax.negatives import all_pairs
+from deep_infomax.processes import gathered, world_size
 
 
 class ContrastivePredictiveCoding(nn.Module):
@@ -63,7 +64,7 @@ class ContrastivePredictiveCoding(nn.Module):
             found.append(INFO_NCE.evaluate(_scores(predicted.flatten(1, 2), ahead.flatten(1, 2))))
         losses, bounds = zip(*found, strict=True)
         loss, bound = torch.stack(losses).mean(), torch.stack(bounds).mean()
-        ceiling = torch.full_like(bound, INFO_NCE.ceiling(n - 1))
+        ceiling = torch.full_like(bound, INFO_NCE.ceiling(n * world_size() - 1))
         terms = {"loss": loss, "prediction_bound": bound, "prediction_ceiling": ceiling}
         return Losses(loss, None, {name: term.detach().float() for name, term in terms.items()})
 
@@ -74,6 +75,6 @@ class ContrastivePredictiveCoding(nn.Module):
 
 def _scores(predicted: Float[Tensor, "n m c"], ahead: Float[Tensor, "n m c"]) -> Scores:
     """Every prediction with its own position and with the same position of all other inputs: n m anchors."""
-    pairs = torch.einsum("imc,jmc->ijm", predicted, ahead) / math.sqrt(predicted.shape[2])
+    pairs = torch.einsum("imc,jmc->ijm", predicted, gathered(ahead)) / math.sqrt(predicted.shape[2])
     joint, marginal = all_pairs(pairs)
     return Scores(joint.flatten()[:, None], marginal.movedim(2, 1).flatten(0, 1)[..., None])

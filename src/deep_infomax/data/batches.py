@@ -1,10 +1,11 @@
 """Batches by number: the batch of a step depends on the seed and the step alone, so that a run resumes anywhere.
 
-One epoch is one permutation of the source, drawn from (seed, epoch). A step takes the next ``batch_size * world``
-positions of it, and each of ``world`` processes its own ``batch_size`` of those; what is left over at the end of an
-epoch, less than a step, is dropped (another part in every epoch).
+One epoch is one permutation of the source, drawn from (seed, epoch). A step takes the next ``batch_size`` positions of
+it, and each of ``world`` processes an equal share of those; what is left over at the end of an epoch, less than a step,
+is dropped (another part in every epoch). So a step's inputs do not depend on the number of processes.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
@@ -27,7 +28,7 @@ class Batches:
 
     Args:
         source: Where the inputs come from.
-        batch_size: Inputs of a batch, in each process.
+        batch_size: Inputs of a step, of all processes together.
         seed: Settles the order, together with the epoch.
         device: Where batches are wanted.
         rank: The number of this process.
@@ -37,7 +38,7 @@ class Batches:
         resident_bytes: Inputs of at most this size are kept on the device; None stands for half of its free memory.
 
     Raises:
-        ValueError: The source has fewer inputs than one step takes.
+        ValueError: The source has fewer inputs than one step takes, or the processes cannot share them equally.
 
     >>> source = Source(torch.arange(10.0).reshape(10, 1, 1), None, None, "ramp", "train")
     >>> batches = Batches(source, batch_size=4, seed=0, device=torch.device("cpu"))
@@ -59,15 +60,19 @@ class Batches:
         assert 0 <= rank < world, (rank, world)
         if batch_size < 1:
             raise ValueError(f"--training.batch_size must be at least 1, got {batch_size}")
-        if len(source) < batch_size * world:
-            batches = f"one batch of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
+        if batch_size % world:
             raise ValueError(
-                f"{source.name} {source.split} has {len(source)} inputs, less than {batches}; "
-                f"set --training.batch_size to at most {len(source) // world}"
+                f"{world} processes cannot share a batch of {batch_size} equally; "
+                f"set --training.batch_size to a multiple of {world}, such as {math.ceil(batch_size / world) * world}"
+            )
+        if len(source) < batch_size:
+            raise ValueError(
+                f"{source.name} {source.split} has {len(source)} inputs, less than one batch of {batch_size}; "
+                f"set --training.batch_size to at most {len(source) // world * world}"
             )
         self.source, self.batch_size, self.seed, self.device = source, batch_size, seed, torch.device(device)
         self.rank, self.world, self.transform = rank, world, transform
-        self.steps_per_epoch = len(source) // (batch_size * world)
+        self.steps_per_epoch = len(source) // batch_size
         self.labels = None if source.labels is None else source.labels.to(self.device)
         self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
         sharing = world if self.device.type == "cpu" else 1  # processes on one machine share its memory
@@ -89,8 +94,9 @@ class Batches:
     def index(self, step: int) -> Int[Tensor, " n"]:
         """Return the positions that a step reads in the source."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        start = (position * self.world + self.rank) * self.batch_size
-        return self._permutation(epoch)[start : start + self.batch_size]
+        share = self.batch_size // self.world
+        start = position * self.batch_size + self.rank * share
+        return self._permutation(epoch)[start : start + share]
 
     def _draw_permutation(self, epoch: int) -> Int[Tensor, " _"]:
         return torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(self.source)))

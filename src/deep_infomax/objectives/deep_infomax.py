@@ -10,6 +10,7 @@ from deep_infomax.contracts import Batch, Features, Losses
 from deep_infomax.negatives import require_others
 from deep_infomax.objectives.mutual_information import MutualInformation
 from deep_infomax.objectives.prior import PriorMatching
+from deep_infomax.processes import world_size
 
 
 class DeepInfoMax(nn.Module):
@@ -78,7 +79,9 @@ class DeepInfoMax(nn.Module):
         Terms: ``loss`` and, of the parts present, ``global_*`` and ``local_*`` (see `MutualInformation`) and
         ``prior_*`` (see `PriorMatching`). Raises ValueError for a batch of 1.
         """
-        require_others(len(batch.inputs))  # before batch normalisation refuses a batch of 1 in words of its own
+        require_others(
+            world_size() * len(batch.inputs)
+        )  # before batch normalisation refuses a batch of 1 in words of its own
         features = encode(batch.inputs)
         loss = features.vector.new_zeros((), dtype=torch.float32)
         adversary = None

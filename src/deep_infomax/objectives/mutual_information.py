@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from deep_infomax.contracts import Bound, Features, Scorer, Scores
 from deep_infomax.negatives import draw_others
+from deep_infomax.processes import gathered, world_size
 
 
 class MutualInformation(nn.Module):
@@ -59,9 +60,12 @@ class MutualInformation(nn.Module):
     def forward(self, features: Features) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The loss, and for the log ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value)."""
         local, vector, _ = features
-        others = None if self.others is None else draw_others(len(vector), self.others, vector.device)
+        n = len(vector)
+        others = None if self.others is None else draw_others(n, self.others, vector.device, n * world_size())
         scores = self.scorer(local, vector, others)
         limited = scores if self.limit is None else _limit(scores, self.limit)
+        if self.bound.pooled is not None and world_size() > 1:
+            limited = Scores(*(gathered(part) for part in self.bound.pooled(limited)))
         loss, value = self.bound.evaluate(limited)
         value = value.detach().float()
         if self.penalty:

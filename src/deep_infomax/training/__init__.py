@@ -4,11 +4,12 @@ from deep_infomax.training.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import WriteError, checkpoint_bytes
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
-from deep_infomax.training.loop import InterruptedTrainingError, NonFiniteLossError, Training, fit
+from deep_infomax.training.loop import InterruptedTrainingError, LostProcessError, NonFiniteLossError, Training, fit
 from deep_infomax.training.precision import has_fast_bfloat16, resolve_precision
 
 __all__ = [
     "InterruptedTrainingError",
+    "LostProcessError",
     "NonFiniteLossError",
     "Training",
     "TrainingConfig",

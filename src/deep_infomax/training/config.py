@@ -12,7 +12,7 @@ class TrainingConfig:
     epochs: float = 20.0
     """Passes over the data; a fraction stops within a pass."""
     batch_size: int = 256
-    """Inputs of one step, per process."""
+    """Inputs of one step, which several processes share equally."""
     learning_rate: float = 2e-3
     """Largest learning rate of the encoder, the scorers and other heads."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"

@@ -25,6 +25,7 @@ from deep_infomax.data import Batches, Source, fingerprint, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
 from deep_infomax.objectives import MutualInformation
+from deep_infomax.processes import gathered, lost_process, synchronise_batch_norms
 from deep_infomax.training.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import (
     Checkpoints,
@@ -45,6 +46,10 @@ _HEALTH_INPUTS: Final = 512
 
 class InterruptedTrainingError(Exception):
     """SIGINT or SIGTERM stopped the training; everything up to its last checkpoint is kept."""
+
+
+class LostProcessError(Exception):
+    """Another process of the same training ended; everything up to its last checkpoint is kept."""
 
 
 class NonFiniteLossError(Exception):
@@ -92,6 +97,7 @@ def fit(
         NonFiniteLossError: a loss became infinite or not a number.
         InterruptedTrainingError: SIGINT or SIGTERM arrived; a checkpoint has been written.
         WriteError: a file of ``out`` cannot be written; the checkpoints before it are kept.
+        LostProcessError: another process of the training ended, or cannot be reached any more.
 
     Example:
         >>> from deep_infomax.encoders import convolutional
@@ -145,6 +151,8 @@ class _Run:
         self.bare_model = Model(encoder, objective).to(self.device).train()
         use_channels_last(self.bare_model)
         self.optimizers = prepare_optimizers(self.bare_model, training)
+        if self.accelerator.num_processes > 1:
+            synchronise_batch_norms(self.bare_model)
         self.model = self.accelerator.prepare(self.bare_model)
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
@@ -173,14 +181,14 @@ class _Run:
                 last, epoch = self.step == total, self.step / per_epoch
                 if last or self.step % training.log_every == 0:
                     self._check_finite(checkpoints)
-                    speed = (self.step - logged_step) * training.batch_size * world / (self.seconds - logged)
-                    terms, logged, logged_step = self.means.take(), self.seconds, self.step
+                    speed = (self.step - logged_step) * training.batch_size / (self.seconds - logged)
+                    terms, logged, logged_step = self._of_all(self.means.take()), self.seconds, self.step
                     record = {
                         "kind": "train", "step": self.step, "epoch": epoch, "images_per_second": speed,
                         "learning_rate": factor * training.learning_rate, "seconds": self.seconds, "terms": terms,
                     }  # fmt: skip
                     self._write(metrics, record)
-                    bar.report(record, (total - self.step) * training.batch_size * world / speed)
+                    bar.report(record, (total - self.step) * training.batch_size / speed)
                 if last or self.step % per_epoch == 0:
                     self._write(metrics, {"kind": "health", "step": self.step, "epoch": epoch} | self._health())
                 stopping = self._agree(stop.requested)
@@ -200,6 +208,12 @@ class _Run:
                 self.encoder.save_pretrained(self.out)  # last: a run with an encoder is whole
         except OSError as error:
             raise WriteError(f"writing failed after step {self.step} ({error}); {_kept(checkpoints)}") from error
+        except RuntimeError as error:
+            if not lost_process(error):
+                raise
+            raise LostProcessError(
+                f"another process of the training ended, after step {self.step} or in it; {_kept(checkpoints)}"
+            ) from error
         finally:
             bar.close()
             if metrics is not None:
@@ -230,8 +244,12 @@ class _Run:
             return wish
         if self.step % self.training.log_every:
             return False
-        wishes = self.accelerator.reduce(torch.tensor(float(wish), device=self.device), "sum")
-        return bool(wishes > 0)
+        return bool(gathered(torch.tensor([wish], device=self.device)).any())
+
+    def _of_all(self, terms: dict[str, float]) -> dict[str, float]:
+        """The means of all processes."""
+        means = gathered(torch.tensor([list(terms.values())], device=self.device)).mean(0)
+        return dict(zip(terms, means.tolist(), strict=True))
 
     def _health(self) -> dict[str, Any]:
         """Signs of collapse, on a sample of the data, in eval mode."""
@@ -240,10 +258,12 @@ class _Run:
         return {"vector_rank": float(effective_rank(vectors)), "dead_units": dead_units(vectors), "vector_std": spread}
 
     def _check_finite(self, checkpoints: Checkpoints | None) -> None:
-        step = self.means.first_non_finite_step()
-        if step is None:
-            return
-        raise NonFiniteLossError(f"the loss of step {step} is not finite; {_kept(checkpoints)}. {self._advice()}")
+        own = self.means.first_non_finite_step()
+        step = gathered(torch.tensor([math.inf if own is None else own], device=self.device)).min()
+        if step < math.inf:
+            raise NonFiniteLossError(
+                f"the loss of step {step:.0f} is not finite; {_kept(checkpoints)}. {self._advice()}"
+            )
 
     def _advice(self) -> str:
         """What may keep a loss finite, and is not so already."""

@@ -1,0 +1,113 @@
+"""Several processes as one: what each of them computes on its share of a step, put together with gradients.
+
+Every process holds equally many inputs of a step. The loss of the step is the mean of the processes' losses, so that
+averaged gradients, as `DistributedDataParallel` averages them, are those of one process with all inputs. Alone, nothing
+here communicates.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.autograd.function import once_differentiable
+
+
+def world_size() -> int:
+    """The number of processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def gathered(own: Shaped[Tensor, "n *shape"]) -> Shaped[Tensor, "p *shape"]:
+    """The rows of all processes, this one's first; all processes have to call it, with as many rows.
+
+    The gradient of a row is the sum of what all processes send back to it.
+    """
+    if world_size() == 1:
+        return own
+    rows: Tensor = _Gather.apply(own)
+    return rows
+
+
+def lost_process(error: RuntimeError) -> bool:
+    """Whether an error says that another process does not answer any more."""
+    return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error).lower())
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        rank, parts = (
+            dist.get_rank(),
+            [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world_size())],
+        )
+        dist.all_gather(parts, own.contiguous())
+        return torch.cat([own, *parts[:rank], *parts[rank + 1 :]])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        rank, (own, *others) = dist.get_rank(), gradient.chunk(world_size())
+        every = torch.cat([*others[:rank], own, *others[rank:]])
+        dist.all_reduce(every)
+        return every.chunk(world_size())[rank]
+
+
+class SynchronisedBatchNorm(nn.modules.batchnorm._BatchNorm):
+    r"""Batch normalisation with the statistics of all processes, on any device; alone, as usual.
+
+    With the means and variances of N equal shares, the mean is theirs and the variance
+
+    .. math:: \frac{1}{N} \sum_r \left[ \sigma_r^2 + (\mu_r - \mu)^2 \right]
+
+    PyTorch's ``SyncBatchNorm`` does the same, for GPUs only.
+    """
+
+    @classmethod
+    def of(cls, module: nn.modules.batchnorm._BatchNorm) -> "SynchronisedBatchNorm":
+        """One with the same settings and the very parameters and buffers of another."""
+        new = cls(module.num_features, module.eps, module.momentum, affine=False, track_running_stats=False)
+        new.__dict__.update(module.__dict__)
+        return new
+
+    def forward(self, input: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n c *spatial"]:
+        """Normalise every channel."""
+        if not self.training or world_size() == 1:
+            return super().forward(input)
+        axes = [axis for axis in range(input.dim()) if axis != 1]
+        wide = input.to(torch.promote_types(input.dtype, torch.float32))
+        variance, mean = torch.var_mean(wide, axes, correction=0)
+        variances, means = gathered(torch.stack([variance, mean])[None]).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        if self.running_mean is not None and self.running_var is not None:
+            self._track(mean.detach(), variance.detach(), world_size() * input.numel() // input.shape[1])
+        shape = [1, -1, *(1 for _ in axes[1:])]
+        scale = (variance + self.eps).rsqrt()
+        shift = -mean * scale
+        if self.affine:
+            scale, shift = scale * self.weight, shift * self.weight + self.bias
+        return (wide * scale.view(shape) + shift.view(shape)).to(input.dtype)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"batch normalisation needs at least 2 dimensions, got {input.dim()}")
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+        rate = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        self.running_mean += rate * (mean - self.running_mean)
+        self.running_var += rate * (variance * count / (count - 1) - self.running_var)
+
+
+def synchronise_batch_norms(module: nn.Module) -> None:
+    """Let every batch normalisation inside a module use the statistics of all processes, in place."""
+    for part in list(module.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                setattr(part, name, SynchronisedBatchNorm.of(child))

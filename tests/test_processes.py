@@ -1,0 +1,191 @@
+"""Several processes equal one with all inputs: losses, gradients, batch statistics; on a CPU, by gloo."""
+
+import copy
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from torch import Tensor, multiprocessing, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from deep_infomax.baselines import ContrastivePredictiveCoding, NoiseAsTargets
+from deep_infomax.bounds import BOUNDS
+from deep_infomax.cli import main
+from deep_infomax.contracts import Batch, Losses
+from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
+from deep_infomax.objectives import DeepInfoMax, MutualInformation
+from deep_infomax.processes import gathered, synchronise_batch_norms
+from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
+from deep_infomax.training.prepare import Model
+
+INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
+
+
+def encoder() -> Encoder:
+    network = ConvolutionalNetwork(2, (6, 5), tuple(Convolution(8, 3, 1, 1) for _ in range(3)), 2, (UNITS,), 6)
+    return ConvolutionalEncoder(network)
+
+
+SCORERS: dict[str, Callable[[Encoder], nn.Module]] = {
+    "folded": lambda e: FoldedEncodeAndDot(e.local_shape[0], e.vector_size, UNITS),
+    "encode-and-dot": lambda e: EncodeAndDot(e.local_shape[0], e.vector_size, UNITS),
+    "concat-and-convolve": lambda e: ConcatAndConvolve(e.local_shape[0], e.vector_size, UNITS),
+    "global-concat": lambda e: GlobalConcat(8 * 6 * 5, e.vector_size, UNITS),
+    "global-encode-and-dot": lambda e: GlobalEncodeAndDot(e.remaining_layers(UNITS), e.vector_size, UNITS),
+}
+
+
+def deep_infomax(scorer: str, bound: str, **options: Any) -> Model:
+    inside = encoder()
+    term = MutualInformation(SCORERS[scorer](inside), BOUNDS[bound], **options)
+    return Model(inside, DeepInfoMax(local_term=term, beta=1.0))
+
+
+def baseline(name: str) -> Model:
+    inside = strided_crops(2, (6, 5), 6) if name == "cpc" else encoder()
+    objective = {
+        "cpc": lambda: ContrastivePredictiveCoding(*inside.local_shape[:2], steps=2, units=UNITS),
+        "nat": lambda: NoiseAsTargets(INPUTS, 6),
+    }[name]()
+    return Model(inside, objective)
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    **{f"folded, {bound}": partial(deep_infomax, "folded", bound) for bound in BOUNDS},
+    **{f"{scorer}, infonce": partial(deep_infomax, scorer, "infonce", limit=9.0, penalty=0.1) for scorer in SCORERS},
+    **{f"{scorer}, dv": partial(deep_infomax, scorer, "dv") for scorer in ("encode-and-dot", "global-concat")},
+    **{name: partial(baseline, name) for name in ("cpc", "nat")},
+}
+
+
+@contextmanager
+def joined(rank: int, world: int, folder: Path) -> Iterator[None]:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
+    """The terms, gradients and buffers of one step with a share of the inputs."""
+    torch.manual_seed(0)
+    dtype = torch.float32 if name == "nat" else torch.float64  # it computes its distances in float32
+    model = MODELS[name]().to(dtype)
+    batch = Batch(torch.randn(INPUTS, 2, 6, 5, dtype=dtype)[own], torch.randperm(INPUTS)[own])
+    module: nn.Module = model
+    if parallel:
+        synchronise_batch_norms(model)
+        module = DistributedDataParallel(model, broadcast_buffers=False)
+    losses: Losses = module(batch)
+    losses.encoder.backward()
+    terms = {f"terms.{key}": gathered(value[None]).mean() for key, value in losses.terms.items()}
+    gradients = {f"gradients.{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
+    return terms | gradients | {f"buffers.{key}": buffer.clone() for key, buffer in model.named_buffers()}
+
+
+def steps(rank: int, world: int, folder: Path) -> None:
+    share = INPUTS // world
+    with joined(rank, world, folder):
+        found = {name: step(name, slice(rank * share, (rank + 1) * share), parallel=True) for name in MODELS}
+    torch.save(found, folder / f"{rank}.pt")
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What every process of a world found, by the name of the model."""
+    folder = tmp_path_factory.mktemp("processes")
+    multiprocessing.spawn(steps, (request.param, folder), request.param)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(request.param)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_several_processes_take_the_step_of_one(several: list[dict[str, Any]], name: str) -> None:
+    expected = step(name, slice(None), parallel=False)
+    assert {key.split(".")[0] for key in expected} == {"terms", "gradients", "buffers"}
+    for found in several:
+        assert found[name].keys() == expected.keys()
+        for key, value in expected.items():
+            torch.testing.assert_close(found[name][key], value, msg=lambda said, key=key: f"{key}: {said}")
+
+
+def test_batch_normalisation_alone_is_the_usual_one() -> None:
+    module = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4, momentum=None))
+    usual, inputs = copy.deepcopy(module), torch.randn(5, 2, 8)
+    synchronise_batch_norms(module)
+    assert type(module[1]).__name__ == "SynchronisedBatchNorm"
+    assert module.state_dict().keys() == usual.state_dict().keys()
+    assert torch.equal(module(inputs), usual(inputs))
+    assert torch.equal(module.eval()(inputs), usual.eval()(inputs))
+
+
+def launched(world: int, run: Path, *options: str) -> list[str]:
+    """The command that trains on the digits in several processes."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(world), "-m", "deep_infomax.cli"]
+    flags = "train --data digits --training.device cpu --training.batch_size 96 --objective.units 32"
+    return [*launch, *flags.split(), "--out", str(run), *options]
+
+
+def train_terms(run: Path) -> list[dict[str, float]]:
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [record["terms"] for record in records if record["kind"] == "train"]
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
+    options = ["--epochs", "1", "--training.log_every", "1", "--training.precision", "float32"]
+    done = subprocess.run(launched(2, tmp_path / "two", *options), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("trained 13 steps") == 1
+    words = launched(1, tmp_path / "one", *options)
+    assert main(words[words.index("train") :]) == 0
+    one, two = train_terms(tmp_path / "one"), train_terms(tmp_path / "two")
+    assert len(one) == len(two) == 1297 // 96
+    for expected, found in zip(one, two, strict=True):
+        assert found == pytest.approx(expected, rel=5e-3)
+    assert two[0] == pytest.approx(one[0], rel=1e-5)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--epochs", "20", "--training.log_every", "1", "--training.checkpoint_seconds", "0.5"]
+    process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
+    try:
+        while not list((run / "checkpoints").glob("*.safetensors")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        victim = psutil.Process(process.pid).children()[0]
+        victim.kill()
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
+    assert "another process of the training ended" in line
+    assert line.endswith(f"continue with: dim train --resume {run}")
+    assert main(["train", "--resume", str(run)]) == 0
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 20 * 13 + 1))
+
+
+def test_processes_that_cannot_share_a_batch_are_told_so(tmp_path: Path) -> None:
+    done = subprocess.run(launched(5, tmp_path / "run"), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1  # torchrun's; each process of dim ends with 2
+    assert "5 processes cannot share a batch of 96 equally; set --training.batch_size to a multiple of 5" in done.stderr
