@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from deep_infomax.bounds import BOUNDS, INFO_NCE, JENSEN_SHANNON, NWJ
-from deep_infomax.contracts import Batch, Bound, Features, Scores
+from deep_infomax.contracts import Batch, Bound, Encoded, Features, Scores
 from deep_infomax.objectives import DeepInfoMax, Gaussian, MutualInformation, PriorMatching, Untrained
-from deep_infomax.scorers import ConcatAndConvolve, GlobalConcat
+from deep_infomax.objectives import mutual_information as module
+from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, GlobalConcat
 
 
 class FixedScorer(nn.Module):
@@ -21,9 +22,16 @@ class FixedScorer(nn.Module):
         self.marginal = nn.Parameter(marginal)
         self.others = []
 
-    def forward(self, local, vector, others=None):
+    def encode(self, local, vector):
+        n, m = self.joint.shape
+        return Encoded(torch.zeros(n, m, 1), torch.zeros(n, 1))
+
+    def score(self, pieces, anchors, others=None, first=0):
         self.others.append(others)
         return Scores(self.joint, self.marginal)
+
+    def values_per_anchor(self, p, m, k):
+        return p * m
 
 
 def fixed_scorer(dtype: torch.dtype = torch.float32) -> FixedScorer:
@@ -152,6 +160,51 @@ def test_as_many_others_as_there_are_equal_all_pairs():
     chosen.load_state_dict(all_others.state_dict())
     given = features(6)
     assert chosen(given)[0].item() == pytest.approx(all_others(given)[0].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("others", [None, 2], ids=["all", "chosen"])
+@pytest.mark.parametrize("scorer", [EncodeAndDot, ConcatAndConvolve], ids=["dot", "concat"])
+@pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
+def test_parts_of_a_large_batch_add_up_to_it(bound, scorer, others, monkeypatch):
+    """Two anchors at a time of five, and one left over: value, terms and gradient are those of all at once."""
+    torch.manual_seed(0)
+    term = MutualInformation(scorer(4, 5, units=8), bound, others, limit=9.0, penalty=0.1).double()
+    given = Features(torch.randn(5, 4, 3, 3).double(), torch.randn(5, 5).double(), {})
+
+    def found():
+        torch.manual_seed(1)
+        term.zero_grad()
+        loss, terms = term(given)
+        loss.backward()
+        return {"loss": loss, **terms} | {name: p.grad.clone() for name, p in term.named_parameters()}
+
+    whole = found()
+    k = 4 if others is None else others
+    monkeypatch.setattr(module, "MOST_VALUES", 2 * term.scorer.values_per_anchor(5, 9, k))
+    scored, score = [], term.scorer.score
+    monkeypatch.setattr(term.scorer, "score", lambda *given: (scored.append(len(given[1])), score(*given))[1])
+    parts = found()
+    assert scored == [2, 2, 1, 1, 2, 2]  # once more for the gradient, from the last
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, msg=lambda said, name=name: f"{name}: {said}")
+
+
+def test_gradients_of_many_parts_in_bfloat16_are_those_of_one(monkeypatch):
+    """As a sum in bfloat16, what the last of 1,024 parts add would be rounded away."""
+    torch.manual_seed(0)
+    term = MutualInformation(ConcatAndConvolve(4, 5, units=8), JENSEN_SHANNON, others=3)
+    given = Features(torch.randn(1024, 4, 2, 2), torch.randn(1024, 5), {})
+    found = []
+    for most in (2**26, 1):
+        monkeypatch.setattr(module, "MOST_VALUES", most)
+        torch.manual_seed(1)
+        term.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            term(given)[0].backward()
+        found.append({name: p.grad.clone() for name, p in term.named_parameters()})
+    whole, parts = found
+    for name, gradient in whole.items():
+        assert (parts[name] - gradient).norm() < 0.02 * gradient.norm(), name
 
 
 def test_order_of_the_batch_does_not_matter():

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import subprocess
 import sys
 import time
@@ -18,14 +19,23 @@ from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from deep_infomax.baselines import ContrastivePredictiveCoding, NoiseAsTargets
+from deep_infomax.baselines import AdversarialAutoencoder, ContrastivePredictiveCoding, NoiseAsTargets
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.cli import main
-from deep_infomax.contracts import Batch, Losses
+from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
-from deep_infomax.objectives import DeepInfoMax, MutualInformation
-from deep_infomax.processes import gathered, synchronise_batch_norms
+from deep_infomax.objectives import (
+    DeepInfoMax,
+    Gaussian,
+    MutualInformation,
+    PriorMatching,
+    Untrained,
+    mutual_information,
+)
+from deep_infomax.processes import first_row, gathered, synchronise_batch_norms
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
+from deep_infomax.training import NonFiniteLossError, TrainingConfig, fit
 from deep_infomax.training.prepare import Model
 
 INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
@@ -51,11 +61,22 @@ def deep_infomax(scorer: str, bound: str, **options: Any) -> Model:
     return Model(inside, DeepInfoMax(local_term=term, beta=1.0))
 
 
+class FixedSamples(Gaussian):
+    """The same samples for the same inputs, whichever process they are in."""
+
+    def sample(self, n: int, d: int, device: torch.device) -> Tensor:
+        samples = torch.randn(INPUTS, d, generator=torch.Generator().manual_seed(0))
+        return samples[first_row(n) : first_row(n) + n]
+
+
 def baseline(name: str) -> Model:
     inside = strided_crops(2, (6, 5), 6) if name == "cpc" else encoder()
     objective = {
         "cpc": lambda: ContrastivePredictiveCoding(*inside.local_shape[:2], steps=2, units=UNITS),
         "nat": lambda: NoiseAsTargets(INPUTS, 6),
+        "aae": lambda: AdversarialAutoencoder(
+            Decoder(6, 2, (6, 5), filters=(8, 8, 8, 8)), PriorMatching(FixedSamples(), 6, units=(8,)), inside.normalise
+        ),
     }[name]()
     return Model(inside, objective)
 
@@ -64,7 +85,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     **{f"folded, {bound}": partial(deep_infomax, "folded", bound) for bound in BOUNDS},
     **{f"{scorer}, infonce": partial(deep_infomax, scorer, "infonce", limit=9.0, penalty=0.1) for scorer in SCORERS},
     **{f"{scorer}, dv": partial(deep_infomax, scorer, "dv") for scorer in ("encode-and-dot", "global-concat")},
-    **{name: partial(baseline, name) for name in ("cpc", "nat")},
+    **{name: partial(baseline, name) for name in ("cpc", "nat", "aae")},
+    **{f"folded, {bound}, in parts": partial(deep_infomax, "folded", bound) for bound in ("infonce", "dv")},
 }
 
 
@@ -80,6 +102,7 @@ def joined(rank: int, world: int, folder: Path) -> Iterator[None]:
 
 def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
     """The terms, gradients and buffers of one step with a share of the inputs."""
+    mutual_information.MOST_VALUES = 1 if "in parts" in name else 2**26  # anchors one by one
     torch.manual_seed(0)
     dtype = torch.float32 if name == "nat" else torch.float64  # it computes its distances in float32
     model = MODELS[name]().to(dtype)
@@ -87,9 +110,10 @@ def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
     module: nn.Module = model
     if parallel:
         synchronise_batch_norms(model)
-        module = DistributedDataParallel(model, broadcast_buffers=False)
+        module = DistributedDataParallel(model)
+        module.broadcast_buffers = False
     losses: Losses = module(batch)
-    losses.encoder.backward()
+    (losses.encoder if losses.adversary is None else losses.encoder + losses.adversary).backward()
     terms = {f"terms.{key}": gathered(value[None]).mean() for key, value in losses.terms.items()}
     gradients = {f"gradients.{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
     return terms | gradients | {f"buffers.{key}": buffer.clone() for key, buffer in model.named_buffers()}
@@ -128,6 +152,36 @@ def test_batch_normalisation_alone_is_the_usual_one() -> None:
     assert module.state_dict().keys() == usual.state_dict().keys()
     assert torch.equal(module(inputs), usual(inputs))
     assert torch.equal(module.eval()(inputs), usual.eval()(inputs))
+
+
+def test_a_batch_normalisation_of_another_class_is_refused() -> None:
+    class Activated(nn.BatchNorm1d):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input).relu()
+
+    with pytest.raises(ValueError, match=r"the layer 'body\.1', a Activated, cannot share its statistics"):
+        synchronise_batch_norms(nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 4), Activated(4))}))
+
+
+def one_is_infinite(rank: int, world: int, folder: Path) -> None:
+    """Train in two processes, the second of which has an infinite loss in the third step, which is logged."""
+
+    class Overflowing(Untrained):
+        steps = 0
+
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            self.steps += 1
+            losses = super().forward(batch, encode)
+            return losses._replace(encoder=losses.encoder + (math.inf if rank == 1 and self.steps == 3 else 0.0))
+
+    with joined(rank, world, folder):
+        training = TrainingConfig(epochs=2, batch_size=6, log_every=3, device="cpu")
+        with pytest.raises(NonFiniteLossError, match="the loss of step 3 is not finite"):
+            fit(encoder(), Overflowing(), torch.randn(18, 2, 6, 5), training, progress=False)
+
+
+def test_a_loss_that_one_process_cannot_compute_ends_all(tmp_path: Path) -> None:
+    multiprocessing.spawn(one_is_infinite, (2, tmp_path), 2)
 
 
 def launched(world: int, run: Path, *options: str) -> list[str]:
@@ -178,7 +232,7 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> Non
         process.kill()
     assert process.returncode == 1
     [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
-    assert "another process of the training ended" in line
+    assert "another process of the training cannot be reached any more" in line
     assert line.endswith(f"continue with: dim train --resume {run}")
     assert main(["train", "--resume", str(run)]) == 0
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -77,9 +77,9 @@ def score_by_hand(name, scorer, local, vector):
     rows = local.flatten(1).T
     match name:
         case "global-concat":
-            return concat_by_hand(scorer.network, local.flatten(), vector)[None]
+            return concat_by_hand(scorer, local.flatten(), vector)[None]
         case "concat-and-convolve":
-            return torch.stack([concat_by_hand(scorer.network, row, vector) for row in rows])
+            return torch.stack([concat_by_hand(scorer, row, vector) for row in rows])
         case "folded-encode-and-dot":
             linear, norm, _, layer_norm = scorer.encode_local
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
@@ -115,7 +115,7 @@ def test_scores_are_those_of_each_pair_alone(name, spatial):
 def test_concat_and_convolve_is_a_convolution_of_the_repeated_vector(spatial):
     scorer, (local, vector) = built("concat-and-convolve", spatial), features(spatial)
     convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(spatial)]
-    layers = (scorer.network.first, scorer.network.rest[1], scorer.network.rest[3])
+    layers = (scorer.first, scorer.rest[1], scorer.rest[3])
     convolutions = [convolution(layer.in_features, layer.out_features, 1) for layer in layers]
     for ours, theirs in zip(layers, convolutions, strict=True):
         theirs.weight.data = ours.weight.data.view_as(theirs.weight)
@@ -143,7 +143,7 @@ def test_gradient_reaches_every_parameter_and_both_inputs(name, chosen):
     info_nce(scorer(local, vector, draw_others(N, 2) if chosen else None)).backward()
     gradients = {"local": local.grad, "vector": vector.grad, **{key: p.grad for key, p in scorer.named_parameters()}}
     # A constant added to all scores leaves the loss as it is, so the last bias of a concat network gets none here.
-    gradients.pop("network.rest.3.bias", None)
+    gradients.pop("rest.3.bias", None)
     assert [key for key, gradient in gradients.items() if gradient is None or not gradient.any()] == []
     assert all(gradient.isfinite().all() for gradient in gradients.values())
 

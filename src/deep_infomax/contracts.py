@@ -95,17 +95,38 @@ class Bound(NamedTuple):
         return self.evaluate(scores)[1]
 
 
+class Encoded(NamedTuple):
+    """What a scorer computes once for each side, before it meets the other."""
+
+    pieces: Float[Tensor, "n m _"]
+    """The locations of the local maps."""
+    anchors: Float[Tensor, "n _"]
+    """The global vectors."""
+
+
 @runtime_checkable
 class Scorer(Protocol):
     """Scores pairs of local maps and global vectors."""
 
-    def __call__(
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+        """What each side contributes by itself."""
+        ...
+
+    def score(
         self,
-        local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
+        pieces: Float[Tensor, "p m _"],
+        anchors: Float[Tensor, "n _"],
         others: Int[Tensor, "n k"] | None = None,
+        first: int = 0,
     ) -> Scores:
-        """Score each vector with its own map and with the maps at ``others``; None: with all others of the batch."""
+        """Score each anchor with its own piece, anchor i having piece ``first + i``, and with those at ``others``.
+
+        None stands for all others. Anchors may be a part of a batch, pieces may come from other processes, too.
+        """
+        ...
+
+    def values_per_anchor(self, p: int, m: int, k: int) -> int:
+        """How many values are held at a time for each anchor while its k + 1 pairs of p pieces are scored."""
         ...
 
 

@@ -5,7 +5,7 @@ averaged gradients, as `DistributedDataParallel` averages them, are those of one
 here communicates.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float, Shaped
@@ -19,8 +19,13 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def first_row(n: int) -> int:
+    """Where this process's own rows begin among those that `gathered` gives, each process having n."""
+    return dist.get_rank() * n if world_size() > 1 else 0
+
+
 def gathered(own: Shaped[Tensor, "n *shape"]) -> Shaped[Tensor, "p *shape"]:
-    """The rows of all processes, this one's first; all processes have to call it, with as many rows.
+    """The rows of all processes, in their order; all processes have to call it, with as many rows.
 
     The gradient of a row is the sum of what all processes send back to it.
     """
@@ -38,20 +43,17 @@ def lost_process(error: RuntimeError) -> bool:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:
-        rank, parts = (
-            dist.get_rank(),
-            [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world_size())],
-        )
+        parts = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world_size())]
         dist.all_gather(parts, own.contiguous())
-        return torch.cat([own, *parts[:rank], *parts[rank + 1 :]])
+        return torch.cat(parts)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        rank, (own, *others) = dist.get_rank(), gradient.chunk(world_size())
-        every = torch.cat([*others[:rank], own, *others[rank:]])
+        wide = torch.promote_types(gradient.dtype, torch.float32)  # what many add up to needs more than 8 bits
+        every = gradient.to(wide, copy=True, memory_format=torch.contiguous_format)
         dist.all_reduce(every)
-        return every.chunk(world_size())[rank]
+        return every.chunk(world_size())[dist.get_rank()].to(gradient.dtype)
 
 
 class SynchronisedBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -105,9 +107,21 @@ class SynchronisedBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_var += rate * (variance * count / (count - 1) - self.running_var)
 
 
+_USUAL: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
 def synchronise_batch_norms(module: nn.Module) -> None:
-    """Let every batch normalisation inside a module use the statistics of all processes, in place."""
-    for part in list(module.modules()):
+    """Let every batch normalisation inside a module use the statistics of all processes, in place.
+
+    Raises:
+        ValueError: one is of a class of its own, whose statistics cannot be shared.
+    """
+    for path, part in list(module.named_modules()):
         for name, child in part.named_children():
-            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            if type(child) in _USUAL:
                 setattr(part, name, SynchronisedBatchNorm.of(child))
+            elif isinstance(child, nn.modules.batchnorm._BatchNorm) and not isinstance(child, SynchronisedBatchNorm):
+                raise ValueError(
+                    f"the layer '{path}.{name}', a {type(child).__name__}, cannot share its statistics among several "
+                    "processes; train in one, or with one of PyTorch's own batch normalisations in its place"
+                )

@@ -3,28 +3,108 @@
 *Concat* scorers run a small network on each pair, *encode-and-dot* scorers map both sides to u units and take dot
 products, which is far cheaper. *Global* scorers read the whole map (m = 1), *local* ones one location at a time.
 Every scorer works in one, two or three spatial dimensions: a location is a row of channels, and a 1x1 convolution is
-a linear layer on rows. Of several processes each scores its own vectors with the maps of all, whose encoded locations
-it is sent.
+a linear layer on rows. Each side is encoded once, and its pairs are scored a part of the vectors at a time, where they
+are many, or with the maps of other processes.
 
 Source: Hjelm et al., "Learning deep representations by mutual information estimation and maximization", 2019,
 arXiv 1808.06670.
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Scores
+from deep_infomax.contracts import Encoded, Scores
 from deep_infomax.negatives import all_pairs, chosen_pairs, require_others
-from deep_infomax.processes import gathered, world_size
+from deep_infomax.processes import first_row, gathered, world_size
 
 
-class GlobalConcat(nn.Module):
+class _PairScorer(nn.Module, ABC):
+    """A scorer of whole batches, given how each side is encoded and how pairs are scored."""
+
+    @abstractmethod
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+        """What each side contributes by itself."""
+
+    @abstractmethod
+    def score(
+        self,
+        pieces: Float[Tensor, "p m u"],
+        anchors: Float[Tensor, "n u"],
+        others: Int[Tensor, "n k"] | None = None,
+        first: int = 0,
+    ) -> Scores:
+        """Score anchor i with piece ``first + i``, its own, and with those at `others`; None stands for all others."""
+
+    @abstractmethod
+    def values_per_anchor(self, p: int, m: int, k: int) -> int:
+        """How many values are held at a time for each anchor while its k + 1 pairs of p pieces are scored."""
+
+    def forward(
+        self,
+        local: Float[Tensor, "n c *spatial"],
+        vector: Float[Tensor, "n d"],
+        others: Int[Tensor, "n k"] | None = None,
+    ) -> Scores:
+        """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch.
+
+        The batch is that of all processes. Raises ValueError for a batch of 1.
+        """
+        require_others(world_size() * len(vector))  # before batch normalisation refuses it in words of its own
+        pieces, anchors = self.encode(local, vector)
+        return self.score(gathered(pieces), anchors, others, first_row(len(anchors)))
+
+
+class _Concat(_PairScorer):
+    """A network units-units-1 on the concatenation of a piece of a map and a vector.
+
+    As W [c; y] = W_c c + W_y y, the first layer runs for each piece and each vector, not for each pair.
+    """
+
+    def __init__(self, piece_size: int, vector_size: int, units: int) -> None:
+        super().__init__()
+        self.sizes = (piece_size, vector_size)
+        self.first = nn.Linear(piece_size + vector_size, units)
+        relu = nn.ReLU(inplace=True)
+        self.rest = nn.Sequential(relu, nn.Linear(units, units), relu, nn.Linear(units, 1))
+
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+        """What each side adds to the first layer."""
+        of_piece, of_vector = self.first.weight.split(self.sizes, dim=1)
+        pieces = nn.functional.linear(self.pieces(local), of_piece, self.first.bias)
+        return Encoded(pieces, nn.functional.linear(vector, of_vector))
+
+    @abstractmethod
+    def pieces(self, local: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n m size"]:
+        """The pieces that maps are read in."""
+
+    def score(
+        self,
+        pieces: Float[Tensor, "p m u"],
+        anchors: Float[Tensor, "n u"],
+        others: Int[Tensor, "n k"] | None = None,
+        first: int = 0,
+    ) -> Scores:
+        """The network on every pair."""
+        by_anchor = anchors[:, None, None]
+        if others is None:
+            return all_pairs(self.rest(pieces + by_anchor).squeeze(-1), first)
+        own = torch.arange(first, first + len(anchors), device=others.device)[:, None]
+        scores = self.rest(pieces[torch.cat([own, others], dim=1)] + by_anchor).squeeze(-1)
+        return Scores(scores[:, 0], scores[:, 1:])
+
+    def values_per_anchor(self, p: int, m: int, k: int) -> int:
+        """The units of a layer, for each pair."""
+        return (k + 1) * m * self.first.out_features
+
+
+class GlobalConcat(_Concat):
     """Global scorer: the flattened map and the vector, concatenated, through a network units-units-1 with ReLU.
 
-    `local_size` is the number of values of a map (channels times locations). Raises ValueError for a batch of 1.
+    `local_size` is the number of values of a map (channels times locations).
 
     >>> scores = GlobalConcat(local_size=3 * 4 * 4, vector_size=5)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
     >>> scores.joint.shape, scores.marginal.shape
@@ -32,24 +112,17 @@ class GlobalConcat(nn.Module):
     """
 
     def __init__(self, local_size: int, vector_size: int, units: int = 512) -> None:
-        super().__init__()
-        self.network = _ConcatNetwork(local_size, vector_size, units)
+        super().__init__(local_size, vector_size, units)
 
-    def forward(
-        self,
-        local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
-        others: Int[Tensor, "n k"] | None = None,
-    ) -> Scores:
-        """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        return self.network.scores(local.flatten(1)[:, None], vector, others)
+    def pieces(self, local: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n 1 size"]:
+        """The whole map."""
+        return local.flatten(1)[:, None]
 
 
-class ConcatAndConvolve(nn.Module):
+class ConcatAndConvolve(_Concat):
     """Local scorer: the vector, repeated at every location, and the map through 1x1 convolutions units-units-1, ReLU.
 
-    The network runs on every pair: its memory is O(n k m units), so give `others` for large batches.
-    Raises ValueError for a batch of 1.
+    The network runs on every pair: its time is O(n k m units^2), so give `others` for large batches.
 
     >>> scores = ConcatAndConvolve(local_channels=3, vector_size=5)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
     >>> scores.joint.shape, scores.marginal.shape
@@ -57,24 +130,37 @@ class ConcatAndConvolve(nn.Module):
     """
 
     def __init__(self, local_channels: int, vector_size: int, units: int = 512) -> None:
-        super().__init__()
-        self.network = _ConcatNetwork(local_channels, vector_size, units)
+        super().__init__(local_channels, vector_size, units)
 
-    def forward(
+    def pieces(self, local: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n m c"]:
+        """The locations."""
+        return _locations(local)
+
+
+class _Dot(_PairScorer):
+    """Dot products of both sides, as one matrix product."""
+
+    def score(
         self,
-        local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
+        pieces: Float[Tensor, "p m u"],
+        anchors: Float[Tensor, "n u"],
         others: Int[Tensor, "n k"] | None = None,
+        first: int = 0,
     ) -> Scores:
-        """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        return self.network.scores(_locations(local), vector, others)
+        """The product, of which the chosen others are taken out."""
+        pairs = (anchors @ pieces.flatten(0, 1).T).view(len(anchors), *pieces.shape[:2])
+        return all_pairs(pairs, first) if others is None else chosen_pairs(pairs, others, first)
+
+    def values_per_anchor(self, p: int, m: int, k: int) -> int:
+        """The scores with all pieces, whatever is chosen of them."""
+        return p * m
 
 
-class EncodeAndDot(nn.Module):
+class EncodeAndDot(_Dot):
     """Local scorer: the dot product, at every location, of the map and the vector each encoded to u units.
 
     Both sides are a `ResidualProjection`, as in the authors' code; 2048 units are the paper's. The scores are not
-    scaled. Raises ValueError for a batch of 1.
+    scaled.
 
     >>> scores = EncodeAndDot(local_channels=3, vector_size=5, units=32)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
     >>> scores.joint.shape, scores.marginal.shape
@@ -86,19 +172,13 @@ class EncodeAndDot(nn.Module):
         self.encode_local = ResidualProjection(local_channels, units)
         self.encode_vector = ResidualProjection(vector_size, units)
 
-    def forward(
-        self,
-        local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
-        others: Int[Tensor, "n k"] | None = None,
-    ) -> Scores:
-        """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        require_others(world_size() * len(vector))
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+        """Both projections."""
         encoded = self.encode_local(_locations(local).flatten(0, 1))
-        return dot_scores(encoded.unflatten(0, (len(local), -1)), self.encode_vector(vector), others)
+        return Encoded(encoded.unflatten(0, (len(local), -1)), self.encode_vector(vector))
 
 
-class FoldedEncodeAndDot(nn.Module):
+class FoldedEncodeAndDot(_Dot):
     r"""Local scorer: encode-and-dot with the map's output layer folded into the vector's side.
 
     .. math::
@@ -107,7 +187,7 @@ class FoldedEncodeAndDot(nn.Module):
     As <V h, g> = <h, V' g>, an output layer of the map's side is not needed where no normalisation stands between it
     and the product: a location costs u (c + n) multiply-adds instead of u (c + u + n). The layer norm LN, without
     weights, stands before it and takes out the mean that all hidden layers share. Scores are unbounded; see the limit
-    and the penalty of `objectives.MutualInformation`. Raises ValueError for a batch of 1.
+    and the penalty of `objectives.MutualInformation`.
 
     >>> scorer = FoldedEncodeAndDot(local_channels=3, vector_size=5, units=32)
     >>> scores = scorer(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
@@ -125,24 +205,18 @@ class FoldedEncodeAndDot(nn.Module):
         )
         self.encode_vector = ResidualProjection(vector_size, units, normalised=False)
 
-    def forward(
-        self,
-        local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
-        others: Int[Tensor, "n k"] | None = None,
-    ) -> Scores:
-        """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        require_others(world_size() * len(vector))
-        encoded = self.encode_local(_locations(local).flatten(0, 1))  # rows of length sqrt(u) at most
-        vectors = self.encode_vector(vector) / math.sqrt(encoded.shape[1])
-        return dot_scores(encoded.unflatten(0, (len(local), -1)), vectors, others)
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+        """Both sides, the vector's divided by the largest length of a location."""
+        encoded = self.encode_local(_locations(local).flatten(0, 1))
+        anchors = self.encode_vector(vector) / math.sqrt(encoded.shape[1])
+        return Encoded(encoded.unflatten(0, (len(local), -1)), anchors)
 
 
-class GlobalEncodeAndDot(nn.Module):
+class GlobalEncodeAndDot(_Dot):
     """Global scorer: the dot product of the whole map and the vector, each encoded to u units.
 
     `encode_local` maps maps (n, c, *spatial) to (n, units): in the authors' code a copy of the encoder's layers after
-    the map, ending in u units. The vector's side is a `ResidualProjection`. Raises ValueError for a batch of 1.
+    the map, ending in u units. The vector's side is a `ResidualProjection`.
 
     >>> encode_local = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 32))
     >>> scores = GlobalEncodeAndDot(encode_local, vector_size=5, units=32)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
@@ -155,15 +229,9 @@ class GlobalEncodeAndDot(nn.Module):
         self.encode_local = encode_local
         self.encode_vector = ResidualProjection(vector_size, units)
 
-    def forward(
-        self,
-        local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
-        others: Int[Tensor, "n k"] | None = None,
-    ) -> Scores:
-        """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch."""
-        require_others(world_size() * len(vector))
-        return dot_scores(self.encode_local(local)[:, None], self.encode_vector(vector), others)
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+        """Both sides."""
+        return Encoded(self.encode_local(local)[:, None], self.encode_vector(vector))
 
 
 class ResidualProjection(nn.Module):
@@ -189,43 +257,6 @@ class ResidualProjection(nn.Module):
         """Map rows to u units of zero mean and unit variance (before the learnt scale)."""
         projected: Tensor = self.norm(self.residual(rows) + self.shortcut(rows))
         return projected
-
-
-def dot_scores(
-    local: Float[Tensor, "n m u"], vector: Float[Tensor, "n u"], others: Int[Tensor, "n k"] | None = None
-) -> Scores:
-    """Dot products of encoded vectors with the encoded locations of own and other maps, as one matrix product.
-
-    None stands for all others of the batch, those of other processes included. Raises ValueError for a batch of 1.
-    """
-    every = gathered(local)
-    pairs = (vector @ every.flatten(0, 1).T).view(len(vector), *every.shape[:2])
-    return all_pairs(pairs) if others is None else chosen_pairs(pairs, others)
-
-
-class _ConcatNetwork(nn.Module):
-    """A network units-units-1 on the concatenation of a piece of a map and a vector."""
-
-    def __init__(self, piece_size: int, vector_size: int, units: int) -> None:
-        super().__init__()
-        self.sizes = (piece_size, vector_size)
-        self.first = nn.Linear(piece_size + vector_size, units)
-        relu = nn.ReLU(inplace=True)
-        self.rest = nn.Sequential(relu, nn.Linear(units, units), relu, nn.Linear(units, 1))
-
-    def scores(
-        self, pieces: Float[Tensor, "n m size"], vector: Float[Tensor, "n d"], others: Int[Tensor, "n k"] | None
-    ) -> Scores:
-        """Scores of pairs; as W [c; y] = W_c c + W_y y, the first layer runs per piece and per vector, not per pair."""
-        require_others(world_size() * (n := len(vector)))
-        piece_weight, vector_weight = self.first.weight.split(self.sizes, dim=1)
-        from_pieces = gathered(nn.functional.linear(pieces, piece_weight, self.first.bias))
-        from_vectors = nn.functional.linear(vector, vector_weight)[:, None, None]
-        if others is None:
-            return all_pairs(self.rest(from_pieces + from_vectors).squeeze(-1))
-        columns = torch.cat([torch.arange(n, device=others.device)[:, None], others], dim=1)
-        scores = self.rest(from_pieces[columns] + from_vectors).squeeze(-1)
-        return Scores(scores[:, 0], scores[:, 1:])
 
 
 def _locations(local: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n m c"]:

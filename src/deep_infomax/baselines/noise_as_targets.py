@@ -43,14 +43,15 @@ class NoiseAsTargets(nn.Module):
         Raises:
             ValueError: an input has no target.
         """
-        if int(batch.index.max()) >= len(self.targets):
+        index = gathered(batch.index)
+        if int(index.max()) >= len(self.targets):
             raise ValueError(
                 f"there are targets for {len(self.targets):,} inputs, and the data have more; "
                 "give NoiseAsTargets the number of training inputs"
             )
         vectors = F.normalize(encode(batch.inputs).vector.float())
         if self.training:
-            self._assign(gathered(batch.index), gathered(vectors.detach()))
+            self._assign(index, gathered(vectors.detach()))
         wanted = self.targets[self.assigned[batch.index]]
         loss = (vectors - wanted).square().sum(dim=1).mean()
         return Losses(loss, None, {"loss": loss.detach(), "cosine": 1 - loss.detach() / 2})
@@ -61,8 +62,6 @@ class NoiseAsTargets(nn.Module):
 
     def _assign(self, index: Int[Tensor, " n"], vectors: Float[Tensor, "n d"]) -> None:
         """Deal the targets of these inputs out among them, the sum of cosines being largest, where they are finite."""
-        order = index.argsort()  # the same in every process
-        index, vectors = index[order], vectors[order]
         own = self.assigned[index]
         with torch.autocast(vectors.device.type, enabled=False):
             cosines = vectors @ self.targets[own].T

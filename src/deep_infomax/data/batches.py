@@ -2,7 +2,7 @@
 
 One epoch is one permutation of the source, drawn from (seed, epoch). A step takes the next ``batch_size`` positions of
 it, and each of ``world`` processes an equal share of those; what is left over at the end of an epoch, less than a step,
-is dropped (another part in every epoch). So a step's inputs do not depend on the number of processes.
+is dropped (another part in every epoch). Which inputs a step takes does not depend on the number of processes.
 """
 
 import math

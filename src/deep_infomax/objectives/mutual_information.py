@@ -1,14 +1,21 @@
 """A bound on the mutual information between an input's local map and its global vector, as a loss."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from deep_infomax.contracts import Bound, Features, Scorer, Scores
-from deep_infomax.negatives import draw_others
-from deep_infomax.processes import gathered, world_size
+from deep_infomax.negatives import draw_others, require_others
+from deep_infomax.processes import first_row, gathered, world_size
+
+MOST_VALUES: Final = 2**26
+"""Values of a scorer that are held at a time; of larger batches the anchors are scored in several parts."""
 
 
 class MutualInformation(nn.Module):
@@ -20,6 +27,10 @@ class MutualInformation(nn.Module):
 
     Unbounded scores let InfoNCE grow its margin on pairs it already tells apart until training becomes unstable;
     a soft limit t on the scores and a penalty on their mean square, taken before the limit, prevent it.
+
+    Where a batch has more than `MOST_VALUES` scores, its anchors are taken in parts, and the scores of a part are
+    computed again for the gradient instead of being kept: the value and the gradient are the same, memory grows with
+    the batch and not with its square.
 
     Args:
         scorer: a module that implements `Scorer`.
@@ -60,18 +71,69 @@ class MutualInformation(nn.Module):
     def forward(self, features: Features) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The loss, and for the log ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value)."""
         local, vector, _ = features
-        n = len(vector)
-        others = None if self.others is None else draw_others(n, self.others, vector.device, n * world_size())
-        scores = self.scorer(local, vector, others)
-        limited = scores if self.limit is None else _limit(scores, self.limit)
-        if self.bound.pooled is not None and world_size() > 1:
-            limited = Scores(*(gathered(part) for part in self.bound.pooled(limited)))
-        loss, value = self.bound.evaluate(limited)
-        value = value.detach().float()
+        n, first = len(vector), first_row(len(vector))
+        require_others(n * world_size())  # before batch normalisation refuses a batch of 1 in words of its own
+        own, anchors = self.scorer.encode(local, vector)
+        pieces = gathered(own)
+        p, m, _ = pieces.shape
+        others = None if self.others is None else draw_others(n, self.others, vector.device, p, first)
+        k = p - 1 if others is None else others.shape[1]
+        rows = min(n, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
+        pool = self.bound.pooled if rows < n or world_size() > 1 else None
+        part = self._part
+        if rows < n:
+            # What is not kept of the scores is computed again for the gradient. The gradients of many parts are added
+            # up in at least float32.
+            part = partial(
+                checkpoint, _without_cache(self._part, vector.device), use_reentrant=False, preserve_rng_state=False
+            )
+            pieces, anchors = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in (pieces, anchors))
+        parts = [
+            part(pieces, anchors[some], None if others is None else others[some], first + some.start, pool)
+            for some in (slice(start, min(n, start + rows)) for start in range(0, n, rows))
+        ]
+        found, values, squares = zip(*parts, strict=True)
+        weights = [len(some) / n for some in anchors.split(rows)]
+        if pool is None:
+            loss, value = _weighted(found, weights), _weighted(values, weights)
+        else:
+            loss, value = self.bound.evaluate(Scores(gathered(torch.cat(found)), gathered(torch.cat(values))))
         if self.penalty:
-            loss = loss + self.penalty * _mean_square(scores)
-        ceiling = torch.full_like(value, self.bound.ceiling(scores.marginal.shape[1]))
+            loss = loss + self.penalty * _weighted(squares, weights)
+        value = value.detach().float()
+        ceiling = torch.full_like(value, self.bound.ceiling(k))
         return loss, {"loss": loss.detach().float(), "bound": value, "ceiling": ceiling}
+
+    def _part(
+        self,
+        pieces: Float[Tensor, "p m _"],
+        anchors: Float[Tensor, "rows _"],
+        others: Int[Tensor, "rows k"] | None,
+        first: int,
+        pool: Callable[[Scores], Scores] | None,
+    ) -> tuple[Tensor, Tensor, Float[Tensor, ""]]:
+        """Loss, bound and mean square of some anchors; of a bound that pools them, scores instead of the first two."""
+        scores = self.scorer.score(pieces, anchors, others, first)
+        square = _mean_square(scores) if self.penalty else scores.joint.new_zeros(())
+        limited = scores if self.limit is None else _limit(scores, self.limit)
+        found, value = self.bound.evaluate(limited) if pool is None else pool(limited)
+        return found, value, square
+
+
+def _without_cache(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """The function under the autocast of now, but with 16-bit copies of weights of its own at every call."""
+    kind = device.type
+    enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+
+    def called(*arguments: Any) -> Any:
+        with torch.autocast(kind, dtype=dtype, enabled=enabled, cache_enabled=False):
+            return function(*arguments)
+
+    return called
+
+
+def _weighted(terms: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    return torch.stack([weight * term for weight, term in zip(weights, terms, strict=True)]).sum()
 
 
 def _limit(scores: Scores, limit: float) -> Scores:

@@ -19,6 +19,7 @@ from accelerate.utils import broadcast_object_list
 from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, fingerprint, statistics
@@ -154,6 +155,8 @@ class _Run:
         if self.accelerator.num_processes > 1:
             synchronise_batch_norms(self.bare_model)
         self.model = self.accelerator.prepare(self.bare_model)
+        if isinstance(self.model, DistributedDataParallel):
+            self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
 
@@ -212,7 +215,8 @@ class _Run:
             if not lost_process(error):
                 raise
             raise LostProcessError(
-                f"another process of the training ended, after step {self.step} or in it; {_kept(checkpoints)}"
+                f"another process of the training cannot be reached any more, after step {self.step} or in it "
+                f"({str(error).splitlines()[0]}); {_kept(checkpoints)}"
             ) from error
         finally:
             bar.close()
@@ -239,10 +243,8 @@ class _Run:
         self.means.add(self.step, loss, losses.terms)
 
     def _agree(self, wish: bool) -> bool:
-        """What any process wishes, so that all do the same; several processes ask one another where they log."""
-        if self.accelerator.num_processes == 1:
-            return wish
-        if self.step % self.training.log_every:
+        """What any process wishes, so that all do the same; processes on GPUs, which would wait, ask where they log."""
+        if self.device.type != "cpu" and self.accelerator.num_processes > 1 and self.step % self.training.log_every:
             return False
         return bool(gathered(torch.tensor([wish], device=self.device)).any())
 
@@ -259,7 +261,9 @@ class _Run:
 
     def _check_finite(self, checkpoints: Checkpoints | None) -> None:
         own = self.means.first_non_finite_step()
-        step = gathered(torch.tensor([math.inf if own is None else own], device=self.device)).min()
+        # Every process sends the same type, whatever it found.
+        first = torch.tensor([math.inf if own is None else float(own)], dtype=torch.float32, device=self.device)
+        step = gathered(first).min()
         if step < math.inf:
             raise NonFiniteLossError(
                 f"the loss of step {step:.0f} is not finite; {_kept(checkpoints)}. {self._advice()}"
@@ -315,13 +319,13 @@ class _Run:
         return checkpoints
 
     def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
-        if metrics is None:
-            return
         weights = self.bare_model.state_dict()
         if broken := [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]:
             raise NonFiniteLossError(
                 f"{broken[0]} is not finite after step {self.step}; {checkpoints.last_good()}. {self._advice()}"
             )
+        if metrics is None:
+            return
         tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)

@@ -6,7 +6,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from deep_infomax.contracts import Batch, Losses, Objective
@@ -49,7 +48,6 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
         mixed_precision="no",  # the loop's own autocast covers the forward pass
         log_with=list(training.trackers) or None,
         project_dir=out,
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # all processes compute the same
     )
     if training.trackers:
         accelerator.init_trackers("deep-infomax")
