@@ -44,6 +44,25 @@ def test_chosen_pairs_is_the_plain_loop(n, m):
         assert marginal[i].equal(torch.stack([scores[i, j] for j in others[i].tolist()]))
 
 
+@pytest.mark.parametrize(("shape", "first"), [((3, 2, 1), 0), ((2, 3, 1), 2), ((2, 3, 1), -1)])
+def test_anchors_without_a_column_are_refused(shape, first):
+    with pytest.raises(ValueError, match=f"{shape[0]} anchors from column {first} on do not fit"):
+        all_pairs(torch.zeros(shape), first)
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_anchors_in_the_middle_are_the_plain_loop(first):
+    scores = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    joint, marginal = all_pairs(scores, first)
+    others = torch.stack([torch.tensor([j for j in range(5) if j != first + i]) for i in range(2)])
+    for i in range(2):
+        assert joint[i].equal(scores[i, first + i])
+        assert marginal[i].equal(scores[i, others[i]])
+    assert torch.autograd.gradcheck(lambda given: all_pairs(given, first), scores)
+    for ours, theirs in zip(chosen_pairs(scores, others, first), (joint, marginal), strict=True):
+        assert ours.equal(theirs)
+
+
 def all_others(n):
     return torch.stack([torch.tensor([j for j in range(n) if j != i]) for i in range(n)])
 

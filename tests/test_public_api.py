@@ -93,7 +93,7 @@ def test_imports_without_pytorch(module):
 
 def test_wrong_shapes_raise_in_functions():
     with pytest.raises(TypeCheckError):
-        all_pairs(torch.zeros(2, 3, 1))
+        all_pairs(torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("marginal", [torch.zeros(2, 1, 4), torch.zeros(3, 1, 5), torch.zeros(2, 1, 5).long()])

@@ -18,7 +18,7 @@ def all_pairs(scores: Float[Tensor, "n p m"], first: int = 0) -> Scores:
 
     Row i is the anchor, whose vector is scored; column j the input whose map is used. The anchors are the n inputs from
     the column ``first`` on. The others of an anchor keep their order. Raises ValueError for a batch of 1, which has no
-    unpaired scores.
+    unpaired scores, and for anchors without a column.
 
     >>> joint, marginal = all_pairs(torch.arange(9.0).view(3, 3, 1))
     >>> joint[:, 0], marginal[..., 0]
@@ -26,7 +26,10 @@ def all_pairs(scores: Float[Tensor, "n p m"], first: int = 0) -> Scores:
             [3., 5.],
             [6., 7.]]))
     """
-    require_others(scores.shape[1])
+    n, p, _ = scores.shape
+    require_others(p)
+    if not 0 <= first <= p - n:
+        raise ValueError(f"{n} anchors from column {first} on do not fit the scores with {p} inputs")
     return Scores(*_SplitDiagonal.apply(scores, first))
 
 
