@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from training_step import status_bytes
 
 from deep_infomax.objectives import mutual_information
 from deep_infomax.recipes import RECIPES, build_encoder, build_objective
@@ -51,7 +52,7 @@ def measured(recipe: str, batch: int, most: int) -> tuple[str, str]:
 def step(recipe: str, batch: int, most: int) -> tuple[float, float]:
     """Peak MB of a training of three steps, and the seconds of the last."""
     mutual_information.MOST_VALUES = most
-    before = _memory("VmRSS")
+    before = status_bytes("VmRSS")
     encoder = build_encoder(RECIPES[recipe], 3, (32, 32))
     objective = build_objective(RECIPES[recipe].objective, encoder)
     images = torch.randint(256, (batch, 3, 32, 32), dtype=torch.uint8)
@@ -60,13 +61,7 @@ def step(recipe: str, batch: int, most: int) -> tuple[float, float]:
         fit(encoder, objective, images, training, out=folder, progress=False)
         records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     speeds = [record["images_per_second"] for record in records if record["kind"] == "train"]
-    return (_memory("VmHWM") - before) / 1e6, batch / speeds[-1]
-
-
-def _memory(entry: str) -> int:
-    """Bytes of an entry of the process's status."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry)]
-    return 1024 * int(line.split()[1])
+    return (status_bytes("VmHWM") - before) / 1e6, batch / speeds[-1]
 
 
 if __name__ == "__main__":

@@ -170,12 +170,12 @@ def loss_memory(n: int) -> float:
     """Peak MB of the InfoNCE loss and its gradient beyond the bfloat16 scores of all pairs, in a fresh process."""
     scores = torch.empty(n, n, LOCATIONS, dtype=torch.bfloat16).normal_().requires_grad_()
     Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak counts from here
-    before = _memory("VmRSS")
+    before = status_bytes("VmRSS")
     info_nce(all_pairs(scores)).backward()
-    return (_memory("VmHWM") - before) / 1e6
+    return (status_bytes("VmHWM") - before) / 1e6
 
 
-def _memory(entry: str) -> int:
+def status_bytes(entry: str) -> int:
     """Bytes of an entry of the process's status."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry)]
     return 1024 * int(line.split()[1])

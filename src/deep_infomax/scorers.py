@@ -11,37 +11,19 @@ arXiv 1808.06670.
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Encoded, Scores
+from deep_infomax.contracts import Encoded, Scorer, Scores
 from deep_infomax.negatives import all_pairs, chosen_pairs, require_others
 from deep_infomax.processes import first_row, gathered, world_size
 
 
-class _PairScorer(nn.Module, ABC):
+class _PairScorer(nn.Module, Scorer):
     """A scorer of whole batches, given how each side is encoded and how pairs are scored."""
-
-    @abstractmethod
-    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
-        """What each side contributes by itself."""
-
-    @abstractmethod
-    def score(
-        self,
-        pieces: Float[Tensor, "p m u"],
-        anchors: Float[Tensor, "n u"],
-        others: Int[Tensor, "n k"] | None = None,
-        first: int = 0,
-    ) -> Scores:
-        """Score anchor i with piece ``first + i``, its own, and with those at `others`; None stands for all others."""
-
-    @abstractmethod
-    def values_per_anchor(self, p: int, m: int, k: int) -> int:
-        """How many values are held at a time for each anchor while its k + 1 pairs of p pieces are scored."""
 
     def forward(
         self,

@@ -15,8 +15,7 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
     """One network for all crops; its vectors are the local map, and their mean is ``Y``.
 
     No position of the map sees more than its crop, so one can be predicted from others; in training, batch statistics
-    are those of all crops. Probed layers are means over
-    the crops, too: ``conv``, ``fc`` and ``Y`` of the network.
+    are those of all crops. Probed layers are means over the crops, too: ``conv``, ``fc`` and ``Y`` of the network.
 
     >>> from deep_infomax.encoders import strided_crops
     >>> encoder = strided_crops(channels=3, spatial=(32, 32))

@@ -29,8 +29,8 @@ class MutualInformation(nn.Module):
     a soft limit t on the scores and a penalty on their mean square, taken before the limit, prevent it.
 
     Where a batch has more than `MOST_VALUES` scores, its anchors are taken in parts, and the scores of a part are
-    computed again for the gradient instead of being kept: the value and the gradient are the same, memory grows with
-    the batch and not with its square.
+    computed again for the gradient instead of being kept: the value and the gradient are the same up to rounding,
+    memory grows with the batch and not with its square.
 
     Args:
         scorer: a module that implements `Scorer`.

@@ -244,13 +244,15 @@ class _Run:
 
     def _agree(self, wish: bool) -> bool:
         """What any process wishes, so that all do the same; processes on GPUs, which would wait, ask where they log."""
-        if self.device.type != "cpu" and self.accelerator.num_processes > 1 and self.step % self.training.log_every:
+        if self.accelerator.num_processes == 1:
+            return wish
+        if self.device.type != "cpu" and self.step % self.training.log_every:
             return False
         return bool(gathered(torch.tensor([wish], device=self.device)).any())
 
     def _of_all(self, terms: dict[str, float]) -> dict[str, float]:
         """The means of all processes."""
-        means = gathered(torch.tensor([list(terms.values())], device=self.device)).mean(0)
+        means = gathered(torch.tensor([list(terms.values())], dtype=torch.float64, device=self.device)).mean(0)
         return dict(zip(terms, means.tolist(), strict=True))
 
     def _health(self) -> dict[str, Any]:
@@ -262,7 +264,7 @@ class _Run:
     def _check_finite(self, checkpoints: Checkpoints | None) -> None:
         own = self.means.first_non_finite_step()
         # Every process sends the same type, whatever it found.
-        first = torch.tensor([math.inf if own is None else float(own)], dtype=torch.float32, device=self.device)
+        first = torch.tensor([math.inf if own is None else own], dtype=torch.float64, device=self.device)
         step = gathered(first).min()
         if step < math.inf:
             raise NonFiniteLossError(
