@@ -230,8 +230,10 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> Non
         said = process.communicate(timeout=120)[1]
     finally:
         process.kill()
-    assert process.returncode == 1
-    [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
+    assert process.returncode == 1, said
+    lines = [line for line in said.splitlines() if line.startswith("dim: ")]
+    assert len(lines) == 1, said
+    [line] = lines
     assert "another process of the training cannot be reached any more" in line
     assert line.endswith(f"continue with: dim train --resume {run}")
     assert main(["train", "--resume", str(run)]) == 0
