@@ -19,7 +19,7 @@ demo: $(READY)  ## Learn a representation of the embedded digits, probe it besid
 	$(BIN)/dim report runs/demo runs/demo-random --out runs/demo/report.html
 
 test: lint  ## Run every check that CI runs.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadscope
 
 lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check
@@ -27,8 +27,8 @@ lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(READY)  ## Time a training step against an eager float32 reference.
-	$(BIN)/python benchmarks/training_step.py
+bench: $(READY)  ## Time the training step: against plain PyTorch, by operator, of every recipe, with data on disk.
+	$(BIN)/python benchmarks/training_step.py --json runs/bench.json
 
 clean:  ## Remove the environment and the tools' caches; runs stay.
 	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

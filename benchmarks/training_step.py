@@ -1,15 +1,17 @@
-"""One training step of the library beside a careful float32 eager implementation of the same mathematics.
+"""The library's training step: beside plain PyTorch, by operator, of every recipe, and with data that stay on disk.
 
-Both run in this process, one after the other, with the same threads and the same allocator, on random images of
-CIFAR-10's size; the library in the precision it finds faster on this machine. Printed for each shape: milliseconds a
-step, images a second, the ratio of the two, and for each the share of the matrix-product rate measured in its own
-precision in this run; then the peak memory of the InfoNCE loss, forward and backward. Run it with `make bench`.
+On random images of CIFAR-10's size, each measurement in a process of its own, one after the other, with the same
+threads and the same allocator; the library in the precision that it finds faster on this machine, what it is measured
+against (see `reference_steps.py`) in float32. Shares of peak are of the matrix-product rate measured in the same
+precision in this run, for the floating-point operations of the reference's step. Peak memory is that of the process, or
+of the GPU, beyond what it held before the first step. Run it with `make bench`; `--json FILE` writes all figures.
 """
 
+import argparse
 import dataclasses
 import json
-import math
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -17,174 +19,294 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
+from unittest import mock
 
+import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from reference_steps import FORMULATIONS, reference_loss
+from rich.console import Console
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from deep_infomax.bounds import info_nce
-from deep_infomax.negatives import all_pairs
+from deep_infomax.data import Batches, Source, batches, load_dataset
+from deep_infomax.objectives import DeepInfoMax
 from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
-from deep_infomax.scorers import EncodeAndDot, FoldedEncodeAndDot, ResidualProjection
 from deep_infomax.training import fit, has_fast_bfloat16, keep_freed_memory
 from deep_infomax.training.prepare import use_channels_last
 
-LOCATIONS = 64
-WARM_UP, STEPS = 30, 20  # the first steps touch memory that the process never had before
+SHAPES: Final = {
+    "encode-and-dot (64, 2048)": ("local-infonce-paper", 64, 2048),
+    "encode-and-dot (256, 2048)": ("local-infonce-paper", 256, 2048),
+    "encode-and-dot (256, 512)": ("local-infonce-paper", 256, 512),
+    "local-infonce (128, 512)": ("local-infonce", 128, 512),
+    "local-infonce (256, 512)": ("local-infonce", 256, 512),
+}
+"""Recipe, batch and units; without the prior, which the reference leaves out."""
+RECIPES_TIMED: Final = [name for name in RECIPES if not name.endswith("-paper")]
+BLOCK: Final = 5  # steps timed at a time
+WARM_UP: Final = {"library": 4, "direct": 4, "expanded": 1}  # blocks: first steps touch memory that is new to a process
+TIMED: Final = {"library": 4, "direct": 4, "expanded": 1}
+EPOCH_INPUTS: Final = 5000
+OPERATORS: Final = 12
 
 
 def main() -> None:
-    if "--loss-memory" in sys.argv:
-        print(loss_memory(int(sys.argv[-1])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    if options.one is not None:
+        keep_freed_memory()
+        measure, *arguments = options.one
+        print(json.dumps(MEASUREMENTS[measure](*arguments, device)))
         return
-    keep_freed_memory()
-    cpu = torch.device("cpu")
-    print(f"threads {torch.get_num_threads()}, load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
-    peaks = {dtype: matrix_product_rate(dtype) for dtype in (torch.float32, torch.bfloat16)}
-    print("matrix products: " + ", ".join(f"{dtype} {rate / 1e9:.0f} GFLOP/s" for dtype, rate in peaks.items()))
-    dtype = torch.bfloat16 if has_fast_bfloat16(cpu) else torch.float32
-    print(f"the library computes in {dtype}, the reference in torch.float32\n")
-    header = ("shape", "library ms", "images/s", "reference ms", "ratio", "library peak share", "reference peak share")
-    print(" | ".join(header))
-    for name, config in shapes().items():
-        images = torch.randint(256, (config.training.batch_size * 4, 3, 32, 32), dtype=torch.uint8)
-        library = library_seconds(config, images)
-        reference, flops = reference_seconds(config, images)
-        print(
-            f"{name} | {library * 1e3:.0f} | {config.training.batch_size / library:.0f} | {reference * 1e3:.0f} | "
-            f"{reference / library:.2f} | {flops / library / peaks[dtype]:.0%} | "
-            f"{flops / reference / peaks[torch.float32]:.0%}"
-        )
-    print("\nInfoNCE loss, forward and backward: batch | scores (bfloat16) MB | peak beyond them MB")
-    for n in (512, 1024):
-        scores = n * n * LOCATIONS * 2 / 1e6
-        command = [sys.executable, __file__, "--loss-memory", str(n)]
-        peak_mb = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(f"{n} | {scores:.0f} | {peak_mb:.0f}")
+    found: dict[str, Any] = {"machine": machine(device), "shapes": [], "operators": {}, "recipes": [], "data": []}
+    print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), flush=True)
+    for shape in SHAPES:
+        found["shapes"].append(of_shape(shape, device, found["machine"]))
+        found["operators"][shape] = measured(device, "operators", shape)
+    found["recipes"] = [{"recipe": name} | measured(device, "recipe", name) for name in RECIPES_TIMED]
+    found["data"] = [{"data": place} | measured(device, "waiting", place) for place in ("resident", "on disk")]
+    for title in ("shapes", "recipes", "data"):
+        show(title, found[title])
+    for shape, shares in found["operators"].items():
+        print(f"{shape}, % of the time: " + ", ".join(f"{name} {share}" for name, share in shares.items()))
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(found, indent=1))
 
 
-def shapes() -> dict[str, Config]:
-    """The plain recipe, and the paper's scorer at its batch; without the prior, which the reference leaves out."""
-    found = {}
-    for recipe in ("local-infonce", "local-infonce-paper"):
-        config = RECIPES[recipe]
-        name = f"{recipe} ({config.training.batch_size}, {config.objective.units})"
-        found[name] = dataclasses.replace(config, objective=dataclasses.replace(config.objective, gamma=0.0))
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the figures depend on."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    rates = measured(device, "rates")
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "torch": torch.__version__, "threads": torch.get_num_threads(), "load average": round(load, 2),
+        "precision": "bfloat16" if has_fast_bfloat16(device) else "float32", **rates,
+    }  # fmt: skip
+
+
+def of_shape(shape: str, device: torch.device, where: dict[str, Any]) -> dict[str, Any]:
+    """The library's step and both references' of one shape."""
+    library, direct, expanded = (measured(device, kind, shape) for kind in ("library", "direct", "expanded"))
+    seconds, peak = library["ms"] / 1e3, where[f"{where['precision']} GFLOP/s"]
+    return {
+        "shape": shape,
+        "ms": library["ms"],
+        "images/s": round(SHAPES[shape][1] / seconds),
+        "% of peak": round(100 * direct["GFLOP"] / seconds / peak, 1),
+        "MB": library["MB"],
+        "float32 ms": direct["ms"],
+        "ratio": round(direct["ms"] / library["ms"], 2),
+        "float32 % of peak": round(100 * direct["GFLOP"] / direct["ms"] * 1e3 / where["float32 GFLOP/s"], 1),
+        "float32 MB": direct["MB"],
+        "expanded ms": expanded["ms"],
+        "expanded ratio": round(expanded["ms"] / library["ms"], 2),
+        "expanded MB": expanded["MB"],
+    }
+
+
+def measured(device: torch.device, *arguments: str) -> dict[str, Any]:
+    """What one of `MEASUREMENTS` finds in a process of its own."""
+    command = [sys.executable, __file__, "--device", device.type, "--one", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)} failed:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def matrix_product_rate(dtype: torch.dtype) -> float:
-    """Floating-point operations a second of square matrix products: the best of three sizes, twenty times each."""
-    rates = []
-    for size in (1024, 2048, 4096):
-        a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
-        rates.append(2 * size**3 / min(_timed(lambda a=a, b=b: a @ b) for _ in range(20)))
-    return max(rates)
+def rates(device: torch.device) -> dict[str, float]:
+    """GFLOP a second of square matrix products, the best of three sizes, twenty times each."""
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        best = 0.0
+        for size in (1024, 2048, 4096):
+            a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+            best = max(best, 2 * size**3 / min(timed(lambda a=a, b=b: a @ b, device) for _ in range(20)))
+        found[f"{str(dtype).removeprefix('torch.')} GFLOP/s"] = round(best / 1e9)
+    return found
 
 
-def library_seconds(config: Config, images: Tensor) -> float:
-    """Seconds of a step of `fit` itself: data, forward, backward, optimiser, log; the median of what it logs."""
-    encoder = build_encoder(config, 3, (32, 32))
-    objective = build_objective(config.objective, encoder)
+def library(shape: str, device: torch.device) -> dict[str, float]:
+    """A step of `fit` itself: data, forward, backward, optimiser; the median over blocks of what it logs."""
+    config = shape_config(shape)
+    blocks = WARM_UP["library"] + TIMED["library"]
+    before = memory(device)
+    records = trained(config, images(4 * config.training.batch_size), blocks * BLOCK, device)
+    speeds = [record["images_per_second"] for record in records][WARM_UP["library"] :]
+    seconds = config.training.batch_size / statistics.median(speeds)
+    return {"ms": round(seconds * 1e3, 1), "MB": round(memory(device, peak=True) - before)}
+
+
+def reference(formulation: str, shape: str, device: torch.device) -> dict[str, float]:
+    """A step of a reference, and its floating-point operations."""
+    config, before = shape_config(shape), memory(device)
+    encoder = build_encoder(config, 3, (32, 32)).train().to(device)
+    term = local_term(config, encoder).train().to(device)
+    use_channels_last(encoder)
+    parameters = [*encoder.parameters(), *term.parameters()]
+    optimizer = torch.optim.AdamW(parameters, 1e-4, weight_decay=0.0, fused=True)
+    batch = images(config.training.batch_size).inputs.to(device)
+
+    def steps(number: int = BLOCK) -> None:
+        for _ in range(number):
+            reference_loss(encoder, term, batch, FORMULATIONS[formulation]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    for _ in range(WARM_UP[formulation]):
+        steps()
+    seconds = statistics.median(timed(steps, device) for _ in range(TIMED[formulation])) / BLOCK
+    peak = memory(device, peak=True)
+    with FlopCounterMode(display=False) as counter:
+        steps(1)
+    return {
+        "ms": round(seconds * 1e3, 1), "MB": round(peak - before), "GFLOP": round(counter.get_total_flops() / 1e9, 2),
+    }  # fmt: skip
+
+
+def operators(shape: str, device: torch.device) -> dict[str, float]:
+    """The largest operators of the library's training and their own shares of its time, in percent."""
+    config = shape_config(shape)
+    source = images(4 * config.training.batch_size)
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
+    with profile(activities=activities) as found:
+        trained(config, source, 4 * BLOCK, device)
+    own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    times = {event.key: getattr(event, own) for event in found.key_averages()}
+    largest = sorted(times, key=lambda name: -times[name])[:OPERATORS]
+    total = sum(times.values())
+    shares = {name.removeprefix("aten::"): round(100 * times[name] / total, 1) for name in largest}
+    return shares | {"all others": round(100 - sum(shares.values()), 1)}
+
+
+def recipe(name: str, device: torch.device) -> dict[str, float]:
+    """A step of a plain recipe, and the second of two epochs with all that the loop does in it."""
+    config = RECIPES[name]
     batch = config.training.batch_size
+    per_epoch = EPOCH_INPUTS // batch
+    records = trained(config, images(EPOCH_INPUTS), 2 * per_epoch, device, log_every=1)
+    second = records[per_epoch:]
+    step = batch / statistics.median(record["images_per_second"] for record in second)
+    epoch = second[-1]["seconds"] - records[per_epoch - 1]["seconds"]
+    return {"batch": batch, "ms": round(step * 1e3, 1), "images/s in an epoch": round(per_epoch * batch / epoch)}
+
+
+def waiting(place: str, device: torch.device) -> dict[str, float]:
+    """The share of a training's time that it waits for data: kept on the device, or memory-mapped on disk."""
+    config = RECIPES["local-infonce"]
+    waits: list[float] = []
+    batch = Batches.batch
+
+    def timed_batch(self: Batches, step: int) -> Any:
+        began = time.perf_counter()
+        found = batch(self, step)
+        waits.append(time.perf_counter() - began)
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "images.npy", images(EPOCH_INPUTS).inputs.numpy())
+        source = load_dataset(f"{folder}/images.npy").pretraining
+        free = batches.free_memory if place == "resident" else lambda device: 0
+        with mock.patch.object(Batches, "batch", timed_batch), mock.patch.object(batches, "free_memory", free):
+            steps = 2 * (len(source) // config.training.batch_size)
+            records = trained(config, source, steps, device)
+    return {
+        "images/s": round(statistics.median(record["images_per_second"] for record in records)),
+        "% of time waiting": round(100 * sum(waits[1:]) / records[-1]["seconds"], 2),
+    }
+
+
+MEASUREMENTS: Final[dict[str, Callable[..., dict[str, float]]]] = {
+    "rates": rates,
+    "library": library,
+    "direct": lambda shape, device: reference("direct", shape, device),
+    "expanded": lambda shape, device: reference("expanded", shape, device),
+    "operators": operators,
+    "recipe": recipe,
+    "waiting": waiting,
+}
+
+
+def shape_config(shape: str) -> Config:
+    """The configuration of a shape."""
+    name, batch, units = SHAPES[shape]
+    config = RECIPES[name]
+    return dataclasses.replace(
+        config,
+        objective=dataclasses.replace(config.objective, units=units, gamma=0.0),
+        training=dataclasses.replace(config.training, batch_size=batch),
+    )
+
+
+def local_term(config: Config, encoder: torch.nn.Module) -> torch.nn.Module:
+    """The local term that a configuration trains with."""
+    objective = build_objective(config.objective, encoder)
+    assert isinstance(objective, DeepInfoMax)
+    return objective.local_term
+
+
+def images(number: int) -> Source:
+    """Random images of CIFAR-10's size, with labels."""
+    inputs = torch.randint(256, (number, 3, 32, 32), dtype=torch.uint8)
+    return Source(inputs, torch.arange(number) % 10, tuple("0123456789"), "random images", "train")
+
+
+def trained(
+    config: Config, source: Source, steps: int, device: torch.device, log_every: int = BLOCK
+) -> list[dict[str, Any]]:
+    """What `fit` logs of its steps."""
+    encoder = build_encoder(config, *source.shape[:1], source.shape[1:])
+    objective = build_objective(config.objective, encoder, source)
     training = dataclasses.replace(
         config.training,
-        epochs=(WARM_UP + STEPS) * batch / len(images),
-        log_every=1,
-        device="cpu",
+        epochs=steps / (len(source) // config.training.batch_size),
+        log_every=log_every,
+        device=device.type,
         checkpoint_seconds=1e9,
     )
     with tempfile.TemporaryDirectory() as folder:
-        fit(encoder, objective, images, training, out=folder, progress=False)
+        fit(encoder, objective, source, training, out=folder, progress=False)
         records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-    speeds = [record["images_per_second"] for record in records if record["kind"] == "train"][WARM_UP:]
-    return batch / statistics.median(speeds)
+    return [record for record in records if record["kind"] == "train"]
 
 
-def reference_seconds(config: Config, images: Tensor) -> tuple[float, int]:
-    """Seconds and floating-point operations of a step of the float32 reference, whose loss is first checked."""
-    encoder = build_encoder(config, 3, (32, 32)).train()
-    local_term = build_objective(config.objective, encoder).local_term
-    scorer = local_term.scorer.train()
-    batch = images[: config.training.batch_size]
-    use_channels_last(encoder)
-    optimizer = torch.optim.AdamW([*encoder.parameters(), *scorer.parameters()], 1e-4, weight_decay=0.0, fused=True)
-
-    def loss() -> Tensor:
-        local, vector, _ = encoder(batch)
-        return reference_info_nce(reference_scores(scorer, local, vector), local_term.limit, local_term.penalty)
-
-    def step() -> None:
-        loss().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    torch.testing.assert_close(loss(), local_term(encoder(batch))[0], rtol=1e-4, atol=1e-4)
-    with FlopCounterMode(display=False) as counter:
-        step()
-    for _ in range(WARM_UP):
-        step()
-    return statistics.median(_timed(step) for _ in range(STEPS)), counter.get_total_flops()
-
-
-def reference_scores(scorer: EncodeAndDot | FoldedEncodeAndDot, local: Tensor, vector: Tensor) -> Tensor:
-    """Scores (n, n, m) of all pairs: 1x1 convolutions on the map as it lies, then one product over the units."""
-    if isinstance(scorer, FoldedEncodeAndDot):
-        layer, norm, _, _ = scorer.encode_local
-        hidden = _batch_norm(norm, F.conv2d(local, layer.weight[:, :, None, None])).relu()
-        locations = F.layer_norm(hidden.movedim(1, -1), hidden.shape[1:2]).movedim(-1, 1) / math.sqrt(hidden.shape[1])
-        vectors = _projection(scorer.encode_vector, vector)
-    else:
-        locations = _projection(scorer.encode_local, local)
-        vectors = _projection(scorer.encode_vector, vector)
-    return torch.einsum("iu,jum->ijm", vectors, locations.flatten(2))
-
-
-def _projection(block: ResidualProjection, x: Tensor) -> Tensor:
-    first, norm, _, second = block.residual
-    maps = x if x.dim() == 4 else x[:, :, None, None]
-    hidden = _batch_norm(norm, F.conv2d(maps, first.weight[:, :, None, None])).relu()
-    y = F.conv2d(hidden, second.weight[:, :, None, None], second.bias)
-    y = y + F.conv2d(maps, block.shortcut.weight[:, :, None, None])
-    if isinstance(block.norm, torch.nn.LayerNorm):
-        y = F.layer_norm(y.movedim(1, -1), y.shape[1:2], block.norm.weight, block.norm.bias).movedim(-1, 1)
-    return y if x.dim() == 4 else y[:, :, 0, 0]
-
-
-def _batch_norm(norm: torch.nn.BatchNorm1d, x: Tensor) -> Tensor:
-    return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
-
-
-def reference_info_nce(scores: Tensor, limit: float | None, penalty: float) -> Tensor:
-    """InfoNCE of scores (n, n, m) in O(n^2 m): own pairs are -inf, one log-sum for all locations of an anchor."""
-    n = len(scores)
-    own = torch.eye(n, dtype=torch.bool)[:, :, None]
-    limited = scores if limit is None else limit * torch.tanh(scores / limit)
-    log_sum = limited.masked_fill(own, -torch.inf).flatten(1).logsumexp(1, keepdim=True)
-    loss = F.softplus(log_sum - limited.diagonal().T).mean()
-    return loss + penalty * scores.square().mean() if penalty else loss
-
-
-def loss_memory(n: int) -> float:
-    """Peak MB of the InfoNCE loss and its gradient beyond the bfloat16 scores of all pairs, in a fresh process."""
-    scores = torch.empty(n, n, LOCATIONS, dtype=torch.bfloat16).normal_().requires_grad_()
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak counts from here
-    before = status_bytes("VmRSS")
-    info_nce(all_pairs(scores)).backward()
-    return (status_bytes("VmHWM") - before) / 1e6
+def memory(device: torch.device, peak: bool = False) -> float:
+    """MB that this process, or a GPU for it, holds, or held at most."""
+    if device.type == "cuda":
+        return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 1e6
+    return status_bytes("VmHWM" if peak else "VmRSS") / 1e6
 
 
 def status_bytes(entry: str) -> int:
-    """Bytes of an entry of the process's status."""
+    """Bytes of an entry of the process's status; Linux only."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry)]
     return 1024 * int(line.split()[1])
 
 
-def _timed(step: Callable[[], object]) -> float:
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of some work, to its end on the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     start = time.perf_counter()
-    step()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    """A table of rows that have the same keys."""
+    table = Table(*rows[0], title=title)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console(width=200).print(table)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -35,7 +36,7 @@ from deep_infomax.objectives import (
 )
 from deep_infomax.processes import first_row, gathered, synchronise_batch_norms
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
-from deep_infomax.training import NonFiniteLossError, TrainingConfig, fit
+from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
 from deep_infomax.training.prepare import Model
 
 INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
@@ -182,6 +183,22 @@ def one_is_infinite(rank: int, world: int, folder: Path) -> None:
 
 def test_a_loss_that_one_process_cannot_compute_ends_all(tmp_path: Path) -> None:
     multiprocessing.spawn(one_is_infinite, (2, tmp_path), 2)
+
+
+def test_a_process_that_lost_another_outlives_the_launcher_s_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Alone(Untrained):
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            raise RuntimeError("gloo: connection closed by peer")
+
+    monkeypatch.setattr(loop, "lost_process", lambda error: True)
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(LostProcessError, match="cannot be reached any more, after step 0 or in it"):
+            fit(encoder(), Alone(), torch.randn(8, 2, 6, 5), TrainingConfig(batch_size=4, device="cpu"), progress=False)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def launched(world: int, run: Path, *options: str) -> list[str]:

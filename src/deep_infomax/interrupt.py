@@ -12,6 +12,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.requested = False
+        self.lasting = False
+        """Whether signals are caught even after the context has ended."""
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Answer a signal: the first asks, the second interrupts at once."""
@@ -31,5 +33,6 @@ def stop_requests(*signals: signal.Signals) -> Iterator[StopRequest]:
     try:
         yield request
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if not request.lasting:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

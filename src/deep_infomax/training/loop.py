@@ -214,6 +214,8 @@ class _Run:
         except RuntimeError as error:
             if not lost_process(error):
                 raise
+            # A launcher that sees a process end sends SIGTERM to the others, which may still be saying why they end.
+            stop.lasting = True
             raise LostProcessError(
                 f"another process of the training cannot be reached any more, after step {self.step} or in it "
                 f"({str(error).splitlines()[0]}); {_kept(checkpoints)}"
