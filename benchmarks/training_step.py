@@ -97,6 +97,7 @@ def of_shape(shape: str, device: torch.device, where: dict[str, Any]) -> dict[st
     seconds, peak = library["ms"] / 1e3, where[f"{where['precision']} GFLOP/s"]
     return {
         "shape": shape,
+        "GFLOP": direct["GFLOP"],
         "ms": library["ms"],
         "images/s": round(SHAPES[shape][1] / seconds),
         "% of peak": round(100 * direct["GFLOP"] / seconds / peak, 1),

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -94,6 +95,8 @@ MODELS: dict[str, Callable[[], Model]] = {
 @contextmanager
 def joined(rank: int, world: int, folder: Path) -> Iterator[None]:
     torch.set_num_threads(1)
+    of_torchrun = {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "RANK": rank, "LOCAL_RANK": rank}
+    os.environ |= {name: str(value) for name, value in of_torchrun.items()}
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
     try:
         yield
@@ -164,6 +167,27 @@ def test_a_batch_normalisation_of_another_class_is_refused() -> None:
         synchronise_batch_norms(nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 4), Activated(4))}))
 
 
+def two_trainings(rank: int, world: int, folder: Path) -> None:
+    """One after the other, of an encoder with a layer that no loss reaches."""
+    with joined(rank, world, folder):
+        torch.manual_seed(0)
+        trained = encoder()
+        trained.aside = nn.Linear(2, 2)
+        term = MutualInformation(SCORERS["folded"](trained), BOUNDS["infonce"])
+        untouched = trained.aside.weight.detach().clone()
+        for seed in (0, 1):
+            objective = DeepInfoMax(local_term=term, beta=1.0)
+            training = TrainingConfig(epochs=1, batch_size=6, device="cpu")
+            assert fit(trained, objective, torch.randn(18, 2, 6, 5), training, seed=seed, progress=False).steps == 3
+        assert torch.equal(trained.aside.weight, untouched)
+        every = gathered(trained.output.weight.detach()[None])
+        assert torch.equal(every[0], every[1])
+
+
+def test_trainings_follow_each_other_and_leave_what_no_loss_reaches(tmp_path: Path) -> None:
+    multiprocessing.spawn(two_trainings, (2, tmp_path), 2)
+
+
 def one_is_infinite(rank: int, world: int, folder: Path) -> None:
     """Train in two processes, the second of which has an infinite loss in the third step, which is logged."""
 
@@ -204,8 +228,9 @@ def test_a_process_that_lost_another_outlives_the_launcher_s_signal(monkeypatch:
 def launched(world: int, run: Path, *options: str) -> list[str]:
     """The command that trains on the digits in several processes."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(world), "-m", "deep_infomax.cli"]
-    flags = "train --data digits --training.device cpu --training.batch_size 96 --objective.units 32"
-    return [*launch, *flags.split(), "--out", str(run), *options]
+    flags = "train --data digits --training.batch_size 96 --objective.units 32"
+    device = ["--training.device", "cpu"] if torch.cuda.is_available() else []  # without a GPU nothing has to be said
+    return [*launch, *flags.split(), *device, "--out", str(run), *options]
 
 
 def train_terms(run: Path) -> list[dict[str, float]]:

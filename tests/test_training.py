@@ -235,8 +235,9 @@ def test_bfloat16_is_fast_where_it_is_measured_to_be(
     assert not has_fast_bfloat16.__wrapped__(torch.device("cpu"))  # emulated: not even tried
 
 
-def test_a_resumed_training_keeps_the_precision_it_found_fastest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("began_on", "expected"), [("cpu", {torch.bfloat16}), ("cuda", {torch.float32})])
+def test_a_training_resumed_on_the_same_kind_of_device_keeps_the_precision_it_found_fastest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began_on: str, expected: set[torch.dtype]
 ) -> None:
     found = iter([torch.bfloat16, torch.float32])
     monkeypatch.setattr("deep_infomax.training.loop.resolve_precision", lambda *_: next(found))
@@ -249,9 +250,14 @@ def test_a_resumed_training_keeps_the_precision_it_found_fastest(
 
     with pytest.raises(InterruptedTrainingError):
         fit(built()[0], Watch(), SERIES, TRAINING, out=tmp_path, progress=False, transform=interrupt_at(3))
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
+    tensors, state = checkpoints.read_latest()
+    assert state["device"] == "cpu"
+    checkpoints.write(state["step"], tensors, state | {"device": began_on})
+    begun = len(seen)
     fit(built()[0], Watch(), SERIES, TRAINING, out=tmp_path, progress=False, resume=True)
     assert len(seen) == 15
-    assert set(seen) == {torch.bfloat16}
+    assert set(seen[begun:]) == expected
 
 
 def test_auto_precision_follows_the_processor() -> None:

@@ -17,6 +17,7 @@ from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import check_output, encode_dataset, read_results
+from deep_infomax.processes import main_process_first
 from deep_infomax.progress import progress_bars
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.result_tables import print_comparison, print_results
@@ -29,6 +30,7 @@ from deep_infomax.training import (
     checkpoint_bytes,
     fit,
     resolve_precision,
+    uses_cpu,
 )
 
 NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
@@ -148,7 +150,7 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
 
 def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
     processes = _processes(config)
-    with processes.main_process_first():  # one process decodes, the others find its cache
+    with main_process_first(timedelta(days=1)):  # it may decode a large data set, whose cache the others then find
         dataset = load_dataset(settings["data"], config.data_options)
         if settings["probe"] is not None:
             options = _options_for(settings["probe"], settings["data"], config.data_options)
@@ -191,6 +193,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
     if processes.is_main_process:
         NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+    processes.destroy_process_group()
 
 
 def _trained_on(config: Config, dataset: Dataset) -> Source:
@@ -218,8 +221,7 @@ def check_seed(seed: int) -> None:
 
 
 def _processes(config: Config) -> PartialState:
-    # The first process may decode a large data set while the others wait for it.
-    return PartialState(cpu=config.training.device == "cpu", timeout=timedelta(days=1))
+    return PartialState(cpu=uses_cpu(config.training))
 
 
 def _finished(run: Path) -> dict[str, Any]:

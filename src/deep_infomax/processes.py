@@ -5,6 +5,9 @@ averaged gradients, as `DistributedDataParallel` averages them, are those of one
 here communicates.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 import torch
@@ -33,6 +36,21 @@ def gathered(own: Shaped[Tensor, "n *shape"]) -> Shaped[Tensor, "p *shape"]:
         return own
     rows: Tensor = _Gather.apply(own)
     return rows
+
+
+@contextmanager
+def main_process_first(patience: timedelta) -> Iterator[None]:
+    """The first process runs the block while the others wait, so long at most; then they run it, too."""
+    if world_size() == 1:
+        yield
+        return
+    # A group of its own, as a training has to notice sooner that a process does not answer.
+    waiting = dist.new_group(backend="gloo", timeout=patience)
+    if dist.get_rank() > 0:
+        dist.barrier(waiting)
+    yield
+    if dist.get_rank() == 0:
+        dist.barrier(waiting)
 
 
 def lost_process(error: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
+from deep_infomax.data.dataset import to_device
 from deep_infomax.data.options import DataOptions
 
 
@@ -47,7 +48,7 @@ def gather(
     """Pick positions along one axis, different ones for each input."""
     shape = [1] * inputs.ndim
     shape[0], shape[axis] = index.shape
-    return inputs.take_along_dim(index.to(inputs.device).reshape(shape), dim=axis)
+    return inputs.take_along_dim(to_device(index, inputs.device).reshape(shape), dim=axis)
 
 
 def augmentation(options: DataOptions) -> CropAndFlip | None:

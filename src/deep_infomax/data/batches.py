@@ -17,7 +17,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from deep_infomax.contracts import Batch
-from deep_infomax.data.dataset import Source
+from deep_infomax.data.dataset import Source, to_device
 
 
 class Batches:
@@ -70,7 +70,8 @@ class Batches:
                 f"{source.name} {source.split} has {len(source)} inputs, less than one batch of {batch_size}; "
                 f"set --training.batch_size to at most {len(source) // world * world}"
             )
-        self.source, self.batch_size, self.seed, self.device = source, batch_size, seed, torch.device(device)
+        self.source, self.batch_size, self.seed = source, batch_size, seed
+        self.device = torch.empty(0, device=device).device  # with its number
         self.rank, self.world, self.transform = rank, world, transform
         self.steps_per_epoch = len(source) // batch_size
         self.labels = None if source.labels is None else source.labels.to(self.device)
@@ -86,7 +87,7 @@ class Batches:
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all epochs, on the device."""
         index = self.index(step)
-        on_device = index.to(self.device)
+        on_device = to_device(index, self.device)
         inputs = self._gathered(step) if self.resident is None else self.resident.index_select(0, on_device)
         labels = None if self.labels is None else self.labels.index_select(0, on_device)
         return Batch(inputs if self.transform is None else self.transform(inputs), on_device, labels)
@@ -110,7 +111,7 @@ class Batches:
 
     def _gather(self, step: int) -> Num[Tensor, "n channels *spatial"]:
         inputs = self.source.take(self.index(step))
-        return inputs.pin_memory() if self.device.type == "cuda" else inputs
+        return inputs.pin_memory() if self.device.type == "cuda" and inputs.device.type == "cpu" else inputs
 
 
 def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n channels *spatial"] | None:

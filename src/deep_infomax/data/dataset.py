@@ -134,6 +134,13 @@ def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
     return source.labels, source.classes
 
 
+def to_device(index: Int[Tensor, "*shape"], device: torch.device) -> Int[Tensor, "*shape"]:
+    """Positions on a device, copied there without waiting for what the device is doing."""
+    if device.type == "cuda" and index.device.type == "cpu":
+        index = index.pin_memory()
+    return index.to(device, non_blocking=True)
+
+
 def by(sizes: tuple[int, ...] | list[int]) -> str:
     """Write sizes as people do: ``32 x 32``."""
     return " x ".join(str(size) for size in sizes)

@@ -6,6 +6,7 @@ from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.loop import InterruptedTrainingError, LostProcessError, NonFiniteLossError, Training, fit
 from deep_infomax.training.precision import has_fast_bfloat16, resolve_precision
+from deep_infomax.training.prepare import uses_cpu
 
 __all__ = [
     "InterruptedTrainingError",
@@ -22,4 +23,5 @@ __all__ = [
     "keep_freed_memory",
     "learning_rate_factor",
     "resolve_precision",
+    "uses_cpu",
 ]

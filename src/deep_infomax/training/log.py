@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from deep_infomax.processes import gathered
+
 _SUM, _COUNT = "log.sum.", "log.count"
 
 
@@ -45,8 +47,8 @@ class RunningMeans:
         return {name: value for name, value in means.items() if not name.endswith("_ceiling") or math.isfinite(value)}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state for a checkpoint."""
-        sums = {f"{_SUM}{name}": value for name, value in self._sums.items()}
+        """The state for a checkpoint: means over all processes, every one of which has to ask for it."""
+        sums = {f"{_SUM}{name}": gathered(value[None]).mean(0) for name, value in self._sums.items()}
         return sums | {_COUNT: torch.tensor(self._count)}
 
     def load(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:

@@ -19,6 +19,7 @@ from accelerate.utils import broadcast_object_list
 from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
+from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.contracts import Losses
@@ -157,6 +158,7 @@ class _Run:
         self.model = self.accelerator.prepare(self.bare_model)
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
+        self.control = dist.new_group(backend="gloo") if self.accelerator.num_processes > 1 else None
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
 
@@ -179,11 +181,13 @@ class _Run:
             while self.step < total:
                 factor = learning_rate_factor(training, self.step, total)
                 self._take_step(batches, factor)
-                self.seconds = time.monotonic() - began
                 bar.advance(self.step)
                 last, epoch = self.step == total, self.step / per_epoch
-                if last or self.step % training.log_every == 0:
-                    self._check_finite(checkpoints)
+                logging = last or self.step % training.log_every == 0
+                if logging:
+                    self._check_finite(checkpoints)  # waits for the device, so that what is timed is done
+                self.seconds = time.monotonic() - began
+                if logging:
                     speed = (self.step - logged_step) * training.batch_size / (self.seconds - logged)
                     terms, logged, logged_step = self._of_all(self.means.take()), self.seconds, self.step
                     record = {
@@ -194,10 +198,8 @@ class _Run:
                     bar.report(record, (total - self.step) * training.batch_size / speed)
                 if last or self.step % per_epoch == 0:
                     self._write(metrics, {"kind": "health", "step": self.step, "epoch": epoch} | self._health())
-                stopping = self._agree(stop.requested)
-                if checkpoints is not None and (
-                    last or stopping or self._agree(self.seconds - saved > training.checkpoint_seconds)
-                ):
+                stopping, due = self._agree(stop.requested, self.seconds - saved > training.checkpoint_seconds)
+                if checkpoints is not None and (last or stopping or due):
                     self._check_finite(checkpoints)
                     self._save(checkpoints, metrics)
                     accelerator.wait_for_everyone()
@@ -224,7 +226,8 @@ class _Run:
             bar.close()
             if metrics is not None:
                 metrics.close()
-        accelerator.end_training()
+        for tracker in accelerator.trackers:
+            tracker.finish()
         return Training(self.step, self.seconds, terms)
 
     def _take_step(self, batches: Batches, factor: float) -> None:
@@ -244,13 +247,13 @@ class _Run:
         self.step += 1
         self.means.add(self.step, loss, losses.terms)
 
-    def _agree(self, wish: bool) -> bool:
-        """What any process wishes, so that all do the same; processes on GPUs, which would wait, ask where they log."""
-        if self.accelerator.num_processes == 1:
-            return wish
-        if self.device.type != "cpu" and self.step % self.training.log_every:
-            return False
-        return bool(gathered(torch.tensor([wish], device=self.device)).any())
+    def _agree(self, *wishes: bool) -> list[bool]:
+        """What any process wishes, so that all do the same; asked by the hosts, no device is waited for."""
+        if self.control is None:
+            return list(wishes)
+        found = torch.tensor(wishes, dtype=torch.int32)
+        dist.all_reduce(found, dist.ReduceOp.MAX, self.control)
+        return [bool(wish) for wish in found]
 
     def _of_all(self, terms: dict[str, float]) -> dict[str, float]:
         """The means of all processes."""
@@ -318,7 +321,7 @@ class _Run:
                 load_optimizer(name, optimizer, tensors)
             self.means.load(tensors, self.device)
             self.step, self.seconds, self.log_size = state["step"], state["seconds"], state["log_size"]
-            if self.training.precision == "auto":
+            if self.training.precision == "auto" and state.get("device", self.device.type) == self.device.type:
                 self.precision = getattr(torch, state["precision"])
         return checkpoints
 
@@ -328,6 +331,7 @@ class _Run:
             raise NonFiniteLossError(
                 f"{broken[0]} is not finite after step {self.step}; {checkpoints.last_good()}. {self._advice()}"
             )
+        means = self.means.tensors()  # of all processes
         if metrics is None:
             return
         tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
@@ -336,9 +340,9 @@ class _Run:
         precision = str(self.precision).removeprefix("torch.")
         state = {
             "step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision,
-            "data": self.fingerprint,
+            "device": self.device.type, "data": self.fingerprint,
         }  # fmt: skip
-        checkpoints.write(self.step, tensors | self.means.tensors(), state)
+        checkpoints.write(self.step, tensors | means, state)
 
 
 def _kept(checkpoints: Checkpoints | None) -> str:

@@ -1,11 +1,13 @@
 """What a training is prepared from: the model of encoder and objective, its optimisers, its devices and processes."""
 
+import warnings
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from deep_infomax.contracts import Batch, Losses, Objective
@@ -27,6 +29,11 @@ class Model(nn.Module):
         return losses
 
 
+def uses_cpu(training: TrainingConfig) -> bool:
+    """Whether a training runs on the CPU, alone or in several processes."""
+    return training.device == "cpu" or not torch.cuda.is_available()
+
+
 def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
     """The devices and processes of a training, and where else it logs to.
 
@@ -43,11 +50,14 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     # Accelerate keeps one device for the process; without several processes every training chooses its own.
     if PartialState._shared_state and not PartialState().use_distributed:
         AcceleratorState._reset_state(reset_partial_state=True)
+    # In one process a parameter that no loss reaches is left as it is; several have to be told to look for such.
+    warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
     accelerator = Accelerator(
-        cpu=training.device == "cpu",
+        cpu=uses_cpu(training),
         mixed_precision="no",  # the loop's own autocast covers the forward pass
         log_with=list(training.trackers) or None,
         project_dir=out,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if training.trackers:
         accelerator.init_trackers("deep-infomax")
