@@ -214,6 +214,7 @@ def waiting(place: str, device: torch.device) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", images(EPOCH_INPUTS).inputs.numpy())
         source = load_dataset(f"{folder}/images.npy").pretraining
+        assert isinstance(source.inputs, np.ndarray), "mapped, not read"
         free = batches.free_memory if place == "resident" else lambda device: 0
         with mock.patch.object(Batches, "batch", timed_batch), mock.patch.object(batches, "free_memory", free):
             steps = 2 * (len(source) // config.training.batch_size)

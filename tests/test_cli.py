@@ -353,6 +353,19 @@ def test_a_full_disk_is_a_failure_that_says_how_to_go_on(
     assert dim(f"train --resume {tmp_path}/full") == 0
 
 
+def test_a_full_disk_after_a_measurement_is_a_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "evaluation.json")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("deep_infomax.evaluation.suite.merge_results", full)
+    assert dim(f"evaluate {LABELLED} --metrics knn --layers Y --seeds 1") == 1
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said == "dim: evaluation.json cannot be written (No space left on device); make room and try again"
+
+
 def test_a_second_interrupt_ends_the_last_checkpoint_with_the_resume_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

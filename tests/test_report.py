@@ -254,7 +254,7 @@ def test_results_stand_beside_the_papers_figures(page: Page) -> None:
 def test_some_of_the_training_inputs_are_told_beside_the_papers_figures(tmp_path: Path) -> None:
     rule = {"train_rule": "at most 500 training inputs, evenly spaced"}
     note = report(Run(tmp_path / "a").log().evaluation(data=DATASET | rule)).text("results")
-    assert "Here training and probes read at most 500 training inputs, evenly spaced; the paper's read all." in note
+    assert "Here probes read at most 500 training inputs, evenly spaced; the paper's read all." in note
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import deep_infomax
 from deep_infomax.data import DataOptions
 from deep_infomax.recipes import RECIPES, Config
 
+_LAYERS: Final = "Comma-separated layers (default: each metric's own, all of them for probes)."
 _JOBS: Final = "Trainings at a time, which share the processor's threads."
 _AS_IN_TRAINING: Final = "How to read the data; what is left out is as in the run's training"
 
@@ -33,7 +34,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     evaluation.add_argument("run", type=str, help="Run directory.")
     evaluation.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the run's own).")
     evaluation.add_argument("--metrics", type=str, default="linear,mlp,knn", help="Comma-separated protocols.")
-    evaluation.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
+    evaluation.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
     evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
     evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
     _add_data_options(evaluation, _AS_IN_TRAINING, training=False)
@@ -56,7 +57,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     compare.add_argument("--batch_size", type=int | None, default=None, help="Of every method (default: each its own).")
     compare.add_argument("--seeds", type=int, default=1, help="Trainings of each method.")
     compare.add_argument("--metrics", type=str, default="mlp,linear", help="Comma-separated protocols.")
-    compare.add_argument("--layers", type=str | None, default=None, help="Comma-separated layers (default: all).")
+    compare.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
     compare.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/compare-DATA)")
     compare.add_argument("--jobs", type=int, default=1, help=_JOBS)
     _add_data_options(compare, "How to read the data", training=True)

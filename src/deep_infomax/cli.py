@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import difflib
+import errno
 import re
 import shlex
 import sys
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WriteError, NonFiniteLossError, LostProcessError, FailedTrainingError) as error:
         return _fail(1, str(error))
     except (ArgumentError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            name = error.filename or "a file"
+            return _fail(1, f"{name} cannot be written ({error.strerror}); make room and try again")
         return _fail(2, _sentence(error))
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):

@@ -115,7 +115,8 @@ def carry_out(plans: Sequence[Plan], measured: Measured, jobs: int = 1) -> list[
 
 
 def _check_same(plan: Plan) -> None:
-    found = read_config(plan.run)
+    defaults = plain(Config())  # of settings that a run of an earlier version does not record
+    found = {key: defaults[key] | value if key in defaults else value for key, value in read_config(plan.run).items()}
     wanted = {
         "recipe": plan.recipe, "seed": plan.seed, "data": plan.data, "probe": plan.probe, **plain(plan.config),
     }  # fmt: skip

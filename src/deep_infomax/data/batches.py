@@ -35,7 +35,8 @@ class Batches:
         world: The number of processes.
         transform: Applied to the inputs of each batch on the device. It may draw from torch's global generator; only
             then does a batch depend on more than (seed, step).
-        resident_bytes: Inputs of at most this size are kept on the device; None stands for half of its free memory.
+        resident_bytes: Inputs of at most this size are kept on the device; None stands for half of its free memory,
+            which processes on a CPU share.
 
     Raises:
         ValueError: The source has fewer inputs than one step takes, or the processes cannot share them equally.

@@ -24,7 +24,7 @@ class DataOptions:
     random_crop: int | None = None
     """Train on random crops of this size, redrawn for each batch; evaluate on the central crop of the same size."""
     train_inputs: int | None = None
-    """Keep at most so many training inputs, evenly spaced; for probes, too. None keeps all."""
+    """Keep at most so many training inputs, evenly spaced; for probes on the same data, too. None keeps all."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
     image_column: str | None = None

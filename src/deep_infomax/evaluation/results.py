@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     details: dict[str, Any] | None = None
     """What else is known of the value, such as its interval; JSON values."""
     arrays: Mapping[str, np.ndarray] = MappingProxyType({})
-    """What the report shows of it; kept as ``arrays/<metric>-<layer>.npz``."""
+    """What the report shows of it; kept as ``arrays/<metric>[-<variant>]-<layer>.npz``."""
     n: int | None = None
     """Inputs it was measured on; None for all."""
 

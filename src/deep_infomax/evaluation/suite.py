@@ -221,9 +221,9 @@ def evaluate(
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Measure a frozen encoder on the test part of a data set.
+    """Measure a trained encoder on the test part of a data set, or on the training part where a protocol says so.
 
-    Features are computed once for all metrics; a layer's are let go when it is done.
+    Features are computed once for all metrics that read them; a layer's are let go when it is done.
 
     Args:
         encoder: Any encoder; the metrics run on its device.

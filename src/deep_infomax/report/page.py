@@ -216,8 +216,10 @@ def _paper(run: Run) -> str:
     form = "" if run.recipe.endswith("-paper") else " The recipe shares the paper's method, not its hyper-parameters."
     metrics = {row.measure.metric for row in tables.result_rows(run) for c in row.cells.values() if c.paper is not None}
     form += "".join(text for metric, text in _OWN_PROTOCOLS.items() if metric in metrics)
-    if rule := run.group("dataset").get("train_rule") or run.probe_data.get("train_rule"):
-        form += f" Here training and probes read {rule}; the paper's read all."
+    rules = {"training": run.group("dataset").get("train_rule"), "probes": run.probe_data.get("train_rule")}
+    if rule := rules["training"] or rules["probes"]:
+        who = " and ".join(name for name, own in rules.items() if own)
+        form += f" Here {who} read {rule}; the paper's read all."
     encoding = run.probe_data.get("encoding")
     copy = "" if not encoding else f" The copy of the data read here: {encoding}."
     return (

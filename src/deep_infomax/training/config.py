@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How any objective is trained; the defaults are those of the plain recipes."""
+    """How any objective is trained; recipes say what they change."""
 
     epochs: float = 20.0
     """Passes over the data; a fraction stops within a pass."""
@@ -24,9 +24,11 @@ class TrainingConfig:
     adversary_learning_rate: float = 1e-4
     """Constant learning rate of the adversary (prior matching, BiGAN)."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Of matrix products and convolutions; auto: bfloat16 where the processor computes with it, else float32."""
+    """Of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto: a GPU where there is one."""
+    compile: bool = False
+    """Compile encoder and objective with torch.compile, where there is a compiler; the first steps then take long."""
     log_every: int = 20
     """Steps that one line of metrics.jsonl averages."""
     checkpoint_seconds: float = 60.0
