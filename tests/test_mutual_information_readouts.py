@@ -300,7 +300,7 @@ def test_deadline_ends_the_training_and_what_it_reached_is_looked_at():
     critic, began, shares = Level(), time.monotonic(), []
     watch = Watch(report=shares.append, deadline=began + 0.3)
     history = fit_critic(critic, climb, value_of, difference, Fitting(steps=10**9), watch)
-    assert 0.3 <= time.monotonic() - began < 2
+    assert 0.3 <= time.monotonic() - began < 10
     assert not history.complete
     assert len(history.steps) == 2
     assert shares == sorted(shares)

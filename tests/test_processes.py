@@ -27,6 +27,7 @@ from deep_infomax.cli import main
 from deep_infomax.contracts import Batch, Features, Losses
 from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
+from deep_infomax.interrupt import StopRequest
 from deep_infomax.objectives import (
     DeepInfoMax,
     Gaussian,
@@ -38,6 +39,7 @@ from deep_infomax.objectives import (
 from deep_infomax.processes import first_row, gathered, synchronise_batch_norms
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
 from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
+from deep_infomax.training.log import RunningMeans
 from deep_infomax.training.prepare import Model
 
 INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
@@ -182,6 +184,9 @@ def two_trainings(rank: int, world: int, folder: Path) -> None:
         assert torch.equal(trained.aside.weight, untouched)
         every = gathered(trained.output.weight.detach()[None])
         assert torch.equal(every[0], every[1])
+        means = RunningMeans()
+        means.add(1, torch.tensor(0.0), {"term": torch.tensor(float(rank))})
+        assert means.tensors()["log.sum.term"] == 0.5
 
 
 def test_trainings_follow_each_other_and_leave_what_no_loss_reaches(tmp_path: Path) -> None:
@@ -219,10 +224,10 @@ def test_a_process_that_lost_another_outlives_the_launcher_s_signal(monkeypatch:
     try:
         with pytest.raises(LostProcessError, match="cannot be reached any more, after step 0 or in it"):
             fit(encoder(), Alone(), torch.randn(8, 2, 6, 5), TrainingConfig(batch_size=4, device="cpu"), progress=False)
-        signal.raise_signal(signal.SIGTERM)
+        assert isinstance(signal.getsignal(signal.SIGTERM), StopRequest)
+        assert signal.getsignal(signal.SIGINT) is usual[signal.SIGINT]
     finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, usual[signal.SIGTERM])
 
 
 def launched(world: int, run: Path, *options: str) -> list[str]:

@@ -16,6 +16,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
+from torch import distributed as dist
 
 from deep_infomax import commands, information_commands
 from deep_infomax.arguments import build_parser
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _series(options)
         else:
             _COMMANDS[options.command](**options[options.command].clone(with_meta=False).as_dict())
+        if dist.is_initialized():
+            dist.destroy_process_group()
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
     except (WriteError, NonFiniteLossError, LostProcessError, FailedTrainingError) as error:

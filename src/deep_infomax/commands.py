@@ -193,7 +193,6 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
     if processes.is_main_process:
         NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
-    processes.destroy_process_group()
 
 
 def _trained_on(config: Config, dataset: Dataset) -> Source:

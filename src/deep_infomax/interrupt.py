@@ -13,7 +13,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.requested = False
         self.lasting = False
-        """Whether signals are caught even after the context has ended."""
+        """Whether SIGTERM is caught even after the context has ended."""
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Answer a signal: the first asks, the second interrupts at once."""
@@ -33,6 +33,6 @@ def stop_requests(*signals: signal.Signals) -> Iterator[StopRequest]:
     try:
         yield request
     finally:
-        if not request.lasting:
-            for number, handler in previous.items():
+        for number, handler in previous.items():
+            if not (request.lasting and number is signal.SIGTERM):
                 signal.signal(number, handler)

@@ -51,6 +51,8 @@ def main_process_first(patience: timedelta) -> Iterator[None]:
     yield
     if dist.get_rank() == 0:
         dist.barrier(waiting)
+    dist.barrier(waiting)  # those that do not find what the first one made need as long
+    dist.destroy_process_group(waiting)
 
 
 def lost_process(error: RuntimeError) -> bool:

@@ -217,8 +217,8 @@ def _paper(run: Run) -> str:
     metrics = {row.measure.metric for row in tables.result_rows(run) for c in row.cells.values() if c.paper is not None}
     form += "".join(text for metric, text in _OWN_PROTOCOLS.items() if metric in metrics)
     rules = {"training": run.group("dataset").get("train_rule"), "probes": run.probe_data.get("train_rule")}
-    if rule := rules["training"] or rules["probes"]:
-        who = " and ".join(name for name, own in rules.items() if own)
+    for rule in dict.fromkeys(filter(None, rules.values())):
+        who = " and ".join(name for name, own in rules.items() if own == rule)
         form += f" Here {who} read {rule}; the paper's read all."
     encoding = run.probe_data.get("encoding")
     copy = "" if not encoding else f" The copy of the data read here: {encoding}."

@@ -26,7 +26,7 @@ class TrainingConfig:
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto: a GPU where there is one."""
+    """Where to train; auto: a CUDA GPU where there is one, else the CPU."""
     compile: bool = False
     """Compile encoder and objective with torch.compile, where there is a compiler; the first steps then take long."""
     log_every: int = 20

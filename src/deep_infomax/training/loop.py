@@ -230,6 +230,8 @@ class _Run:
                 metrics.close()
         for tracker in accelerator.trackers:
             tracker.finish()
+        if self.control is not None:
+            dist.destroy_process_group(self.control)
         return Training(self.step, self.seconds, terms)
 
     def _take_step(self, batches: Batches, factor: float) -> None:
