@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _series(options)
         else:
             _COMMANDS[options.command](**options[options.command].clone(with_meta=False).as_dict())
-        if dist.is_initialized():
+        if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
         return _fail(130, str(error) or "interrupted")
