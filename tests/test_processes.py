@@ -170,17 +170,20 @@ def test_a_batch_normalisation_of_another_class_is_refused() -> None:
 
 
 def two_trainings(rank: int, world: int, folder: Path) -> None:
-    """One after the other, of an encoder with a layer that no loss reaches."""
+    """One after the other, of an encoder with a layer that no loss reaches and that has to be frozen first."""
     with joined(rank, world, folder):
         torch.manual_seed(0)
         trained = encoder()
         trained.aside = nn.Linear(2, 2)
         term = MutualInformation(SCORERS["folded"](trained), BOUNDS["infonce"])
         untouched = trained.aside.weight.detach().clone()
+        objective, data = DeepInfoMax(local_term=term, beta=1.0), torch.randn(18, 2, 6, 5)
+        training = TrainingConfig(epochs=1, batch_size=6, device="cpu")
+        with pytest.raises(ValueError, match=r"does not reach encoder\.aside\.weight \(parameters left out: 2\)"):
+            fit(trained, objective, data, training, progress=False)
+        trained.aside.requires_grad_(False)
         for seed in (0, 1):
-            objective = DeepInfoMax(local_term=term, beta=1.0)
-            training = TrainingConfig(epochs=1, batch_size=6, device="cpu")
-            assert fit(trained, objective, torch.randn(18, 2, 6, 5), training, seed=seed, progress=False).steps == 3
+            assert fit(trained, objective, data, training, seed=seed, progress=False).steps == 3
         assert torch.equal(trained.aside.weight, untouched)
         every = gathered(trained.output.weight.detach()[None])
         assert torch.equal(every[0], every[1])
@@ -189,7 +192,7 @@ def two_trainings(rank: int, world: int, folder: Path) -> None:
         assert means.tensors()["log.sum.term"] == 0.5
 
 
-def test_trainings_follow_each_other_and_leave_what_no_loss_reaches(tmp_path: Path) -> None:
+def test_trainings_follow_each_other_and_refuse_what_no_loss_reaches(tmp_path: Path) -> None:
     multiprocessing.spawn(two_trainings, (2, tmp_path), 2)
 
 
@@ -266,7 +269,7 @@ def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("one_thread")
 def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    options = ["--epochs", "20", "--training.log_every", "1", "--training.checkpoint_seconds", "0.5"]
+    options = ["--epochs", "6", "--training.log_every", "1", "--training.checkpoint_seconds", "0.5"]
     process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
     try:
         while not list((run / "checkpoints").glob("*.safetensors")):
@@ -285,10 +288,11 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> Non
     assert line.endswith(f"continue with: dim train --resume {run}")
     assert main(["train", "--resume", str(run)]) == 0
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 20 * 13 + 1))
+    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 6 * 13 + 1))
 
 
 def test_processes_that_cannot_share_a_batch_are_told_so(tmp_path: Path) -> None:
-    done = subprocess.run(launched(5, tmp_path / "run"), capture_output=True, text=True, timeout=240)
+    command = launched(2, tmp_path / "run", "--training.batch_size", "97")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 1  # torchrun's; each process of dim ends with 2
-    assert "5 processes cannot share a batch of 96 equally; set --training.batch_size to a multiple of 5" in done.stderr
+    assert "2 processes cannot share a batch of 97 equally; set --training.batch_size to a multiple of 2" in done.stderr

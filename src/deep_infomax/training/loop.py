@@ -243,6 +243,8 @@ class _Run:
             losses: Losses = self.model(batch)
         loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary
         self.accelerator.backward(loss)
+        if self.control is not None:
+            self._check_reached()
         for group in self.optimizers["encoder"].param_groups:
             group["lr"] = factor * self.training.learning_rate
         for optimizer in self.optimizers.values():
@@ -250,6 +252,15 @@ class _Run:
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.means.add(self.step, loss, losses.terms)
+
+    def _check_reached(self) -> None:
+        """Refuse what one process leaves as it is, but several cannot: their gradients would not be put together."""
+        left_out = [name for name, p in self.bare_model.named_parameters() if p.requires_grad and p.grad is None]
+        if left_out:
+            raise ValueError(
+                f"the loss does not reach {left_out[0]} (parameters left out: {len(left_out)}), which several "
+                "processes cannot leave out; train in one, or call requires_grad_(False) on them"
+            )
 
     def _agree(self, *wishes: bool) -> list[bool]:
         """What any process wishes, so that all do the same; asked by the hosts, no device is waited for."""

@@ -8,7 +8,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from deep_infomax.contracts import Batch, Losses, Objective
@@ -51,14 +50,11 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     # Accelerate keeps one device for the process; without several processes every training chooses its own.
     if PartialState._shared_state and not PartialState().use_distributed:
         AcceleratorState._reset_state(reset_partial_state=True)
-    # In one process a parameter that no loss reaches is left as it is; several have to be told to look for such.
-    warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
     accelerator = Accelerator(
         cpu=uses_cpu(training),
         mixed_precision="no",  # the loop's own autocast covers the forward pass
         log_with=list(training.trackers) or None,
         project_dir=out,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if training.trackers:
         accelerator.init_trackers("deep-infomax")
