@@ -27,8 +27,6 @@ class TrainingConfig:
     """Of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto: a CUDA GPU where there is one, else the CPU."""
-    compile: bool = False
-    """Compile encoder and objective with torch.compile, where there is a compiler; the first steps then take long."""
     log_every: int = 20
     """Steps that one line of metrics.jsonl averages."""
     checkpoint_seconds: float = 60.0

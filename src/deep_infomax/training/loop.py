@@ -41,7 +41,7 @@ from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
 from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
-from deep_infomax.training.prepare import Model, compiled, prepare_accelerator, prepare_optimizers, use_channels_last
+from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers, use_channels_last
 
 _HEALTH_INPUTS: Final = 512
 
@@ -158,8 +158,6 @@ class _Run:
         self.model = self.accelerator.prepare(self.bare_model)
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
-        if training.compile:
-            self.model = compiled(self.model, self.device)
         self.control = dist.new_group(backend="gloo") if self.accelerator.num_processes > 1 else None
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0

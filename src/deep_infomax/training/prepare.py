@@ -1,7 +1,5 @@
 """What a training is prepared from: the model of encoder and objective, its optimisers, its devices and processes."""
 
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -88,14 +86,3 @@ def use_channels_last(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.dim() in layouts:
             parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.dim()])
-
-
-def compiled(model: nn.Module, device: torch.device) -> Callable[[Batch], Losses]:
-    """The model as `torch.compile` makes it; where nothing can be compiled the model itself, with a warning."""
-    try:
-        torch.compile(torch.nn.functional.softplus)(torch.ones(8, device=device))
-    except Exception as error:  # a missing compiler shows differently on every platform
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"nothing can be compiled here ({reason}); training goes on as it is", stacklevel=2)
-        return model
-    return torch.compile(model)
