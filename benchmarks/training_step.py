@@ -115,6 +115,7 @@ def of_shape(shape: str, device: torch.device, where: dict[str, Any]) -> dict[st
 
 def measured(device: torch.device, *arguments: str) -> dict[str, Any]:
     """What one of `MEASUREMENTS` finds in a process of its own."""
+    print(f"measuring: {' '.join(arguments)}", file=sys.stderr)
     command = [sys.executable, __file__, "--device", device.type, "--one", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
