@@ -122,6 +122,7 @@ def test_trainings_at_a_time_end_as_those_one_by_one(
         assert results(several / run).keys() == {("knn/1", "fc"), ("knn/1", "Y")}
         first, second = (yaml.safe_load((folder / run / "config.yaml").read_text()) for folder in (one, several))
         assert {key for key, value in first.items() if second[key] != value} <= {"command", "environment"}
+        assert second["environment"]["precision"] == first["environment"]["precision"]
         assert (first["environment"]["threads"], second["environment"]["threads"]) == (2, 1)
         assert second["command"] == first["command"].replace(str(one), str(several))
         assert "trained" in (several / f"{run}.log").read_text()
