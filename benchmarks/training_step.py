@@ -47,8 +47,7 @@ SHAPES: Final = {
 """Recipe, batch and units; without the prior, which the reference leaves out."""
 RECIPES_TIMED: Final = [name for name in RECIPES if not name.endswith("-paper")]
 BLOCK: Final = 5  # steps timed at a time
-WARM_UP: Final = {"library": 4, "direct": 4, "expanded": 1}  # blocks: first steps touch memory that is new to a process
-TIMED: Final = {"library": 4, "direct": 4, "expanded": 1}
+BLOCKS: Final = {"library": 4, "direct": 4, "expanded": 1}  # timed, after as many that touch memory for the first time
 EPOCH_STEPS: Final = 40
 OPERATORS: Final = 12
 
@@ -59,6 +58,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("this torch finds no GPU; use --device cpu")
     device = torch.device(options.device)
     if options.one is not None:
         keep_freed_memory()
@@ -139,10 +140,9 @@ def rates(device: torch.device) -> dict[str, float]:
 def library(shape: str, device: torch.device) -> dict[str, float]:
     """A step of `fit` itself: data, forward, backward, optimiser; the median over blocks of what it logs."""
     config = shape_config(shape)
-    blocks = WARM_UP["library"] + TIMED["library"]
     before = memory(device)
-    records = trained(config, images(4 * config.training.batch_size), blocks * BLOCK, device)
-    speeds = [record["images_per_second"] for record in records][WARM_UP["library"] :]
+    records = trained(config, images(4 * config.training.batch_size), 2 * BLOCKS["library"] * BLOCK, device)
+    speeds = [record["images_per_second"] for record in records][BLOCKS["library"] :]
     seconds = config.training.batch_size / statistics.median(speeds)
     return {"ms": round(seconds * 1e3, 1), "MB": round(memory(device, peak=True) - before)}
 
@@ -163,9 +163,9 @@ def reference(formulation: str, shape: str, device: torch.device) -> dict[str, f
             optimizer.step()
             optimizer.zero_grad()
 
-    for _ in range(WARM_UP[formulation]):
+    for _ in range(BLOCKS[formulation]):
         steps()
-    seconds = statistics.median(timed(steps, device) for _ in range(TIMED[formulation])) / BLOCK
+    seconds = statistics.median(timed(steps, device) for _ in range(BLOCKS[formulation])) / BLOCK
     peak = memory(device, peak=True)
     with FlopCounterMode(display=False) as counter:
         steps(1)
