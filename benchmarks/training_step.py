@@ -35,6 +35,7 @@ from deep_infomax.data import Batches, Source, batches, load_dataset
 from deep_infomax.objectives import DeepInfoMax
 from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
 from deep_infomax.training import fit, has_fast_bfloat16, keep_freed_memory
+from deep_infomax.training.compilation import can_compile
 from deep_infomax.training.prepare import use_channels_last
 
 SHAPES: Final = {
@@ -66,14 +67,16 @@ def main() -> None:
         measure, *arguments = options.one
         print(json.dumps(MEASUREMENTS[measure](*arguments, device)))
         return
-    found: dict[str, Any] = {"machine": machine(device), "shapes": [], "operators": {}, "recipes": [], "data": []}
+    found: dict[str, Any] = {"machine": machine(device), "shapes": [], "operators": {}}
     print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), flush=True)
     for shape in SHAPES:
         found["shapes"].append(of_shape(shape, device, found["machine"]))
         found["operators"][shape] = measured(device, "operators", shape)
     found["recipes"] = [{"recipe": name} | measured(device, "recipe", name) for name in RECIPES_TIMED]
     found["data"] = [{"data": place} | measured(device, "waiting", place) for place in ("resident", "on disk")]
-    for title in ("shapes", "recipes", "data"):
+    eager = [{"shape": row["shape"], "ms": row["ms"]} for row in found["shapes"]]
+    found["compiled"] = [row | measured(device, "compiled", row["shape"]) for row in eager]
+    for title in ("shapes", "compiled", "recipes", "data"):
         show(title, found[title])
     for shape, shares in found["operators"].items():
         print(f"{shape}, % of the time: " + ", ".join(f"{name} {share}" for name, share in shares.items()))
@@ -139,12 +142,29 @@ def rates(device: torch.device) -> dict[str, float]:
 
 def library(shape: str, device: torch.device) -> dict[str, float]:
     """A step of `fit` itself: data, forward, backward, optimiser; the median over blocks of what it logs."""
+    return step(shape_config(shape), device)
+
+
+def compiled(shape: str, device: torch.device) -> dict[str, float]:
+    """The same step compiled, and the seconds that this takes with nothing compiled before."""
     config = shape_config(shape)
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, compile=True))
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
+        began = time.perf_counter()
+        if not can_compile(device):
+            return dict.fromkeys(("compiled ms", "seconds to compile"), float("nan"))
+        tried = time.perf_counter() - began
+        found = step(config, device)
+    return {"compiled ms": found["ms"], "seconds to compile": round(tried + found["s before"], 1)}
+
+
+def step(config: Config, device: torch.device) -> dict[str, float]:
     before = memory(device)
     records = trained(config, images(4 * config.training.batch_size), 2 * BLOCKS["library"] * BLOCK, device)
     speeds = [record["images_per_second"] for record in records][BLOCKS["library"] :]
     seconds = config.training.batch_size / statistics.median(speeds)
-    return {"ms": round(seconds * 1e3, 1), "MB": round(memory(device, peak=True) - before)}
+    first = records[0]["seconds"] - BLOCK * seconds
+    return {"ms": round(seconds * 1e3, 1), "MB": round(memory(device, peak=True) - before), "s before": first}
 
 
 def reference(formulation: str, shape: str, device: torch.device) -> dict[str, float]:
@@ -231,6 +251,7 @@ def waiting(place: str, device: torch.device) -> dict[str, float]:
 MEASUREMENTS: Final[dict[str, Callable[..., dict[str, float]]]] = {
     "rates": rates,
     "library": library,
+    "compiled": compiled,
     "direct": lambda shape, device: reference("direct", shape, device),
     "expanded": lambda shape, device: reference("expanded", shape, device),
     "operators": operators,

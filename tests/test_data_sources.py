@@ -242,6 +242,7 @@ def test_a_probe_needs_two_classes():
     ("values", "sentence"),
     [
         ({"train_inputs": 0}, "--data_options.train_inputs must be at least 1, got 0"),
+        ({"held_out": 0}, "--data_options.held_out must be at least 1, got 0"),
         ({"resize": 0}, "--data_options.resize must be at least 1, got 0"),
         ({"channels": 2}, "must be 1 .* or 3"),
         ({"resize": 32, "crop": 64}, "crop 64 does not fit into --data_options.resize 32"),
@@ -282,3 +283,28 @@ def test_some_of_the_training_inputs_are_kept_and_all_of_the_test_part():
     assert some.description["train_rule"] == "at most 100 training inputs, evenly spaced"
     more = load_dataset("digits", DataOptions(train_inputs=10_000))
     assert torch.equal(more.train.inputs, whole.train.inputs)
+
+
+def test_training_inputs_stand_in_for_the_test_part():
+    whole, chosen = load_dataset("digits"), load_dataset("digits", DataOptions(held_out=300))
+    kept, held = hold_out(whole.train.labels, 300)
+    assert torch.equal(chosen.train.inputs, whole.train.inputs[kept])
+    assert torch.equal(chosen.train.labels, whole.train.labels[kept])
+    assert torch.equal(chosen.test.inputs, whole.train.inputs[held])
+    assert torch.equal(chosen.test.labels, whole.train.labels[held])
+    assert "300 of 1297 labelled inputs held out" in chosen.description["split_rule"]
+    assert {name: len(parts) for name, parts in chosen.stored.items()} == {"train": 1, "test": 1}
+    few = load_dataset("digits", DataOptions(held_out=300, train_inputs=50))
+    assert (len(few.train), len(few.test)) == (50, 300)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"held_out": 1297}, "held_out 1297 leaves none of the 1,297 inputs of digits train to train on; lower it"),
+        ({"held_out": 9, "label_column": "none"}, "held_out: digits train has no labels to test with; leave it out"),
+    ],
+)
+def test_what_cannot_be_held_out(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_dataset("digits", DataOptions(**options))

@@ -8,6 +8,7 @@ from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
 from deep_infomax.mutual_information import TASKS
+from deep_infomax.mutual_information.critics import PairCritic, ZeroCritic
 from deep_infomax.mutual_information.facts import functions_of, has_function, has_function_within
 from deep_infomax.mutual_information.gaussian import fit_normal_ratio
 from deep_infomax.mutual_information.ksg import ksg_pointwise
@@ -124,3 +125,10 @@ def test_refitted_normal_model_keeps_the_number_of_correlations():
     whole = fit_normal_ratio(pairing.x.to_normal(x), pairing.y.to_normal(y))
     np.testing.assert_allclose(again.ratio.correlations, whole.correlations[: len(again.ratio.correlations)])
     torch.testing.assert_close(new.x, pairing(x, y).x)
+
+
+def test_a_critic_that_was_dropped_scores_what_a_new_network_does():
+    x, y, partners = torch.randn(6, 2), torch.randn(5, 3), torch.tensor([[0, 4]] * 6)
+    new, dropped = PairCritic(2, 3, separable=4), ZeroCritic()
+    assert torch.equal(dropped(x, y), new(x, y))
+    assert torch.equal(dropped.chosen(x, y, partners), new.chosen(x, y, partners))

@@ -126,7 +126,9 @@ def encode(
     encoder = Encoder.from_pretrained(run).to(_device())
     options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
     # All rows are wanted, however few the encoder was trained on.
-    dataset = load_dataset(data, replace(options, **({"train_inputs": None} | dict(data_options or {}))))
+    dataset = load_dataset(
+        data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
+    )
     with progress_bars() as progress:
         encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
@@ -241,7 +243,7 @@ def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOption
     """How to read data: those of the training as there, others with its sizes and channels, columns as found."""
     if spec == trained_on:
         return options
-    return replace(options, image_column=None, label_column=None, layout="auto", train_inputs=None)
+    return replace(options, image_column=None, label_column=None, layout="auto", train_inputs=None, held_out=None)
 
 
 def _check_probe(probe: Dataset, data: Dataset) -> None:

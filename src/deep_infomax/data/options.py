@@ -25,6 +25,8 @@ class DataOptions:
     """Train on random crops of this size, redrawn for each batch; evaluate on the central crop of the same size."""
     train_inputs: int | None = None
     """Keep at most so many training inputs, evenly spaced; for probes on the same data, too. None keeps all."""
+    held_out: int | None = None
+    """Test on so many training inputs, held out and stratified by class, in place of the test part: to choose by."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
     image_column: str | None = None
@@ -34,7 +36,7 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
-        for name in ("resize", "crop", "random_crop", "train_inputs"):
+        for name in ("resize", "crop", "random_crop", "train_inputs", "held_out"):
             if (size := getattr(self, name)) is not None and size < 1:
                 raise ValueError(f"--data_options.{name} must be at least 1, got {size}")
         if self.channels not in (None, 1, 3):

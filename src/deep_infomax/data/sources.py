@@ -4,7 +4,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from deep_infomax.data.arrays import load_arrays
+from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.dataset import Dataset
 from deep_infomax.data.digits import load_digits
 from deep_infomax.data.folders import load_folder
@@ -33,6 +33,8 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     """
     options = options or DataOptions()
     dataset = read(spec, options)
+    if options.held_out is not None:
+        dataset = tested_on_train(dataset, options.held_out)
     if options.train_inputs is not None:
         dataset = thinned(dataset, options.train_inputs)
     if options.random_crop is not None:
@@ -75,6 +77,26 @@ def nothing_called(spec: str) -> str:
     if not close and spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         meant = f"; for a data set of the Hub write hub:{spec}"
     return f"no data set, file or folder is called {spec!r}{meant} (names: {', '.join(NAMES)}, hub:owner/name)"
+
+
+def tested_on_train(dataset: Dataset, count: int) -> Dataset:
+    """Put some of the training inputs, copied into memory, in the place of the test inputs, which nothing reads then.
+
+    Raises:
+        ValueError: The training inputs have no labels, or are too few.
+    """
+    train = dataset.train
+    if train.labels is None:
+        raise ValueError(
+            f"--data_options.held_out: {train.name} {train.split} has no labels to test with; leave it out"
+        )
+    if count >= len(train):
+        raise ValueError(
+            f"--data_options.held_out {count} leaves none of the {len(train):,} inputs of {train.name} {train.split} "
+            "to train on; lower it"
+        )
+    parts = split_off_test(train, dataset.description, count)
+    return replace(parts, unlabelled=dataset.unlabelled, held_out=None)  # encoding takes the splits as they are
 
 
 def thinned(dataset: Dataset, most: int) -> Dataset:

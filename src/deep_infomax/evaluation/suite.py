@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import LOG_VARIANCE, Encoder
 from deep_infomax.evaluation import probes
@@ -223,7 +224,8 @@ def evaluate(
 ) -> list[Result]:
     """Measure a trained encoder on the test part of a data set, or on the training part where a protocol says so.
 
-    Features are computed once for all metrics that read them; a layer's are let go when it is done.
+    Features are computed once for all metrics that read them; a layer's are let go when it is done. From here on the
+    process keeps the memory that it frees; see `keep_freed_memory`.
 
     Args:
         encoder: Any encoder; the metrics run on its device.
@@ -247,6 +249,7 @@ def evaluate(
     >>> result.protocol, result.n, result.spread
     ('knn/1', 500, None)
     """
+    keep_freed_memory()
     plan = _plan(encoder, list(dict.fromkeys(metrics)), layers)
     test = _checked(encoder, dataset, plan, seeds, out)
     names = list(dict.fromkeys([*plan, "Y"]))

@@ -79,6 +79,20 @@ class PairCritic(nn.Module):
         return scores
 
 
+class ZeroCritic(nn.Module):
+    """Adds nothing to a baseline: what a new `PairCritic` scores, without its time."""
+
+    def forward(self, x: Float[Tensor, "n *dx"], y: Float[Tensor, "p *dy"]) -> Float[Tensor, "n p"]:
+        """Zeros for every x with every y."""
+        return x.new_zeros(len(x), len(y))
+
+    def chosen(
+        self, x: Float[Tensor, "n *dx"], y: Float[Tensor, "n *dy"], partners: Int[Tensor, "n k"]
+    ) -> Float[Tensor, "n k"]:
+        """Zeros for each x with k of the y."""
+        return x.new_zeros(partners.shape)
+
+
 class AllPairs(nn.Module):
     """A user's critic, which scores every x with every y, asked for some of the pairs."""
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from deep_infomax.mutual_information.critics import AllPairs, Critic, PairCritic
+from deep_infomax.mutual_information.critics import AllPairs, Critic, PairCritic, ZeroCritic
 from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
 from deep_infomax.mutual_information.pairing import (
     ColumnPairing,
@@ -105,6 +105,8 @@ def fit_fold(
     history = _train(network, fitted, validated, loss, work.fitting, watch) if loss else History((), (), True)
     if loss is None or not _gained(network, validated):
         network.load_state_dict(start)
+        if isinstance(network, PairCritic):
+            network = ZeroCritic()
         # Nothing is left for validation pairs to decide; where they are few beside the others, they add only time.
         if isinstance(pairing, ColumnPairing) and len(validation) > WORTH_FITTING * len(fit):
             rows = np.concatenate([validation, fit])

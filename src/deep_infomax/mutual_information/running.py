@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.interrupt import stop_requests
 from deep_infomax.mutual_information.fitting import Watch
 from deep_infomax.progress import Progress, progress_bars
@@ -21,7 +22,11 @@ _TRAINED: Final = 0.8
 
 @contextmanager
 def running(progress: bool | Progress, seed: int) -> Iterator[tuple[Progress, Callable[[], bool]]]:
-    """Whom to tell of progress, and whether to stop; torch's random state is the caller's again afterwards."""
+    """Whom to tell of progress, and whether to stop; torch's random state is the caller's again afterwards.
+
+    From here on the process keeps the memory that it frees; see `keep_freed_memory`.
+    """
+    keep_freed_memory()
     with ExitStack() as context:
         if progress is True:
             progress = context.enter_context(progress_bars())

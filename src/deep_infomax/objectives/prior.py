@@ -134,6 +134,7 @@ class PriorMatching(nn.Module):
         frozen = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}
         return F.softplus(-functional_call(self.discriminator, frozen, (y,))).mean()
 
+    @torch.compiler.disable  # which cannot differentiate twice
     @torch.enable_grad()  # the penalty needs slopes even where the caller only measures losses
     def _adversary_loss(self, y: Float[Tensor, "n d"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         n, d = y.shape

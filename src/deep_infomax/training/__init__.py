@@ -1,6 +1,6 @@
 """Training: one loop for every objective, its settings, and exact checkpoints."""
 
-from deep_infomax.training.allocator import keep_freed_memory
+from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import WriteError, checkpoint_bytes
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank

@@ -27,6 +27,8 @@ class TrainingConfig:
     """Of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto: a CUDA GPU where there is one, else the CPU."""
+    compile: bool = False
+    """Compile the model with torch.compile, where there is a compiler; see docs/speed.md for where it pays."""
     log_every: int = 20
     """Steps that one line of metrics.jsonl averages."""
     checkpoint_seconds: float = 60.0

@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, fingerprint, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
 from deep_infomax.objectives import MutualInformation
 from deep_infomax.processes import gathered, lost_process, synchronise_batch_norms
-from deep_infomax.training.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import (
     Checkpoints,
     WriteError,
@@ -36,6 +36,7 @@ from deep_infomax.training.checkpoint import (
     load_optimizer,
     optimizer_tensors,
 )
+from deep_infomax.training.compilation import can_compile
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
@@ -155,6 +156,9 @@ class _Run:
         self.optimizers = prepare_optimizers(self.bare_model, training)
         if self.accelerator.num_processes > 1:
             synchronise_batch_norms(self.bare_model)
+        self.compiled = training.compile and can_compile(self.device)
+        if self.compiled:
+            self.bare_model.compile(dynamic=False)
         self.model = self.accelerator.prepare(self.bare_model)
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
@@ -173,7 +177,10 @@ class _Run:
         total = math.ceil(training.epochs * per_epoch)
         checkpoints = self._checkpoints(resume)
         metrics = MetricsFile(self.out / "metrics.jsonl", self.log_size) if self.out is not None and main else None
-        bar = TrainingProgress(total, self.step, Console(stderr=True) if progress and main else None)
+        console = Console(stderr=True) if progress and main else None
+        if console is not None and training.compile and not self.compiled:
+            console.print("nothing is compiled: torch.compile finds no working compiler here", soft_wrap=True)
+        bar = TrainingProgress(total, self.step, console)
         began = time.monotonic() - self.seconds
         logged, logged_step, saved = self.seconds, self.step, self.seconds
         terms: dict[str, float] = {}
