@@ -36,7 +36,7 @@ from deep_infomax.objectives import (
     Untrained,
     mutual_information,
 )
-from deep_infomax.processes import first_row, gathered, synchronise_batch_norms
+from deep_infomax.processes import SynchronisedBatchNorm, first_row, gathered, synchronise_batch_norms
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
 from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
 from deep_infomax.training.log import RunningMeans
@@ -125,10 +125,28 @@ def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
     return terms | gradients | {f"buffers.{key}": buffer.clone() for key, buffer in model.named_buffers()}
 
 
+def normalised(own: slice, affine: bool, parallel: bool) -> dict[str, Tensor]:
+    """Values and gradients of a batch normalisation of bfloat16 inputs, in one process computed in float32."""
+    torch.manual_seed(0)
+    inputs, sent_back = torch.randn(2, INPUTS, 4, 3, 2).to(torch.bfloat16)
+    dtype = torch.bfloat16 if parallel else torch.float32
+    module: nn.Module = nn.BatchNorm2d(4, affine=affine)
+    if parallel:
+        module = SynchronisedBatchNorm.of(module)
+    x = (inputs[own] + 1).to(dtype).requires_grad_()
+    y = module(x)
+    y.backward(sent_back[own].to(dtype))
+    assert x.grad is not None
+    of_parameters = {name: parameter.grad for name, parameter in module.named_parameters()}
+    return {"output": y.detach(), "input": x.grad, **of_parameters}
+
+
 def steps(rank: int, world: int, folder: Path) -> None:
     share = INPUTS // world
     with joined(rank, world, folder):
-        found = {name: step(name, slice(rank * share, (rank + 1) * share), parallel=True) for name in MODELS}
+        own = slice(rank * share, (rank + 1) * share)
+        found: dict[str, Any] = {name: step(name, own, parallel=True) for name in MODELS}
+        found["normalised"] = {affine: normalised(own, affine, parallel=True) for affine in (True, False)}
     torch.save(found, folder / f"{rank}.pt")
 
 
@@ -148,6 +166,16 @@ def test_several_processes_take_the_step_of_one(several: list[dict[str, Any]], n
         assert found[name].keys() == expected.keys()
         for key, value in expected.items():
             torch.testing.assert_close(found[name][key], value, msg=lambda said, key=key: f"{key}: {said}")
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_normalisation_of_16_bits_has_the_statistics_of_all(several: list[dict[str, Any]], affine: bool) -> None:
+    expected = normalised(slice(None), affine, parallel=False)
+    found = [process["normalised"][affine] for process in several]
+    for name, value in expected.items():
+        own = [part[name].float() for part in found]
+        together = torch.cat(own) if name in ("output", "input") else torch.stack(own).sum(0)
+        torch.testing.assert_close(together, value, rtol=0.02, atol=0.02)
 
 
 def test_batch_normalisation_alone_is_the_usual_one() -> None:

@@ -76,6 +76,53 @@ class _Gather(torch.autograd.Function):
         return every.chunk(world_size())[dist.get_rank()].to(gradient.dtype)
 
 
+class _Normalise(torch.autograd.Function):
+    """Batch normalisation by the statistics of all processes, which it gives, too; it keeps its input and nothing else.
+
+    Both passes are those for fixed statistics, in fused kernels, to whose gradient is added what goes by way of the
+    statistics: with sums over all processes, - w / s (mean(g) + x^ mean(g x^)) for the gradient g and x^ = (x - m) / s.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        axes = [axis for axis in range(input.dim()) if axis != 1]
+        variances, means = gathered(
+            torch.stack(torch.var_mean(input.to(_wide(input)), axes, correction=0))[None]
+        ).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        output, *_ = torch.native_batch_norm(input, weight, bias, mean, variance, False, 0.0, eps)
+        ctx.save_for_backward(input, weight, mean, variance)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return output, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        input, weight, mean, variance = ctx.saved_tensors
+        of_input, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, input, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.stack([of_bias, of_weight])
+        dist.all_reduce(sums)
+        mean_g, mean_gx = sums / (world_size() * input.numel() // input.shape[1])
+        inverse = (variance + ctx.eps).rsqrt()
+        scale = inverse if weight is None else inverse * weight
+        slope = -scale * inverse * mean_gx
+        shape = [1, -1, *(1 for _ in input.shape[2:])]
+        shift = -scale * mean_g - slope * mean
+        of_input += torch.addcmul(shift.view(shape), input, slope.view(shape))
+        return of_input, None if weight is None else of_weight, None if weight is None else of_bias, None
+
+
+def _wide(input: Tensor) -> torch.dtype:
+    """What sums of values are kept in."""
+    return torch.promote_types(input.dtype, torch.float32)
+
+
 class SynchronisedBatchNorm(nn.modules.batchnorm._BatchNorm):
     r"""Batch normalisation with the statistics of all processes, on any device; alone, as usual.
 
@@ -97,20 +144,12 @@ class SynchronisedBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Normalise every channel."""
         if not self.training or world_size() == 1:
             return super().forward(input)
-        axes = [axis for axis in range(input.dim()) if axis != 1]
-        wide = input.to(torch.promote_types(input.dtype, torch.float32))
-        variance, mean = torch.var_mean(wide, axes, correction=0)
-        variances, means = gathered(torch.stack([variance, mean])[None]).unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
+        weight, bias = (None if p is None else p.to(_wide(input)) for p in (self.weight, self.bias))
+        normalised: Tensor
+        normalised, mean, variance = _Normalise.apply(input, weight, bias, self.eps)
         if self.running_mean is not None and self.running_var is not None:
-            self._track(mean.detach(), variance.detach(), world_size() * input.numel() // input.shape[1])
-        shape = [1, -1, *(1 for _ in axes[1:])]
-        scale = (variance + self.eps).rsqrt()
-        shift = -mean * scale
-        if self.affine:
-            scale, shift = scale * self.weight, shift * self.weight + self.bias
-        return (wide * scale.view(shape) + shift.view(shape)).to(input.dtype)
+            self._track(mean, variance, world_size() * input.numel() // input.shape[1])
+        return normalised
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
