@@ -17,7 +17,7 @@ from deep_infomax import commands
 from deep_infomax.cli import main
 from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result
+from deep_infomax.evaluation import Result, suite
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import create_run
 from deep_infomax.training import TrainingConfig
@@ -157,6 +157,34 @@ def test_evaluate_prints_results_and_keeps_them(
     }
     assert dim(f"evaluate {LABELLED} --metrics knn --layers Y --seeds 2") == 0
     assert "knn/1" in capsys.readouterr().out
+
+
+def test_an_interrupted_evaluation_says_where_its_results_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder / LABELLED, LABELLED)
+    shutil.copy(folder / "labelled.npz", tmp_path)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(suite.METRICS, "linear", suite.METRICS["linear"]._replace(measure=interrupted))
+    Path(LABELLED, "evaluation.json").unlink(missing_ok=True)
+    assert dim(f"evaluate {LABELLED} --metrics linear --layers Y --seeds 1") == 130
+    assert capfd.readouterr().err.splitlines()[-1] == "dim: interrupted"
+    assert dim(f"evaluate {LABELLED} --metrics knn,linear --layers Y --seeds 1") == 130
+    said = f"dim: interrupted; what was measured is kept in {LABELLED}/evaluation.json"
+    assert capfd.readouterr().err.splitlines()[-1] == said
+    assert '"knn"' in Path(LABELLED, "evaluation.json").read_text()
+
+
+def test_several_processes_train_and_do_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert dim("compare --recipes vae,random --data digits") == 2
+    assert "dim compare runs in one process, dim train alone in several" in capfd.readouterr().err
 
 
 def test_data_that_changed_since_the_training_are_not_evaluated(

@@ -128,7 +128,7 @@ def test_refitted_normal_model_keeps_the_number_of_correlations():
 
 
 def test_a_critic_that_was_dropped_scores_what_a_new_network_does():
-    x, y, partners = torch.randn(6, 2), torch.randn(5, 3), torch.tensor([[0, 4]] * 6)
+    x, y, partners = torch.randn(6, 2), torch.randn(6, 3), torch.tensor([[0, 4]] * 6)
     new, dropped = PairCritic(2, 3, separable=4), ZeroCritic()
     assert torch.equal(dropped(x, y), new(x, y))
     assert torch.equal(dropped.chosen(x, y, partners), new.chosen(x, y, partners))

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import difflib
 import errno
+import os
 import re
 import shlex
 import sys
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["train"]:
             _set_recipe_defaults(train_parser, given[1:])
         options = parser.parse_args(_settings_alone(given))
+        if options.command != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ValueError(
+                f"dim {options.command} runs in one process, dim train alone in several; start it by itself"
+            )
         keep_freed_memory()
         if options.command == "train":
             _train(options.train, train_parser, given)

@@ -102,16 +102,22 @@ def evaluate(
             f"{spec} is not the data that {folder} was trained on, or --data_options read them otherwise; "
             "restore them, or name others with --probe"
         )
-    with progress_bars() as progress:
-        results = evaluation.evaluate(
-            encoder,
-            dataset,
-            metrics=metrics.split(","),
-            layers=None if layers is None else layers.split(","),
-            seeds=seeds,
-            out=folder,
-            progress=progress,
-        )
+    try:
+        with progress_bars() as progress:
+            results = evaluation.evaluate(
+                encoder,
+                dataset,
+                metrics=metrics.split(","),
+                layers=None if layers is None else layers.split(","),
+                seeds=seeds,
+                out=folder,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        kept = folder / "evaluation.json"
+        raise KeyboardInterrupt(
+            "interrupted" + (f"; what was measured is kept in {kept}" if kept.exists() else "")
+        ) from None
     if json:
         print(dumps({"run": str(folder), "results": [plain(result) for result in results]}))
     else:
