@@ -34,8 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deep_infomax.data import Batches, Source, batches, load_dataset
 from deep_infomax.objectives import DeepInfoMax
 from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
-from deep_infomax.training import fit, has_fast_bfloat16, keep_freed_memory
-from deep_infomax.training.compilation import can_compile
+from deep_infomax.training import can_compile, fit, has_fast_bfloat16, keep_freed_memory
 from deep_infomax.training.prepare import use_channels_last
 
 SHAPES: Final = {

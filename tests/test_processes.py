@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -36,7 +37,7 @@ from deep_infomax.objectives import (
     Untrained,
     mutual_information,
 )
-from deep_infomax.processes import SynchronisedBatchNorm, first_row, gathered, synchronise_batch_norms
+from deep_infomax.processes import SynchronisedBatchNorm, _Normalise, first_row, gathered, synchronise_batch_norms
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
 from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
 from deep_infomax.training.log import RunningMeans
@@ -106,12 +107,20 @@ def joined(rank: int, world: int, folder: Path) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def unlike_new(module: nn.Module) -> None:
+    """Scales that are not 1 and shifts that are not 0."""
+    for parameter in module.parameters():
+        if parameter.dim() == 1:
+            parameter.data.add_(0.3 * torch.randn_like(parameter))
+
+
 def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
     """The terms, gradients and buffers of one step with a share of the inputs."""
     mutual_information.MOST_VALUES = 1 if "in parts" in name else 2**26  # anchors one by one
     torch.manual_seed(0)
     dtype = torch.float32 if name == "nat" else torch.float64  # it computes its distances in float32
     model = MODELS[name]().to(dtype)
+    unlike_new(model)
     batch = Batch(torch.randn(INPUTS, 2, 6, 5, dtype=dtype)[own], torch.randperm(INPUTS)[own])
     module: nn.Module = model
     if parallel:
@@ -131,6 +140,7 @@ def normalised(own: slice, affine: bool, parallel: bool) -> dict[str, Tensor]:
     inputs, sent_back = torch.randn(2, INPUTS, 4, 3, 2).to(torch.bfloat16)
     dtype = torch.bfloat16 if parallel else torch.float32
     module: nn.Module = nn.BatchNorm2d(4, affine=affine)
+    unlike_new(module)
     if parallel:
         module = SynchronisedBatchNorm.of(module)
     x = (inputs[own] + 1).to(dtype).requires_grad_()
@@ -176,6 +186,41 @@ def test_batch_normalisation_of_16_bits_has_the_statistics_of_all(several: list[
         own = [part[name].float() for part in found]
         together = torch.cat(own) if name in ("output", "input") else torch.stack(own).sum(0)
         torch.testing.assert_close(together, value, rtol=0.02, atol=0.02)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def lonely(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """A device with a process group of one."""
+    backend = {"cpu": "gloo", "cuda": "nccl"}[request.param]
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    yield torch.device(request.param)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(8, 4), (8, 4, 6), (8, 4, 3, 2), (8, 4, 3, 2, 2)])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_kernels_of_all_layouts_agree(
+    lonely: torch.device, shape: tuple[int, ...], channels_last: bool, dtype: torch.dtype, affine: bool
+) -> None:
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    layout = layouts.get(len(shape), torch.contiguous_format) if channels_last else torch.contiguous_format
+    x, sent_back = torch.randn(2, *shape, device=lonely).to(dtype)
+    parameters = torch.randn(2, 4, device=lonely) if affine else (None, None)
+
+    def gradients(normalise: Callable[..., Tensor], wanted: torch.dtype) -> list[Tensor]:
+        """And the output before them."""
+        own = [p if p is None else p.clone().requires_grad_() for p in parameters]
+        inputs = x.to(wanted, copy=True).contiguous(memory_format=layout).requires_grad_()
+        output = normalise(inputs, *own)
+        output.backward(sent_back.to(wanted).contiguous(memory_format=layout))
+        return [output.detach().float(), *(value.grad.float() for value in (inputs, *own) if value is not None)]
+
+    found = gradients(lambda inputs, *own: _Normalise.apply(inputs, *own, 1e-5)[0], dtype)
+    expected = gradients(lambda inputs, *own: F.batch_norm(inputs, None, None, *own, training=True), torch.float32)
+    tolerance = 0.03 if dtype is torch.bfloat16 else 1e-4
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def test_batch_normalisation_alone_is_the_usual_one() -> None:

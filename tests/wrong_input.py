@@ -275,6 +275,10 @@ CASES = [
     Case("no training inputs", "train --data digits --data_options.train_inputs 0"),
     Case("all training inputs held out", "train --data digits --data_options.held_out 1297"),
     Case("a part held out of unlabelled inputs", "train --data series.npy --data_options.held_out 8"),
+    Case(
+        "a part held out beside data to probe on",
+        "train --data digits --probe labelled.npz --data_options.held_out 100",
+    ),
     Case("a study of nothing", "study"),
     Case("more others than a batch has", "study negatives --data digits --others 1,500"),
     Case("a bound that no recipe has", "study negatives --data digits --bounds nce"),

@@ -51,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["train"]:
             _set_recipe_defaults(train_parser, given[1:])
         options = parser.parse_args(_settings_alone(given))
-        if options.command != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
+        several = "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") not in ("", "1")
+        if several and options.command != "train":
             raise ValueError(
-                f"dim {options.command} runs in one process, dim train alone in several; start it by itself"
+                f"dim {options.command} runs in one process, only dim train in several; start it by itself"
             )
         keep_freed_memory()
         if options.command == "train":

@@ -27,6 +27,7 @@ from deep_infomax.training import (
     LostProcessError,
     TrainingConfig,
     WriteError,
+    can_compile,
     checkpoint_bytes,
     fit,
     resolve_precision,
@@ -65,7 +66,7 @@ def check_series(
     dataset = load_dataset(data, options)
     probed = dataset
     if probe is not None:
-        probed = load_dataset(probe, _options_for(probe, data, options))
+        probed = _load_probe(probe, data, options)
         _check_probe(probed, dataset)
     channels, *spatial = dataset.train.shape
     for config in dict.fromkeys(configs):
@@ -115,9 +116,9 @@ def evaluate(
             )
     except KeyboardInterrupt:
         kept = folder / "evaluation.json"
-        raise KeyboardInterrupt(
-            "interrupted" + (f"; what was measured is kept in {kept}" if kept.exists() else "")
-        ) from None
+        if read_results(kept, dataset.description):
+            raise KeyboardInterrupt(f"interrupted; what was measured is kept in {kept}") from None
+        raise
     if json:
         print(dumps({"run": str(folder), "results": [plain(result) for result in results]}))
     else:
@@ -161,8 +162,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     with main_process_first(timedelta(days=1)):  # it may decode a large data set, whose cache the others then find
         dataset = load_dataset(settings["data"], config.data_options)
         if settings["probe"] is not None:
-            options = _options_for(settings["probe"], settings["data"], config.data_options)
-            _check_probe(load_dataset(settings["probe"], options), dataset)
+            _check_probe(_load_probe(settings["probe"], settings["data"], config.data_options), dataset)
     description = plain(dataset.description)
     if settings.setdefault("dataset", description) != description:
         raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
@@ -175,6 +175,8 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
     if processes.is_main_process:
         precision = resolve_precision(training.precision, processes.device)
         now = environment(processes.device, precision) | {"processes": processes.num_processes}
+        if training.compile:
+            now["compiled"] = can_compile(processes.device)
         if changed := [key for key, value in settings.get("environment", now).items() if now.get(key) != value]:
             NOTES.print(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
         settings["environment"] = now
@@ -250,6 +252,15 @@ def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOption
     if spec == trained_on:
         return options
     return replace(options, image_column=None, label_column=None, layout="auto", train_inputs=None, held_out=None)
+
+
+def _load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
+    """The data that a training names for later probes."""
+    if options.held_out is not None and probe != trained_on:
+        raise ValueError(
+            f"--data_options.held_out tests on inputs of {trained_on}, --probe on {probe}; leave one of them out"
+        )
+    return load_dataset(probe, _options_for(probe, trained_on, options))
 
 
 def _check_probe(probe: Dataset, data: Dataset) -> None:

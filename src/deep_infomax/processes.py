@@ -103,14 +103,16 @@ class _Normalise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         input, weight, mean, variance = ctx.saved_tensors
+        inverse = (variance + ctx.eps).rsqrt()
+        weighting = torch.ones_like(mean) if weight is None else weight
+        # The statistics stand for those of a training step, too, which kernels for GPUs ask for.
         of_input, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient, input, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+            gradient, input, weighting, mean, variance, mean, inverse, False, ctx.eps, [True, True, True]
         )
         sums = torch.stack([of_bias, of_weight])
         dist.all_reduce(sums)
         mean_g, mean_gx = sums / (world_size() * input.numel() // input.shape[1])
-        inverse = (variance + ctx.eps).rsqrt()
-        scale = inverse if weight is None else inverse * weight
+        scale = inverse * weighting
         slope = -scale * inverse * mean_gx
         shape = [1, -1, *(1 for _ in input.shape[2:])]
         shift = -scale * mean_g - slope * mean

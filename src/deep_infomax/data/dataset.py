@@ -28,7 +28,7 @@ class Source:
     name: str
     """The data set."""
     split: str
-    """The part of it: train, test, validation or unlabelled."""
+    """The part of it: train, test, validation, unlabelled or held-out (training inputs to choose settings by)."""
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -81,7 +81,7 @@ class Dataset:
     train: Source
     """Training inputs, labelled where the data set has labels."""
     test: Source | None
-    """Inputs that neither training nor any choice has seen; None where there are none."""
+    """Inputs that neither training nor any choice has seen (held-out: no training); None where there are none."""
     unlabelled: Source | None
     """Further training inputs without labels (STL-10)."""
     description: dict[str, str | int]

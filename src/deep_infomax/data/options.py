@@ -26,7 +26,7 @@ class DataOptions:
     train_inputs: int | None = None
     """Keep at most so many training inputs, evenly spaced; for probes on the same data, too. None keeps all."""
     held_out: int | None = None
-    """Test on so many training inputs, held out and stratified by class, in place of the test part: to choose by."""
+    """Test on so many training inputs, held out by class (copied into memory), not on the test part: to choose by."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
     image_column: str | None = None

@@ -80,7 +80,7 @@ def nothing_called(spec: str) -> str:
 
 
 def tested_on_train(dataset: Dataset, count: int) -> Dataset:
-    """Put some of the training inputs, copied into memory, in the place of the test inputs, which nothing reads then.
+    """Hold training inputs out in the place of the test inputs, which nothing reads then; all are copied into memory.
 
     Raises:
         ValueError: The training inputs have no labels, or are too few.
@@ -96,7 +96,8 @@ def tested_on_train(dataset: Dataset, count: int) -> Dataset:
             "to train on; lower it"
         )
     parts = split_off_test(train, dataset.description, count)
-    return replace(parts, unlabelled=dataset.unlabelled, held_out=None)  # encoding takes the splits as they are
+    test = parts.test and replace(parts.test, split="held-out")
+    return replace(parts, test=test, unlabelled=dataset.unlabelled, held_out=None)  # encoded as they are
 
 
 def thinned(dataset: Dataset, most: int) -> Dataset:

@@ -1,6 +1,6 @@
 """How well a trained encoder begins a supervised training with few labels.
 
-``semi_supervised/1``
+``semi_supervised/2``
     A copy of the whole encoder and a network of one hidden layer (200 units, batch normalisation, ReLU, dropout 0.1) on
     its layer ``conv`` are trained together, by cross-entropy on the labelled part alone, and measured on the test part.
     The labelled part is all of the training inputs, or a tenth (variant ``10%``) or a hundredth (``1%``) of every
@@ -44,7 +44,7 @@ def semi_supervised(
     progress: Progress,
     share: float = 1.0,
 ) -> list[Outcome]:
-    """Accuracy, in percent, of a fine-tuned copy of the encoder, ``semi_supervised/1``.
+    """Accuracy, in percent, of a fine-tuned copy of the encoder, ``semi_supervised/2``.
 
     The seed draws the labelled part, the weights of the new network and the order of the inputs.
 

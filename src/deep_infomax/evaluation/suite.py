@@ -180,7 +180,7 @@ METRICS: Final[dict[str, Metric]] = {
     "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
     "ms_ssim": Metric("ms_ssim/1", "", _ms_ssim, layers=("Y",), check=_check_images),
     "semi_supervised": Metric(
-        "semi_supervised/1",
+        "semi_supervised/2",
         "%",
         partial(_semi_supervised, share=1.0),
         {f"{percent}%": partial(_semi_supervised, share=percent / 100) for percent in (10, 1)},

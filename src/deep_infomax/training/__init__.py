@@ -2,6 +2,7 @@
 
 from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import WriteError, checkpoint_bytes
+from deep_infomax.training.compilation import can_compile
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.loop import InterruptedTrainingError, LostProcessError, NonFiniteLossError, Training, fit
@@ -15,6 +16,7 @@ __all__ = [
     "Training",
     "TrainingConfig",
     "WriteError",
+    "can_compile",
     "checkpoint_bytes",
     "dead_units",
     "effective_rank",

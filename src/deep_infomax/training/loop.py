@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from jaxtyping import Num
 from rich.console import Console
 from torch import Tensor, nn
@@ -156,7 +156,7 @@ class _Run:
         self.optimizers = prepare_optimizers(self.bare_model, training)
         if self.accelerator.num_processes > 1:
             synchronise_batch_norms(self.bare_model)
-        self.compiled = training.compile and can_compile(self.device)
+        self.compiled = all(gather_object([training.compile and can_compile(self.device)]))
         if self.compiled:
             self.bare_model.compile(dynamic=False)
         self.model = self.accelerator.prepare(self.bare_model)
