@@ -81,6 +81,8 @@ class BiGAN(nn.Module):
     Mescheder et al., Which training methods for GANs do actually converge?, 2018, arXiv 1801.04406.
     """
 
+    not_compiled = ("_adversary_loss",)
+
     def __init__(
         self,
         generator: nn.Module,
@@ -131,7 +133,6 @@ class BiGAN(nn.Module):
         of_encoder, of_generator = functional_call(self.discriminator, frozen, (inputs, vectors)).chunk(2)
         return F.softplus(-of_encoder).mean() + F.softplus(of_generator).mean()
 
-    @torch.compiler.disable  # which cannot differentiate twice
     @torch.enable_grad()  # the penalty needs slopes even where the caller only measures losses
     def _adversary_loss(self, inputs: Tensor, vectors: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         pairs = inputs.requires_grad_(), vectors.requires_grad_()

@@ -99,6 +99,8 @@ class PriorMatching(nn.Module):
     training methods for GANs do actually converge?, 2018, arXiv 1801.04406 (R1 and R2 together, gamma = lambda).
     """
 
+    not_compiled = ("_adversary_loss",)
+
     def __init__(
         self,
         prior: Prior,
@@ -134,7 +136,6 @@ class PriorMatching(nn.Module):
         frozen = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}
         return F.softplus(-functional_call(self.discriminator, frozen, (y,))).mean()
 
-    @torch.compiler.disable  # which cannot differentiate twice
     @torch.enable_grad()  # the penalty needs slopes even where the caller only measures losses
     def _adversary_loss(self, y: Float[Tensor, "n d"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         n, d = y.shape

@@ -36,7 +36,7 @@ from deep_infomax.training.checkpoint import (
     load_optimizer,
     optimizer_tensors,
 )
-from deep_infomax.training.compilation import can_compile
+from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.health import dead_units, effective_rank
 from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
@@ -158,7 +158,7 @@ class _Run:
             synchronise_batch_norms(self.bare_model)
         self.compiled = all(gather_object([training.compile and can_compile(self.device)]))
         if self.compiled:
-            self.bare_model.compile(dynamic=False)
+            compile_model(self.bare_model)
         self.model = self.accelerator.prepare(self.bare_model)
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
