@@ -69,7 +69,8 @@ def neural_dependency(
 ) -> Dependency:
     """Estimate the total correlation of a variable, in nats, and which of its coordinates depend on the others.
 
-    An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then.
+    An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
+    the process keeps the memory that it frees (`deep_infomax.allocator`).
 
     Args:
         z: Samples (n, d), an array or a tensor of any real type.

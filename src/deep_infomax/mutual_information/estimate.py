@@ -80,7 +80,8 @@ def estimate_mi(
 ) -> Estimate:
     """Estimate the mutual information of paired samples, in nats.
 
-    An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then.
+    An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
+    the process keeps the memory that it frees (`deep_infomax.allocator`).
 
     Args:
         x: Samples (n,) or (n, ...), an array or a tensor of any real type.

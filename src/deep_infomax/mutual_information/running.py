@@ -22,10 +22,7 @@ _TRAINED: Final = 0.8
 
 @contextmanager
 def running(progress: bool | Progress, seed: int) -> Iterator[tuple[Progress, Callable[[], bool]]]:
-    """Whom to tell of progress, and whether to stop; torch's random state is the caller's again afterwards.
-
-    From here on the process keeps the memory that it frees; see `keep_freed_memory`.
-    """
+    """Whom to tell of progress, and whether to stop; torch's random state is the caller's again afterwards."""
     keep_freed_memory()
     with ExitStack() as context:
         if progress is True:
