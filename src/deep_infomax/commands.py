@@ -33,6 +33,7 @@ from deep_infomax.training import (
     resolve_precision,
     uses_cpu,
 )
+from deep_infomax.training.prepare import use_channels_last
 
 NOTES = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
 
@@ -94,7 +95,7 @@ def evaluate(
     """Probe a run's encoder, print the results and keep them in the run."""
     folder = Path(run)
     settings = _finished(folder)
-    encoder = Encoder.from_pretrained(folder).to(_device())
+    encoder = _loaded(folder)
     spec = probe or settings["probe"] or settings["data"]
     options = _options_for(spec, settings["data"], _data_options(folder))
     dataset = load_dataset(spec, replace(options, **(data_options or {})))
@@ -130,7 +131,7 @@ def encode(
 ) -> None:
     """Write the representation of a data set as a .npy file."""
     check_output(Path(out))
-    encoder = Encoder.from_pretrained(run).to(_device())
+    encoder = _loaded(Path(run))
     options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
     # All rows are wanted, however few the encoder was trained on.
     dataset = load_dataset(
@@ -238,6 +239,13 @@ def _finished(run: Path) -> dict[str, Any]:
     if not (run / "encoder.safetensors").is_file():
         raise ValueError(f"{run} has no trained encoder yet; finish it with 'dim train --resume {run}'")
     return settings
+
+
+def _loaded(run: Path) -> Encoder:
+    """A run's encoder where it computes fast."""
+    encoder = Encoder.from_pretrained(run).to(_device())
+    use_channels_last(encoder)
+    return encoder
 
 
 def _data_options(run: Path) -> DataOptions:
