@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, suite
 from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.result_tables import print_comparison
 from deep_infomax.run_directory import create_run
 from deep_infomax.training import TrainingConfig
 from wrong_input import CASES, LABELLED, RUN, WRONG_LINES, Case, changed, prepare_runs
@@ -278,6 +280,18 @@ def test_report_prints_results_side_by_side(
     assert dim(f"report {RUN} {LABELLED} --out table.html") == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if "knn" in line and " Y " in line)
     assert f"{result['value']:.2f} %" in row
+
+
+def test_figures_of_different_parts_stand_in_rows_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    test = Result("knn", "default", "Y", 90.0, "%", None, 500, (0,), "test", "knn/1", 0.0)
+    held_out = replace(test, value=80.0, n=300, split="held-out")
+    print_comparison(["one", "two"], [[test], [test]])
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "90.00" in line] == ["knn/1"]
+    print_comparison(["one", "two"], [[test], [held_out]])
+    rows = {line.split("│")[1].strip(): line for line in capsys.readouterr().out.splitlines() if "knn" in line}
+    assert "90.00" in rows["knn/1, test"]
+    assert "90.00" not in rows["knn/1, held-out"]
+    assert "80.00" in rows["knn/1, held-out"]
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Figures as tables on standard output."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -37,8 +38,17 @@ def print_results(run: Path, results: Sequence[Result]) -> None:
 
 
 def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
-    """A column for each run, or where those would be too many a row for each, beside the layers."""
-    by_run = [{(_protocol(r), r.layer): r for r in found} for found in results]
+    """A column for each run, or where those would be too many a row for each, beside the layers.
+
+    Figures of one protocol that were measured on different parts of data stand in rows of their own.
+    """
+    parts = {(_protocol(r), r.split) for found in results for r in found}
+    several = Counter(protocol for protocol, _ in parts)
+
+    def title(r: Result) -> str:
+        return f"{_protocol(r)}, {r.split}" if several[_protocol(r)] > 1 else _protocol(r)
+
+    by_run = [{(title(r), r.layer): r for r in found} for found in results]
     measured = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
     if not measured:
         return
