@@ -156,7 +156,7 @@ class EncodeAndDot(_Dot):
 
     def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
         """Both projections."""
-        encoded = self.encode_local(_locations(local).flatten(0, 1))
+        encoded = _as_multiplied(self.encode_local(_locations(local).flatten(0, 1)))
         return Encoded(encoded.unflatten(0, (len(local), -1)), self.encode_vector(vector))
 
 
@@ -189,7 +189,7 @@ class FoldedEncodeAndDot(_Dot):
 
     def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
         """Both sides, the vector's divided by the largest length of a location."""
-        encoded = self.encode_local(_locations(local).flatten(0, 1))
+        encoded = _as_multiplied(self.encode_local(_locations(local).flatten(0, 1)))
         anchors = self.encode_vector(vector) / math.sqrt(encoded.shape[1])
         return Encoded(encoded.unflatten(0, (len(local), -1)), anchors)
 
@@ -244,3 +244,11 @@ class ResidualProjection(nn.Module):
 def _locations(local: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n m c"]:
     """The map's locations as rows of channels; no copy where the map is stored channels last."""
     return local.flatten(2).transpose(1, 2)
+
+
+def _as_multiplied(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """In the precision that products have under autocast, converted once for all of them."""
+    kind = encoded.device.type
+    if encoded.dtype == torch.float32 and torch.is_autocast_enabled(kind):
+        return encoded.to(torch.get_autocast_dtype(kind))
+    return encoded

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from deep_infomax.contracts import Bound, Features, Scorer, Scores
 from deep_infomax.negatives import draw_others, require_others
+from deep_infomax.objectives.in_parts import in_parts
 from deep_infomax.processes import first_row, gathered, world_size
 
 MOST_VALUES: Final = 2**26
@@ -80,18 +79,16 @@ class MutualInformation(nn.Module):
         k = p - 1 if others is None else others.shape[1]
         rows = min(n, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
         pool = self.bound.pooled if rows < n or world_size() > 1 else None
-        part = self._part
-        if rows < n:
-            # What is not kept of the scores is computed again for the gradient. The gradients of many parts are added
-            # up in at least float32.
-            part = partial(
-                checkpoint, _without_cache(self._part, vector.device), use_reentrant=False, preserve_rng_state=False
+
+        def part(pieces: Tensor, some_anchors: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor]:
+            return self._part(
+                pieces, some_anchors, others if others is None else others[some], first + some.start, pool
             )
-            pieces, anchors = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in (pieces, anchors))
-        parts = [
-            part(pieces, anchors[some], None if others is None else others[some], first + some.start, pool)
-            for some in (slice(start, min(n, start + rows)) for start in range(0, n, rows))
-        ]
+
+        if rows < n:
+            parts = in_parts(part, pieces, anchors, self.parameters(), rows)
+        else:
+            parts = [part(pieces, anchors, slice(0, n))]
         found, values, squares = zip(*parts, strict=True)
         weights = [len(some) / n for some in anchors.split(rows)]
         if pool is None:
@@ -118,18 +115,6 @@ class MutualInformation(nn.Module):
         limited = scores if self.limit is None else _limit(scores, self.limit)
         found, value = self.bound.evaluate(limited) if pool is None else pool(limited)
         return found, value, square
-
-
-def _without_cache(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """The function under the autocast of now, but with 16-bit copies of weights of its own at every call."""
-    kind = device.type
-    enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
-
-    def called(*arguments: Any) -> Any:
-        with torch.autocast(kind, dtype=dtype, enabled=enabled, cache_enabled=False):
-            return function(*arguments)
-
-    return called
 
 
 def _weighted(terms: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
