@@ -8,11 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+HEADER = Path(sysconfig.get_path("include"), "Python.h")
+COMPILER = shutil.which(os.environ.get("CXX", "g++")) is not None and HEADER.is_file()
 NOTHING = "nothing is compiled: torch.compile finds no working compiler here"
 
 
@@ -28,7 +31,7 @@ def train(run: Path, compiled: bool, environment: dict[str, str] | None = None) 
     return [record for record in records if record["kind"] == "train"][-1]["terms"], done.stderr
 
 
-@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="needs a C++ compiler")
+@pytest.mark.skipif(not COMPILER, reason="needs a C++ compiler and the headers of Python")
 def test_compiled_training_has_the_losses_of_eager_training(tmp_path: Path) -> None:
     # The prior of the recipe has a gradient penalty, which cannot be compiled.
     expected, _ = train(tmp_path / "eager", compiled=False)
