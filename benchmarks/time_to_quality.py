@@ -32,7 +32,7 @@ def main() -> None:
     different = {
         name
         for name, value in settings(options.runs[0]).items()
-        if any(settings(r)[name] != value for r in options.runs)
+        if any(settings(r).get(name) != value for r in options.runs)
     }
     points = sorted((of_runs(runs) for runs in groups.values()), key=lambda point: fmean(point["minutes"]))
     print("settings | seeds | minutes | " + " / ".join(LAYERS))
@@ -77,7 +77,7 @@ def draw(points: list[dict[str, Any]], file: Path) -> None:
     axes.set_xticks(minutes, [f"{value:.0f}" for value in minutes])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(file, dpi=150)
 
 

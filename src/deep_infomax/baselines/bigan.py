@@ -81,7 +81,7 @@ class BiGAN(nn.Module):
     Mescheder et al., Which training methods for GANs do actually converge?, 2018, arXiv 1801.04406.
     """
 
-    not_compiled = ("_adversary_loss",)
+    not_compiled = ("_adversary_loss",)  # it differentiates twice; read by `training.compilation`
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ class PriorMatching(nn.Module):
     training methods for GANs do actually converge?, 2018, arXiv 1801.04406 (R1 and R2 together, gamma = lambda).
     """
 
-    not_compiled = ("_adversary_loss",)
+    not_compiled = ("_adversary_loss",)  # it differentiates twice; read by `training.compilation`
 
     def __init__(
         self,
