@@ -27,7 +27,7 @@ lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(READY)  ## Time the training step: against plain PyTorch, by operator, of every recipe, compiled, with data on disk (25 minutes).
+bench: $(READY)  ## Time the training step: against plain PyTorch, by operator, of every recipe, compiled, with data on disk (half an hour).
 	$(BIN)/python benchmarks/training_step.py --json runs/bench.json
 
 clean:  ## Remove the environment and the tools' caches; runs stay.

@@ -4,15 +4,20 @@ A step of `local-infonce` and of `local-jsd` on random images of CIFAR-10's size
 the precision that the library finds faster on this machine. Each runs in a process of its own, whose peak resident
 memory is printed beyond that of a process that has loaded the library. Linux only.
 
-    python benchmarks/memory.py [largest batch, 4096]
+    python benchmarks/memory.py [largest batch, 4096] [--json FILE] [--plot FILE.png]
 """
 
+import argparse
 import dataclasses
+import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
 from measuring import status_bytes, train_records
 
@@ -22,6 +27,9 @@ from deep_infomax.training import fit
 
 LOCATIONS = 64
 AT_ONCE = 2048  # beyond it all scores at once would take more memory than many machines have
+RECIPES_MEASURED = ("local-infonce", "local-jsd")
+FIGURES = {"MB": 0, "s a step": 2, "MB, all at once": 0, "s a step, all at once": 2}  # and their decimal places
+PARTS, WHOLE = tuple(FIGURES)[:2], tuple(FIGURES)[2:]
 
 
 def main() -> None:
@@ -29,23 +37,35 @@ def main() -> None:
         _, _, recipe, batch, most = sys.argv
         print(*step(recipe, int(batch), int(most)))
         return
-    largest = int(sys.argv[1]) if len(sys.argv) > 1 else 4096
-    print(f"threads {torch.get_num_threads()}, torch {torch.__version__}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("largest", nargs="?", type=int, default=4096)
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--plot", type=Path, help="draw to this file")
+    options = parser.parse_args()
+    print(f"threads {torch.get_num_threads()}, load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
     print("recipe | batch | all scores, millions | peak MB | s a step | peak MB, all at once | s a step")
-    for recipe in ("local-infonce", "local-jsd"):
+    rows = []
+    for recipe in RECIPES_MEASURED:
         batch = 256
-        while batch <= largest:
-            cells = [measured(recipe, batch, mutual_information.MOST_VALUES)]
-            cells += [measured(recipe, batch, 2**62)] if batch <= AT_ONCE else [("", "")]
-            scores = batch**2 * LOCATIONS / 1e6
-            print(f"{recipe} | {batch} | {scores:.0f} | " + " | ".join(" | ".join(cell) for cell in cells), flush=True)
+        while batch <= options.largest:
+            row = {"recipe": recipe, "batch": batch} | measured(recipe, batch, mutual_information.MOST_VALUES, PARTS)
+            if batch <= AT_ONCE:
+                row |= measured(recipe, batch, 2**62, WHOLE)
+            cells = [f"{row[name]:,.{places}f}" for name, places in FIGURES.items() if name in row]
+            print(" | ".join([recipe, str(batch), f"{batch**2 * LOCATIONS / 1e6:.0f}", *cells]), flush=True)
+            rows.append(row)
             batch *= 2
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1))
+    if options.plot is not None:
+        draw(rows, options.plot)
 
 
-def measured(recipe: str, batch: int, most: int) -> tuple[str, str]:
+def measured(recipe: str, batch: int, most: int, names: tuple[str, ...]) -> dict[str, Any]:
+    """Peak memory and seconds, by these names."""
     command = [sys.executable, __file__, "--step", recipe, str(batch), str(most)]
-    peak, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return f"{float(peak):,.0f}", f"{float(seconds):.2f}"
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return dict(zip(names, map(float, found), strict=True))
 
 
 def step(recipe: str, batch: int, most: int) -> tuple[float, float]:
@@ -60,6 +80,24 @@ def step(recipe: str, batch: int, most: int) -> tuple[float, float]:
         fit(encoder, objective, images, training, out=folder, progress=False)
         speeds = [record["images_per_second"] for record in train_records(Path(folder))]
     return (status_bytes("VmHWM") - before) / 1e6, batch / speeds[-1]
+
+
+def draw(rows: list[dict[str, Any]], file: Path) -> None:
+    """Memory and time against the batch, all axes logarithmic; dashed: with all scores at once."""
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    for place, (axes, label) in enumerate(zip(panels, ("peak memory, MB", "seconds a step"), strict=True)):
+        for colour, recipe in enumerate(RECIPES_MEASURED):
+            for names, line, told in ((PARTS, "-", "in parts"), (WHOLE, "--", "all at once")):
+                own = [row for row in rows if row["recipe"] == recipe and names[place] in row]
+                x, y = [row["batch"] for row in own], [row[names[place]] for row in own]
+                axes.plot(x, y, line, marker="o", color=f"C{colour}", label=f"{recipe}, {told}")
+        batches = sorted({row["batch"] for row in rows})
+        axes.set(xscale="log", yscale="log", xlabel="batch", ylabel=label)
+        axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    figure.savefig(file, dpi=150)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The library's training step: beside plain PyTorch, by operator, of every recipe, and with data that stay on disk.
+"""The library's training step: beside plain PyTorch, of every recipe, by operator, compiled, with data on disk.
 
 On random images of CIFAR-10's size, each measurement in a process of its own, one after the other, with the same
 threads and the same allocator; the library in the precision that it finds faster on this machine, what it is measured
 against (see `reference_steps.py`) in float32. Shares of peak are of the matrix-product rate measured in the same
-precision in this run, for the floating-point operations of the reference's step. Peak memory is that of the process, or
-of the GPU, beyond what it held before the first step. Run it with `make bench`; `--json FILE` writes all figures.
+precision in this run, for the floating-point operations of the reference's step, or of the recipe's own. Peak memory is
+that of the process, or of the GPU, beyond what it held before the first step. Run it with `make bench`; `--json FILE`
+writes all figures, those of each table once it is printed.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -34,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deep_infomax.data import Batches, Source, batches, load_dataset
 from deep_infomax.objectives import DeepInfoMax
 from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
-from deep_infomax.training import can_compile, fit, has_fast_bfloat16, keep_freed_memory
+from deep_infomax.training import can_compile, fit, has_fast_bfloat16, keep_freed_memory, loop
 from deep_infomax.training.prepare import use_channels_last
 
 SHAPES: Final = {
@@ -62,26 +63,30 @@ def main() -> None:
         parser.error("this torch finds no GPU; use --device cpu")
     device = torch.device(options.device)
     if options.one is not None:
-        keep_freed_memory()
         measure, *arguments = options.one
+        if measure != "returning":
+            keep_freed_memory()
         print(json.dumps(MEASUREMENTS[measure](*arguments, device)))
         return
-    found: dict[str, Any] = {"machine": machine(device), "shapes": [], "operators": {}}
-    print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), flush=True)
-    for shape in SHAPES:
-        found["shapes"].append(of_shape(shape, device, found["machine"]))
-        found["operators"][shape] = measured(device, "operators", shape)
-    found["recipes"] = [{"recipe": name} | measured(device, "recipe", name) for name in RECIPES_TIMED]
-    found["data"] = [{"data": place} | measured(device, "waiting", place) for place in ("resident", "on disk")]
-    eager = [{"shape": row["shape"], "ms": row["ms"]} for row in found["shapes"]]
-    found["compiled"] = [row | measured(device, "compiled", row["shape"]) for row in eager]
-    for title in ("shapes", "compiled", "recipes", "data"):
+    where = machine(device)
+    print(", ".join(f"{key} {value}" for key, value in where.items()), flush=True)
+    found: dict[str, Any] = {"machine": where}
+
+    def table(title: str, rows: Iterable[dict[str, Any]]) -> None:
+        found[title] = list(rows)
         show(title, found[title])
-    for shape, shares in found["operators"].items():
-        print(f"{shape}, % of the time: " + ", ".join(f"{name} {share}" for name, share in shares.items()))
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1))
+        if options.json is not None:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(found, indent=1))
+
+    table("shapes", (of_shape(shape, device, where) for shape in SHAPES))
+    table("recipes", (of_recipe(name, device, where) for name in RECIPES_TIMED))
+    table("data", ({"data": place} | measured(device, "waiting", place) for place in ("resident", "on disk")))
+    eager = [{"shape": row["shape"], "ms": row["ms"]} for row in found["shapes"]]
+    table("compiled", (row | measured(device, "compiled", row["shape"]) for row in eager))
+    if device.type == "cpu":
+        table("freed memory returned", (row | measured(device, "returning", row["shape"]) for row in eager))
+    table("operators", (of_operators(name, device) for name in [*SHAPES, *RECIPES_TIMED]))
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -116,6 +121,19 @@ def of_shape(shape: str, device: torch.device, where: dict[str, Any]) -> dict[st
     }
 
 
+def of_recipe(name: str, device: torch.device, where: dict[str, Any]) -> dict[str, Any]:
+    """A plain recipe's own step."""
+    found = measured(device, "recipe", name)
+    share = 100 * found["GFLOP"] / found["ms"] * 1e3 / where[f"{where['precision']} GFLOP/s"]
+    return {"recipe": name} | found | {"% of peak": round(share, 1)}
+
+
+def of_operators(name: str, device: torch.device) -> dict[str, str]:
+    """Where the time of a shape or a recipe goes."""
+    shares = measured(device, "operators", name)
+    return {"of": name, "% of the time": ", ".join(f"{operator} {share}" for operator, share in shares.items())}
+
+
 def measured(device: torch.device, *arguments: str) -> dict[str, Any]:
     """What one of `MEASUREMENTS` finds in a process of its own."""
     print(f"measuring: {' '.join(arguments)}", file=sys.stderr)
@@ -144,14 +162,21 @@ def library(shape: str, device: torch.device) -> dict[str, float]:
     return step(shape_config(shape), device)
 
 
-def compiled(shape: str, device: torch.device) -> dict[str, float]:
+def returning(shape: str, device: torch.device) -> dict[str, float]:
+    """The same step where the allocator gives freed memory back to the system, as it does by default."""
+    with mock.patch.object(loop, "keep_freed_memory"):
+        found = library(shape, device)
+    return {"returned, ms": found["ms"], "MB": found["MB"]}
+
+
+def compiled(shape: str, device: torch.device) -> dict[str, float | None]:
     """The same step compiled, and the seconds that this takes with nothing compiled before."""
     config = shape_config(shape)
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, compile=True))
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
         began = time.perf_counter()
         if not can_compile(device):
-            return dict.fromkeys(("compiled ms", "seconds to compile"), float("nan"))
+            return dict.fromkeys(("compiled ms", "seconds to compile"))
         tried = time.perf_counter() - began
         found = step(config, device)
     return {"compiled ms": found["ms"], "seconds to compile": round(tried + found["s before"], 1)}
@@ -193,9 +218,9 @@ def reference(formulation: str, shape: str, device: torch.device) -> dict[str, f
     }  # fmt: skip
 
 
-def operators(shape: str, device: torch.device) -> dict[str, float]:
-    """The largest operators of the library's training and their own shares of its time, in percent."""
-    config = shape_config(shape)
+def operators(name: str, device: torch.device) -> dict[str, float]:
+    """The largest operators of a shape's or a recipe's training and their own shares of its time, in percent."""
+    config = shape_config(name) if name in SHAPES else RECIPES[name]
     source = images(4 * config.training.batch_size)
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=activities) as found:
@@ -212,14 +237,28 @@ def operators(shape: str, device: torch.device) -> dict[str, float]:
 
 
 def recipe(name: str, device: torch.device) -> dict[str, float]:
-    """A step of a plain recipe, and the second of two epochs with all that the loop does in it."""
-    config = RECIPES[name]
+    """A step of a plain recipe, and the second of two short epochs, with their logs and signs of collapse."""
+    config, before = RECIPES[name], memory(device)
     batch = config.training.batch_size
     records = trained(config, images(EPOCH_STEPS * batch), 2 * EPOCH_STEPS, device)
     second = records[EPOCH_STEPS // BLOCK :]
     step = batch / statistics.median(record["images_per_second"] for record in second)
     epoch = records[-1]["seconds"] - records[EPOCH_STEPS // BLOCK - 1]["seconds"]
-    return {"batch": batch, "ms": round(step * 1e3, 1), "images/s in an epoch": round(EPOCH_STEPS * batch / epoch)}
+    peak = memory(device, peak=True) - before
+    return {
+        "batch": batch, "ms": round(step * 1e3, 1), "images/s in an epoch": round(EPOCH_STEPS * batch / epoch),
+        "MB": round(peak), "GFLOP": round(operations(config, device) / 1e9, 2),
+    }  # fmt: skip
+
+
+def operations(config: Config, device: torch.device) -> int:
+    """Floating-point operations of a step's products and convolutions: of a training of two steps less one of one."""
+    source, counts = images(2 * config.training.batch_size), []
+    for steps in (1, 2):
+        with FlopCounterMode(display=False) as counter:
+            trained(config, source, steps, device)
+        counts.append(counter.get_total_flops())
+    return counts[1] - counts[0]
 
 
 def waiting(place: str, device: torch.device) -> dict[str, float]:
@@ -247,9 +286,10 @@ def waiting(place: str, device: torch.device) -> dict[str, float]:
     }
 
 
-MEASUREMENTS: Final[dict[str, Callable[..., dict[str, float]]]] = {
+MEASUREMENTS: Final[dict[str, Callable[..., Mapping[str, float | None]]]] = {
     "rates": rates,
     "library": library,
+    "returning": returning,
     "compiled": compiled,
     "direct": lambda shape, device: reference("direct", shape, device),
     "expanded": lambda shape, device: reference("expanded", shape, device),

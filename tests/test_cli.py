@@ -350,6 +350,41 @@ def test_new_data_are_encoded_in_the_layout_of_the_training(folder: Path, monkey
     assert len(np.load("new_Y.npy")) == 64
 
 
+def test_a_probe_is_read_in_the_layout_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    np.savez("probe.npz", x=np.load("series.npy"), y=np.arange(64) % 2)
+    options = "--data_options.layout channels_first --epochs 0.5 --training.batch_size 16 --objective.units 8"
+    assert dim(f"train --data series.npy --probe probe.npz {options} --out probed") == 0
+    assert dim("evaluate probed --metrics knn --layers Y --seeds 1") == 0
+
+
+def test_data_are_encoded_by_an_encoder_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    asked, read = [], Encoder.from_pretrained
+
+    def from_the_hub(name: str) -> Encoder:
+        asked.append(name)
+        return read(folder / LABELLED)
+
+    monkeypatch.setattr(Encoder, "from_pretrained", staticmethod(from_the_hub))
+    assert dim("encode owner/name labelled.npz --out of_the_hub.npy") == 0
+    assert asked == ["owner/name"]
+
+
+def test_what_an_older_run_does_not_say_is_as_it_was_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    shutil.copytree(LABELLED, "older")
+    written = Path("older", "config.yaml")
+    settings = yaml.safe_load(written.read_text())
+    assert settings["objective"].pop("limit") == 20
+    written.write_text(yaml.safe_dump(settings))
+    taken: list[Config] = []
+    monkeypatch.setattr(commands, "resume", lambda run, config: taken.append(config))
+    assert dim("train --resume older") == 0
+    assert taken[0].objective.limit is None
+    assert taken[0].objective.penalty == settings["objective"]["penalty"]
+
+
 def test_brackets_in_a_path_are_printed_as_they_are(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -417,6 +452,7 @@ def test_a_second_interrupt_ends_the_last_checkpoint_with_the_resume_command(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("deep_infomax.training.checkpoint.save_file", impatient)
+    monkeypatch.setattr("deep_infomax.interrupt.ECHO_SECONDS", 0.0)
     small = "--epochs 1 --objective.units 8 --training.checkpoint_seconds 0"
     assert dim(f"train --data digits {small} --out {tmp_path}/run") == 130
     assert capfd.readouterr().err.splitlines()[-1].endswith(f"continue with: dim train --resume {tmp_path}/run")

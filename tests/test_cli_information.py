@@ -226,6 +226,7 @@ def test_an_interrupt_prints_what_is_known_by_then(printed, monkeypatch: pytest.
 def test_a_second_interrupt_ends_at_once(
     module: str, command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("deep_infomax.interrupt.ECHO_SECONDS", 0.0)
     interrupt(monkeypatch, module, times=2)
     assert dim(f"{module} {command} --json") == 130
     assert capfd.readouterr() == ("", "dim: interrupted\n")

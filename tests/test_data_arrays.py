@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deep_infomax.data import DataOptions, load_dataset
+from deep_infomax.data import Batches, DataOptions, load_dataset
 from deep_infomax.data.arrays import channels_second
 
 
@@ -31,13 +31,22 @@ def test_layouts_of_arrays(shape, layout, expected):
     assert np.array_equal(np.sort(moved, axis=None), array.ravel())
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64, np.uint16, np.int8, ">f4", ">i2"])
 def test_npy_stays_on_disk(tmp_path, kind):
     array = np.arange(5 * 6 * 7 * 3).reshape(5, 6, 7, 3).astype(kind)
     np.save(tmp_path / "x.npy", array)
-    train = load_dataset(str(tmp_path / "x.npy")).train
+    dataset = load_dataset(str(tmp_path / "x.npy"))
+    train, read = dataset.train, np.uint8 if kind is np.uint8 else np.float32
     assert isinstance(train.inputs, np.memmap)
-    assert torch.equal(train.take(torch.tensor([4, 0])), torch.from_numpy(array[[4, 0]]).movedim(-1, 1))
+    expected = torch.from_numpy(array.astype(read)).movedim(-1, 1)
+    torch.testing.assert_close(train.take(torch.tensor([4, 0])), expected[[4, 0]], rtol=0, atol=0)
+    for resident_bytes in (0, None):
+        batch = Batches(train, 5, 0, "cpu", resident_bytes=resident_bytes).batch(0)
+        torch.testing.assert_close(batch.inputs, expected[batch.index], rtol=0, atol=0)
+    assert train.nbytes == expected.nbytes
+    assert dataset.description["encoding"] == np.dtype(read).name
+    resized = load_dataset(str(tmp_path / "x.npy"), DataOptions(resize=12)).train.inputs
+    assert resized.dtype == expected.dtype
 
 
 def test_npz_with_labels_and_test(tmp_path):
@@ -52,7 +61,7 @@ def test_npz_with_labels_and_test(tmp_path):
     np.savez(tmp_path / "b.npz", images=np.ones((10, 8), bool), labels=np.repeat([3.0, 5.0], 5)[:, None])
     dataset = load_dataset(str(tmp_path / "b.npz"))
     assert (len(dataset.train), len(dataset.test), dataset.train.classes) == (8, 2, ("3", "5"))
-    np.savez(tmp_path / "c.npz", np.ones((10, 8)))
+    np.savez(tmp_path / "c.npz", np.ones((10, 8)), notes=np.array([None]))
     assert load_dataset(str(tmp_path / "c.npz")).test is None
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from data_helpers import BLUE, GREEN, RED, picture
 from deep_infomax.data import DataOptions, cache, load_dataset, require_labels
+from deep_infomax.data.sources import centred
 
 
 @pytest.fixture
@@ -144,6 +146,10 @@ def test_random_crops_keep_training_inputs_whole(class_folders):
     assert "random crops of 2" in dataset.description["crop_rule"]
     with pytest.raises(ValueError, match="4 x 4 cannot be cropped to 5"):
         load_dataset(str(class_folders), DataOptions(random_crop=5))
+    whole = load_dataset(str(class_folders))
+    both = centred(replace(whole, unlabelled=replace(whole.train, labels=None)), 2)
+    assert (both.labelled.shape, both.pretraining.shape) == ((3, 4, 4), (3, 4, 4))
+    assert (both.labelled.labels is None, both.pretraining.labels is None) == (False, True)
 
 
 def broken(root):

@@ -109,6 +109,12 @@ def test_mine_of_features_that_belong_to_other_inputs_is_0(generator: torch.Gene
     assert outcome.value == pytest.approx(0, abs=0.05)
 
 
+def test_mine_of_a_constant_is_0_and_says_why(generator: torch.Generator) -> None:
+    outcomes = information.mine(series(generator), torch.ones(N, 3), torch.ones(N, 3), [0, 1], silent)
+    assert [outcome.value for outcome in outcomes] == [0.0, 0.0]
+    assert outcomes[0].details == {"warnings": ["no unit varies, and a constant tells nothing"]}
+
+
 def test_mine_of_many_inputs_takes_some_from_everywhere(
     generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

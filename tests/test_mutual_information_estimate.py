@@ -369,7 +369,8 @@ def test_interrupt_gives_what_is_known():
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_second_interrupt_ends_at_once():
+def test_second_interrupt_ends_at_once(monkeypatch):
+    monkeypatch.setattr("deep_infomax.interrupt.ECHO_SECONDS", 0.0)
     before = signal.getsignal(signal.SIGINT)
     tell, _ = interrupted(times=2)
 

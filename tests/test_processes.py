@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,14 @@ from deep_infomax.objectives import (
     Untrained,
     mutual_information,
 )
-from deep_infomax.processes import SynchronisedBatchNorm, _Normalise, first_row, gathered, synchronise_batch_norms
+from deep_infomax.processes import (
+    SynchronisedBatchNorm,
+    _Normalise,
+    first_row,
+    gathered,
+    main_process_first,
+    synchronise_batch_norms,
+)
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
 from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
 from deep_infomax.training.log import RunningMeans
@@ -269,6 +277,21 @@ def test_trainings_follow_each_other_and_refuse_what_no_loss_reaches(tmp_path: P
     multiprocessing.spawn(two_trainings, (2, tmp_path), 2)
 
 
+def takes_its_turn(rank: int, world: int, folder: Path) -> None:
+    """Three processes, of which the third is alone on a second machine."""
+    with joined(rank, world, folder):
+        os.environ["LOCAL_RANK"] = ("0", "1", "0")[rank]
+        with main_process_first(timedelta(minutes=1)):
+            time.sleep(0.2 * (world - rank))  # those who have to wait would be the first to be done
+            with (folder / "order").open("a") as file:
+                file.write(f"{rank} ")
+
+
+def test_the_first_process_is_first_and_then_those_of_other_machines(tmp_path: Path) -> None:
+    multiprocessing.spawn(takes_its_turn, (3, tmp_path), 3)
+    assert (tmp_path / "order").read_text() == "0 2 1 "
+
+
 def one_is_infinite(rank: int, world: int, folder: Path) -> None:
     """Train in two processes, the second of which has an infinite loss in the third step, which is logged."""
 
@@ -340,7 +363,8 @@ def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place: int) -> None:
     run = tmp_path / "run"
     options = ["--epochs", "6", "--training.log_every", "1", "--training.checkpoint_seconds", "0.5"]
     process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
@@ -348,7 +372,7 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> Non
         while not list((run / "checkpoints").glob("*.safetensors")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        victim = psutil.Process(process.pid).children()[0]
+        victim = psutil.Process(process.pid).children()[place]
         victim.kill()
         said = process.communicate(timeout=120)[1]
     finally:
@@ -362,6 +386,34 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path) -> Non
     assert main(["train", "--resume", str(run)]) == 0
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 6 * 13 + 1))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_signal_to_all_stops_them_at_a_checkpoint_from_which_more_go_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--epochs", "6", "--training.log_every", "1", "--training.precision", "float32"]
+    process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
+    try:
+        while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text()):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        launcher = psutil.Process(process.pid)
+        for one in [*launcher.children(), launcher]:  # as a scheduler does; the launcher sends it on once more
+            one.terminate()
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
+    assert line.startswith("dim: interrupted after step ")
+    assert line.endswith(f" of 78; continue with: dim train --resume {run}")
+    words = launched(3, tmp_path / "one", *options)
+    place = words.index("train")
+    subprocess.run([*words[:place], "train", "--resume", str(run)], check=True, capture_output=True, timeout=240)
+    assert main(words[place:]) == 0
+    one, resumed = train_terms(tmp_path / "one"), train_terms(run)
+    assert len(one) == len(resumed) == 78
+    for expected, found in zip(one, resumed, strict=True):
+        assert found == pytest.approx(expected, rel=0.02)
 
 
 def test_processes_that_cannot_share_a_batch_are_told_so(tmp_path: Path) -> None:

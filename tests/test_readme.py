@@ -32,7 +32,8 @@ def test_the_example_of_measuring_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert Path("estimate.png").stat().st_size > 0
 
 
-def test_every_file_it_links_to_exists() -> None:
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text())
-    assert len(links) >= 4
-    assert [link for link in links if not (README.parent / link).exists()] == []
+@pytest.mark.parametrize("document", [README, *README.parent.glob("docs/*.md")], ids=lambda path: path.name)
+def test_every_file_that_a_document_links_to_exists(document: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text())
+    assert len(links) >= 4 or document != README
+    assert [link for link in links if not (document.parent / link).exists()] == []

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Features, Losses
-from deep_infomax.data import CropAndFlip
+from deep_infomax.data import CropAndFlip, batches
 from deep_infomax.encoders import Encoder, convolutional, digits
 from deep_infomax.objectives import Untrained
 from deep_infomax.recipes import ObjectiveConfig, build_objective
@@ -62,23 +62,30 @@ def records(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("precision", "place"), [("float32", "memory"), ("bfloat16", "memory"), ("float32", "disk")])
 @pytest.mark.parametrize("step", [1, 6, 14])
-def test_an_interrupted_training_resumes_to_identical_weights(tmp_path: Path, step: int, precision: str) -> None:
+def test_an_interrupted_training_resumes_to_identical_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, precision: str, place: str
+) -> None:
     training = dataclasses.replace(TRAINING, precision=precision)
     whole, whole_objective = built()
     whole_run = {"out": tmp_path / "whole", "transform": FLIP}
     fit(whole, whole_objective, SERIES, training, seed=5, progress=False, **whole_run)
 
+    data: np.ndarray = SERIES
+    if place == "disk":
+        np.save(tmp_path / "x.npy", SERIES.astype(np.float64))
+        data = np.load(tmp_path / "x.npy", mmap_mode="r")
+        monkeypatch.setattr(batches, "free_memory", lambda device: 0)
     encoder, objective = built()
     transform = interrupt_at(step)
     with pytest.raises(InterruptedTrainingError, match=f"step {step} of 15"):
-        fit(encoder, objective, SERIES, training, seed=5, out=tmp_path / "cut", progress=False, transform=transform)
+        fit(encoder, objective, data, training, seed=5, out=tmp_path / "cut", progress=False, transform=transform)
     torch.manual_seed(99)
     encoder = convolutional(channels=2, spatial=(32,), dim=8)
     objective = build_objective(OBJECTIVE, encoder)
     cut_run = {"out": tmp_path / "cut", "transform": FLIP, "resume": True}
-    fit(encoder, objective, SERIES, training, seed=5, progress=False, **cut_run)
+    fit(encoder, objective, data, training, seed=5, progress=False, **cut_run)
 
     for (name, expected), found in zip(whole.state_dict().items(), encoder.state_dict().values(), strict=True):
         assert torch.equal(expected, found), name
@@ -174,6 +181,34 @@ class _NotANumberAt(nn.Module):
 
     def adversary_parameters(self) -> tuple[()]:
         return ()
+
+
+def test_a_loss_that_is_not_finite_is_found_before_the_end_of_the_epoch_is_looked_at() -> None:
+    training = dataclasses.replace(TRAINING, log_every=100, precision="float32")
+    with pytest.raises(NonFiniteLossError, match=r"step 7 is not finite; nothing is kept"):
+        fit(built()[0], _NotANumberAt(7), SERIES, training, progress=False)
+
+
+def test_resuming_with_another_order_of_the_data_is_refused(tmp_path: Path) -> None:
+    fit(built()[0], Untrained(), SERIES, TRAINING, seed=3, out=tmp_path, progress=False)
+    again = {"out": tmp_path, "resume": True, "progress": False}
+    with pytest.raises(ValueError, match="was trained with the seed 3, not 0; give that"):
+        fit(built()[0], Untrained(), SERIES, TRAINING, **again)
+    with pytest.raises(ValueError, match="was trained with the batch_size 8, not 4; give that"):
+        fit(built()[0], Untrained(), SERIES, dataclasses.replace(TRAINING, batch_size=4), seed=3, **again)
+
+
+def test_resuming_without_a_run_directory_is_refused() -> None:
+    with pytest.raises(ValueError, match="resume=True needs out"):
+        fit(built()[0], Untrained(), SERIES, TRAINING, resume=True, progress=False)
+
+
+def test_random_crops_of_any_sides_are_watched_at_the_centre() -> None:
+    images = torch.rand(16, 1, 12, 20)
+    encoder = convolutional(channels=1, spatial=(8, 16), dim=8)
+    training = TrainingConfig(epochs=1, batch_size=8, device="cpu")
+    crop = {"transform": lambda inputs: inputs[..., 3:11, :16]}
+    assert fit(encoder, Untrained(), images, training, progress=False, **crop).steps == 2
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ def keep_freed_memory() -> bool:
     """Make the C allocator reuse large blocks instead of returning them; True where that worked.
 
     A training step allocates and frees tensors of tens of megabytes. By default glibc maps and unmaps each of them,
-    and the kernel zeroes the pages anew. It holds for the whole process, costs at most its peak memory, and does
-    nothing where the allocator is not glibc's (macOS, Windows, musl, a preloaded jemalloc).
+    and the kernel zeroes the pages anew. It holds for the whole process and costs at most its peak memory. There is
+    nothing to do where the C library is another (macOS, Windows, musl), and it has no effect on a preloaded allocator
+    such as jemalloc, which keeps freed memory by itself.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

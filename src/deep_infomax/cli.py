@@ -21,6 +21,7 @@ from torch import distributed as dist
 
 from deep_infomax import commands, information_commands
 from deep_infomax.arguments import build_parser
+from deep_infomax.processes import lost_process, world_size
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import RECORDED, plain, read_config
 from deep_infomax.series import FailedTrainingError
@@ -41,6 +42,19 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "estimate": information_commands.estimate,
     "dependency": information_commands.dependency,
 }
+
+
+_LESS: Final = {
+    "train": "take a smaller --training.batch_size",
+    "compare": "take fewer --jobs",
+    "study": "take fewer --jobs",
+    "evaluate": "name fewer --layers, or keep fewer inputs with --data_options.train_inputs",
+    "encode": "encode the data in parts",
+    "report": "report on fewer runs",
+    "estimate": "use fewer samples or coordinates",
+    "dependency": "use fewer samples or coordinates",
+}
+"""What takes less memory."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
     except (InterruptedTrainingError, KeyboardInterrupt) as error:
+        if world_size() > 1 and dist.get_rank() > 0:
+            return 130  # the first process says it for all
         return _fail(130, str(error) or "interrupted")
     except (WriteError, NonFiniteLossError, LostProcessError, FailedTrainingError) as error:
         return _fail(1, str(error))
@@ -75,11 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(1, f"{name} cannot be written ({error.strerror}); make room and try again")
         return _fail(2, _sentence(error))
     except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and lost_process(error):
+            return _fail(1, "another process of the training ended before it began; see what that one says")
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        measuring = given[0] in ("estimate", "dependency")
-        less = "samples or coordinates" if measuring else "--objective.units, or a smaller --training.batch_size"
-        return _fail(1, f"out of memory; use fewer {less}")
+        return _fail(1, f"out of memory; {_LESS[given[0]]}")
     return 0
 
 
@@ -126,17 +142,24 @@ def _series(options: Namespace) -> None:
 def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:
     """Make a recipe's values the defaults, below a configuration file and flags, before all else is parsed."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--recipe", "--config"):
+    for flag in ("--recipe", "--config", "--resume"):
         finder.add_argument(flag)
     found, _ = finder.parse_known_args(given)
+    if found.resume is not None:  # what an older run does not say was not there
+        parser.set_defaults(_settings(Config()))
+        return
     recipe = found.recipe or _content(found.config).get("recipe") or parser.get_default("recipe")
     if not isinstance(recipe, str) or recipe not in RECIPES:
         close = difflib.get_close_matches(recipe, RECIPES, n=1)
         meant = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"--recipe {recipe} is unknown{meant}; known are {', '.join(RECIPES)}")
-    groups = plain(RECIPES[recipe])
-    values = {f"{group}.{name}": value for group in _GROUPS for name, value in groups[group].items()}
-    parser.set_defaults({"recipe": recipe} | values)
+    parser.set_defaults({"recipe": recipe} | _settings(RECIPES[recipe]))
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """The values of a configuration by their keys."""
+    groups = plain(config)
+    return {f"{group}.{name}": value for group in _GROUPS for name, value in groups[group].items()}
 
 
 def _settings_alone(given: Sequence[str]) -> list[str]:

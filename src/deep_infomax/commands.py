@@ -131,7 +131,7 @@ def encode(
 ) -> None:
     """Write the representation of a data set as a .npy file."""
     check_output(Path(out))
-    encoder = _loaded(Path(run))
+    encoder = _loaded(run)
     options = _data_options(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
     # All rows are wanted, however few the encoder was trained on.
     dataset = load_dataset(
@@ -200,7 +200,7 @@ def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: boo
         )
     except (InterruptedTrainingError, WriteError, LostProcessError) as error:
         raise type(error)(f"{error}; {go_on}") from error
-    except KeyboardInterrupt:  # the second, or one before the first step: neither waits for a checkpoint
+    except KeyboardInterrupt:  # a later one, or one before the first step: neither waits for a checkpoint
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
     if processes.is_main_process:
         NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
@@ -241,8 +241,8 @@ def _finished(run: Path) -> dict[str, Any]:
     return settings
 
 
-def _loaded(run: Path) -> Encoder:
-    """A run's encoder where it computes fast."""
+def _loaded(run: str | Path) -> Encoder:
+    """The encoder of a run, or of the Hub, where it computes fast."""
     encoder = Encoder.from_pretrained(run).to(_device())
     use_channels_last(encoder)
     return encoder
@@ -256,10 +256,10 @@ def _data_options(run: Path) -> DataOptions:
 
 
 def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOptions:
-    """How to read data: those of the training as there, others with its sizes and channels, columns as found."""
+    """How to read data: those of the training as there, others with its sizes and layout, columns as found."""
     if spec == trained_on:
         return options
-    return replace(options, image_column=None, label_column=None, layout="auto", train_inputs=None, held_out=None)
+    return replace(options, image_column=None, label_column=None, train_inputs=None, held_out=None)
 
 
 def _load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
@@ -273,8 +273,8 @@ def _load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
 
 def _check_probe(probe: Dataset, data: Dataset) -> None:
     """Let what a later probe cannot use show before the training, not after it."""
-    require_labels(probe.train)
     if probe.test is None:
+        require_labels(probe.train)
         raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with --probe SPEC")
     for source in (probe.train, probe.test):
         require_labels(source)

@@ -5,7 +5,8 @@ averaged gradients, as `DistributedDataParallel` averages them, are those of one
 here communicates.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -38,20 +39,32 @@ def gathered(own: Shaped[Tensor, "n *shape"]) -> Shaped[Tensor, "p *shape"]:
     return rows
 
 
+def agreed(wishes: Sequence[bool], hosts: dist.ProcessGroup | None) -> list[bool]:
+    """What any process wishes, so that all do the same. The hosts (None: one alone) ask, and wait for no device."""
+    if hosts is None:
+        return list(wishes)
+    found = torch.tensor(wishes, dtype=torch.int32)
+    dist.all_reduce(found, dist.ReduceOp.MAX, hosts)
+    return [bool(wish) for wish in found]
+
+
 @contextmanager
 def main_process_first(patience: timedelta) -> Iterator[None]:
-    """The first process runs the block while the others wait, so long at most; then they run it, too."""
+    """Run the block in the first process, then in the first of every other machine, then in all the rest.
+
+    What one of them makes is found by the others, be it kept for all machines or for each. They wait so long at most.
+    """
     if world_size() == 1:
         yield
         return
     # A group of its own, as a training has to notice sooner that a process does not answer.
     waiting = dist.new_group(backend="gloo", timeout=patience)
-    if dist.get_rank() > 0:
+    turn = 0 if dist.get_rank() == 0 else 1 if os.environ.get("LOCAL_RANK") == "0" else 2
+    for _ in range(turn):
         dist.barrier(waiting)
     yield
-    if dist.get_rank() == 0:
+    for _ in range(turn, 3):
         dist.barrier(waiting)
-    dist.barrier(waiting)  # those that do not find what the first one made need as long
     dist.destroy_process_group(waiting)
 
 

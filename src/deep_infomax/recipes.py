@@ -120,7 +120,7 @@ _PAPER = ObjectiveConfig(
 _BASELINE_TRAINING = TrainingConfig(batch_size=128, learning_rate=1e-3)
 _PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)
 
-# Measured: accuracy in % of the probe mlp/1 on conv / fc / Y, JPEG copy of CIFAR-10, test part, commands in the README.
+# Measured: accuracy in % of the probe mlp/1 on conv / fc / Y, JPEG copy of CIFAR-10, test part; see docs/results.md.
 RECIPES: dict[str, Config] = {
     # 12 epochs: 69.92 / 66.04 / 62.09. 40 epochs: 71.21 / 67.32 / 64.14; with batches of 256: 71.49 / 67.84 / 64.44.
     "local-infonce": Config(objective=replace(_LOCAL, penalty=0.05), training=_LOCAL_TRAINING),
@@ -134,7 +134,7 @@ RECIPES: dict[str, Config] = {
     "local-global": Config(
         objective=replace(_LOCAL, bound="jsd", alpha=0.5, beta=0.1, gamma=0.1), training=_LOCAL_TRAINING
     ),
-    # The baselines, with settings of their papers or usual ones, not tuned; measured in the comparison of the README.
+    # The baselines, with settings of their papers or usual ones, not tuned; compared in docs/results.md.
     "vae": Config(objective=ObjectiveConfig(method="vae"), training=_BASELINE_TRAINING),
     "beta-vae": Config(objective=ObjectiveConfig(method="vae", beta=4.0), training=_BASELINE_TRAINING),
     "aae": Config(objective=ObjectiveConfig(method="aae", gamma=0.1), training=_BASELINE_TRAINING),
@@ -191,7 +191,8 @@ def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | No
         data: What it is trained on; noise as targets and supervised training are made for it.
 
     Raises:
-        ValueError: Supervised training on data without labels.
+        ValueError: Supervised training on data without labels, a weight or limit that is negative or not finite, or a
+            local map with too few rows to predict.
     """
     makers: dict[str, Callable[[], nn.Module]] = {
         "deep-infomax": lambda: _deep_infomax(config, encoder),

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 import deep_infomax
+from deep_infomax.files import written_whole
 
 RECORDED: Final = ("command", "dataset", "environment")
 """What ``config.yaml`` tells of a run beside its settings."""
@@ -55,9 +56,8 @@ def create_run(run: Path) -> None:
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:
     """Write ``config.yaml`` whole or not at all."""
-    partial = run / f"{_CONFIG}.partial"
-    partial.write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
-    partial.replace(run / _CONFIG)
+    with written_whole(run / _CONFIG) as partial:
+        partial.write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
 
 
 def read_config(run: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import torch
 from deep_infomax import commands
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import METRICS, Result, read_results
-from deep_infomax.interrupt import stop_requests
+from deep_infomax.interrupt import ECHO_SECONDS, stop_requests
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.run_directory import plain, read_config
 from deep_infomax.training import InterruptedTrainingError, NonFiniteLossError
@@ -202,9 +202,9 @@ def _one_by_one(todo: Sequence[_Work]) -> list[Exception]:
         except (InterruptedTrainingError, KeyboardInterrupt) as error:
             said = f"{error}; or" if str(error) else "interrupted;"
             raise InterruptedTrainingError(f"{said} {_AGAIN}") from error
-        except (ValueError, NonFiniteLossError) as error:
+        except (ValueError, NonFiniteLossError, RuntimeError, MemoryError) as error:
             kind = ValueError if isinstance(error, ValueError) else FailedTrainingError
-            failures.append(kind(f"{plan.run.name}: {error}"))
+            failures.append(kind(f"{plan.run.name}: {str(error) or type(error).__name__}"))
             commands.NOTES.print(f"failed: {failures[-1]}")
     return failures
 
@@ -258,12 +258,14 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Ask processes to stop, and wait until they have; a second interrupt asks them to hurry."""
     for process in processes:
         process.send_signal(signal.SIGINT)
+    echo = time.monotonic() + ECHO_SECONDS + _POLL_SECONDS  # what comes before tells them nothing new
     if processes:
         commands.NOTES.print("stopping; the trainings that are under way write a checkpoint")
     try:
         for process in processes:
             process.wait()
     except KeyboardInterrupt:
+        time.sleep(max(0.0, echo - time.monotonic()))
         for process in processes:
             process.send_signal(signal.SIGINT)
         for process in processes:

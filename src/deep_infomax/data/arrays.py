@@ -24,7 +24,7 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from deep_infomax.data.dataset import Dataset, Source, by
+from deep_infomax.data.dataset import Dataset, Source, by, read_as
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out, number_classes
 from deep_infomax.data.options import DataOptions
@@ -36,10 +36,10 @@ CHUNK = 1024
 
 
 def load_arrays(file: Path, options: DataOptions) -> Dataset:
-    """Load a ``.npy`` file (memory-mapped where its numbers can stay as they are) or a ``.npz`` file.
+    """Load a ``.npy`` file, memory-mapped, or a ``.npz`` file.
 
     Keys of a ``.npz`` file: ``x``, ``inputs``, ``images`` or ``arr_0``; ``y`` or ``labels``; ``x_test``, ``y_test``.
-    Numbers of 8 bits without sign stay so, all others become float32.
+    Numbers of 8 bits without sign stay so, all others are read as float32.
 
     Raises:
         ValueError: The file cannot be read, or its arrays cannot be used.
@@ -57,7 +57,9 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
         if isinstance(content, np.ndarray):
             return {"x": content}
         with content as archive:
-            arrays = {key: archive[key] for key in archive.files}
+            wanted = {*INPUTS, *LABELS, "x_test", "y_test"}
+            names = list(archive.files)
+            arrays = {key: archive[key] for key in names if key in wanted}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         objects = "Object arrays" in str(error) or "Python objects" in str(error)
         if objects:
@@ -65,7 +67,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
         raise ValueError("it is no complete file of numpy arrays; write it again with numpy.save or savez") from error
     x = next((key for key in INPUTS if key in arrays), None)
     if x is None:
-        raise ValueError(f"no inputs among the arrays {sorted(arrays)}; name them x, and the labels y")
+        raise ValueError(f"no inputs among the arrays {sorted(names)}; name them x, and the labels y")
     y = next((key for key in LABELS if key in arrays), None)
     named = {"x": x, "y": y, "x_test": "x_test", "y_test": "y_test"}
     return {role: arrays[key] for role, key in named.items() if key in arrays}
@@ -130,7 +132,7 @@ def to_inputs(
         )
     if 0 in array.shape:
         raise ValueError(f"the inputs have the shape {array.shape}, so there are none; give at least one")
-    if array.dtype not in (np.uint8, np.float32):
+    if array.dtype.kind == "b" or array.dtype.itemsize > 8:  # no tensor's numbers
         with np.errstate(over="ignore"):  # what becomes infinite is reported below
             array = np.array(array, np.float32)
     array, layout = channels_second(array, options.layout)
@@ -140,9 +142,10 @@ def to_inputs(
             "image files; leave it out, or set --data_options.layout if the channels lie elsewhere"
         )
     check_finite(array)
+    kind = read_as(array.dtype)
     mapped = isinstance(array, np.memmap)
-    inputs, size_rule = resized(array if mapped else torch.from_numpy(np.ascontiguousarray(array)), options)
-    rule: dict[str, str | int] = {"shape": by(inputs.shape[1:]), "encoding": str(array.dtype), "channels_rule": layout}
+    inputs, size_rule = resized(array if mapped else torch.from_numpy(np.ascontiguousarray(array, kind)), options)
+    rule: dict[str, str | int] = {"shape": by(inputs.shape[1:]), "encoding": str(kind), "channels_rule": layout}
     return inputs, rule | {"size_rule": size_rule}
 
 
@@ -165,7 +168,9 @@ def check_finite(array: np.ndarray) -> None:
     if array.dtype.kind != "f":
         return
     for start in range(0, len(array), CHUNK):
-        finite = np.isfinite(array[start : start + CHUNK]).all(axis=tuple(range(1, array.ndim)))
+        with np.errstate(over="ignore"):  # what becomes infinite is reported below
+            chunk = array[start : start + CHUNK].astype(np.float32, copy=False)
+        finite = np.isfinite(chunk).all(axis=tuple(range(1, array.ndim)))
         if not finite.all():
             first = start + int(np.argmin(finite))
             raise ValueError(
@@ -196,7 +201,7 @@ def resized(
 
 
 def resize_chunk(chunk: Tensor | np.ndarray, size: list[int]) -> Tensor:
-    """Resize images, keeping their type."""
-    images = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.array(chunk))
+    """Resize images, keeping the type that they are read as."""
+    images = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.array(chunk, read_as(chunk.dtype)))
     scaled = interpolate(images.float(), size=size, mode="bilinear", antialias=True)
     return scaled if images.is_floating_point() else scaled.round().to(images.dtype)

@@ -14,7 +14,8 @@ from deep_infomax.data.options import DataOptions
 class CropAndFlip:
     """Cut a random window out of every input, and mirror half of them along the last axis.
 
-    Draws come from torch's global generator of the CPU, one position (and coin) for each input, on any device.
+    Draws come from torch's global generator of the CPU, one position (and coin) for each input, whatever the device;
+    all else is computed there.
     """
 
     size: int | None = None
@@ -27,18 +28,19 @@ class CropAndFlip:
         Raises:
             ValueError: An axis is shorter than the window.
         """
-        n = len(inputs)
+        n, device = len(inputs), inputs.device
         for axis in range(2, inputs.ndim):
             length = inputs.shape[axis]
             size = self.size or length
             if size > length:
                 raise ValueError(f"--data_options.random_crop {size} does not fit into inputs of {length}; lower it")
             if size < length:
-                inputs = gather(inputs, axis, torch.randint(length - size + 1, (n, 1)) + torch.arange(size))
+                start = to_device(torch.randint(length - size + 1, (n, 1)), device)
+                inputs = gather(inputs, axis, start + torch.arange(size, device=device))
         if self.flip:
-            size = inputs.shape[-1]
-            forward = torch.arange(size).expand(n, size)
-            inputs = gather(inputs, inputs.ndim - 1, torch.where(torch.rand(n, 1) < 0.5, size - 1 - forward, forward))
+            forward = torch.arange(inputs.shape[-1], device=device)
+            mirrored = to_device((torch.rand(n, 1) < 0.5).long(), device)
+            inputs = gather(inputs, inputs.ndim - 1, torch.where(mirrored == 1, forward.flip(0), forward))
         return inputs
 
 
@@ -48,7 +50,7 @@ def gather(
     """Pick positions along one axis, different ones for each input."""
     shape = [1] * inputs.ndim
     shape[0], shape[axis] = index.shape
-    return inputs.take_along_dim(to_device(index, inputs.device).reshape(shape), dim=axis)
+    return inputs.take_along_dim(index.reshape(shape), dim=axis)
 
 
 def augmentation(options: DataOptions) -> CropAndFlip | None:

@@ -8,7 +8,7 @@ is dropped (another part in every epoch). Which inputs a step takes does not dep
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import psutil
@@ -17,7 +17,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from deep_infomax.contracts import Batch
-from deep_infomax.data.dataset import Source, to_device
+from deep_infomax.data.dataset import Source, read_as, to_device
 
 
 class Batches:
@@ -71,12 +71,12 @@ class Batches:
                 f"{source.name} {source.split} has {len(source)} inputs, less than one batch of {batch_size}; "
                 f"set --training.batch_size to at most {len(source) // world * world}"
             )
-        self.source, self.batch_size, self.seed = source, batch_size, seed
+        self.source, self.batch_size = source, batch_size
         self.device = torch.empty(0, device=device).device  # with its number
         self.rank, self.world, self.transform = rank, world, transform
         self.steps_per_epoch = len(source) // batch_size
         self.labels = None if source.labels is None else source.labels.to(self.device)
-        self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
+        self._permutation = lru_cache(maxsize=2)(partial(_permutation, seed, len(source)))
         sharing = world if self.device.type == "cpu" else 1  # processes on one machine share its memory
         limit = free_memory(self.device) // 2 // sharing if resident_bytes is None else resident_bytes
         self.resident = resident(source, self.device, limit)
@@ -100,9 +100,6 @@ class Batches:
         start = position * self.batch_size + self.rank * share
         return self._permutation(epoch)[start : start + share]
 
-    def _draw_permutation(self, epoch: int) -> Int[Tensor, " _"]:
-        return torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(self.source)))
-
     def _gathered(self, step: int) -> Num[Tensor, "n channels *spatial"]:
         assert self._gatherer is not None
         ready, self._next = self._next, None
@@ -115,6 +112,10 @@ class Batches:
         return inputs.pin_memory() if self.device.type == "cuda" and inputs.device.type == "cpu" else inputs
 
 
+def _permutation(seed: int, n: int, epoch: int) -> Int[Tensor, " _"]:
+    return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n))
+
+
 def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n channels *spatial"] | None:
     """Put all inputs on the device, or return None where they are too large for that."""
     if isinstance(source.inputs, Tensor) and source.inputs.device == device:
@@ -122,7 +123,9 @@ def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n
     if source.nbytes > limit:
         return None
     inputs = source.inputs
-    return (inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs, order="C"))).to(device)
+    if isinstance(inputs, np.ndarray):
+        inputs = torch.from_numpy(np.array(inputs, read_as(inputs.dtype), order="C"))
+    return inputs.to(device)
 
 
 def free_memory(device: torch.device) -> int:

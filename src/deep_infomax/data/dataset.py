@@ -1,6 +1,7 @@
 """What the rest of the project sees of data: a `Source` of inputs, and the `Dataset` of its splits."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Inputs of one split, as stored: uint8 or float32, in memory or memory-mapped.
+    """Inputs of one split, in memory or memory-mapped.
 
     >>> source = Source(torch.arange(12, dtype=torch.uint8).reshape(3, 1, 4), None, None, "ramp", "train")
     >>> len(source), source.shape
@@ -20,7 +21,7 @@ class Source:
     """
 
     inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]
-    """A tensor where the inputs lie in memory, a numpy memory map where they lie on disk."""
+    """A tensor where the inputs lie in memory, a numpy memory map, read by `read_as`, where they lie on disk."""
     labels: Int[Tensor, " n"] | None
     """Classes 0 to len(classes) - 1; None where the inputs are unlabelled."""
     classes: tuple[str, ...] | None
@@ -42,35 +43,37 @@ class Source:
     @property
     def nbytes(self) -> int:
         """Bytes that all inputs occupy once in memory."""
-        return int(np.prod(self.inputs.shape)) * self.inputs.dtype.itemsize
+        kind = self.inputs.dtype if isinstance(self.inputs, Tensor) else read_as(self.inputs.dtype)
+        return int(np.prod(self.inputs.shape)) * kind.itemsize
 
     def take(self, index: Int[Tensor, " k"]) -> Num[Tensor, "k channels *spatial"]:
         """Gather the inputs at ``index``: a copy, on their device (the CPU where they are mapped)."""
         if isinstance(self.inputs, Tensor):
             return self.inputs[index.to(self.inputs.device)].contiguous()
-        return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()]))
+        return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], read_as(self.inputs.dtype)))
 
     def evenly_spaced(self, most: int) -> "Source":
         """At most so many inputs, spread over the whole source, copied into memory."""
-        count = min(most, len(self))
-        index = torch.arange(count) * len(self) // count
+        index = evenly_spaced(len(self), most)
         return replace(self, inputs=self.take(index), labels=None if self.labels is None else self.labels[index])
 
-    def centre_crop(self, size: int) -> "Source":
-        """Return the same source seen through a central window of ``size`` along every spatial axis; nothing is copied.
+    def centre_crop(self, size: int | tuple[int, ...]) -> "Source":
+        """Return the same source seen through a central window of these sizes, or one for all; nothing is copied.
 
         Raises:
-            ValueError: An axis is shorter than ``size``.
+            ValueError: An axis is shorter than the window.
         """
         spatial = self.shape[1:]
-        if min(spatial) < size:
+        sizes = (size,) * len(spatial) if isinstance(size, int) else size
+        if any(wanted > length for wanted, length in zip(sizes, spatial, strict=True)):
+            window = str(size) if isinstance(size, int) else by(size)
             raise ValueError(
-                f"{self.name} {self.split}: inputs of {by(spatial)} cannot be cropped to {size}; "
-                f"use --data_options.resize {size} or a crop of at most {min(spatial)}"
+                f"{self.name} {self.split}: inputs of {by(spatial)} cannot be cropped to {window}; "
+                f"use --data_options.resize {max(sizes)} or a crop of at most {min(spatial)}"
             )
-        starts = [(length - size) // 2 for length in spatial]
-        window = (slice(None), slice(None), *(slice(start, start + size) for start in starts))
-        return replace(self, inputs=self.inputs[window])
+        starts = [(length - wanted) // 2 for wanted, length in zip(sizes, spatial, strict=True)]
+        slices = (slice(start, start + wanted) for start, wanted in zip(starts, sizes, strict=True))
+        return replace(self, inputs=self.inputs[(slice(None), slice(None), *slices)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,20 +89,21 @@ class Dataset:
     """Further training inputs without labels (STL-10)."""
     description: dict[str, str | int]
     """What was read and by which rules, for the records of a run."""
-    uncropped: Source | None = None
-    """Where random crops are drawn from: the training inputs at full size, where the splits show the centre."""
+    uncropped: "Dataset | None" = None
+    """Where random crops are drawn from: the same at full size, where the splits show the centre."""
     held_out: Int[Tensor, " _"] | None = None
     """Rows of the stored inputs that ``test`` was held out from, ascending; None where it was not."""
 
     @property
     def pretraining(self) -> Source:
         """The inputs an encoder is trained on: ``unlabelled`` where the data set has such a split, else ``train``."""
-        return self.uncropped or self.unlabelled or self.train
+        whole = self.uncropped or self
+        return whole.unlabelled or whole.train
 
     @property
     def labelled(self) -> Source:
         """The inputs an encoder is trained on that is told their classes."""
-        return self.pretraining if self.unlabelled is None else self.train
+        return (self.uncropped or self).train
 
     @property
     def stored(self) -> dict[str, list[tuple[Source, Int[Tensor, " _"]]]]:
@@ -132,6 +136,16 @@ def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
             f"{source.name} {source.split} has one class only, {source.classes[0]!r}; a probe needs at least 2"
         )
     return source.labels, source.classes
+
+
+def read_as(kind: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that real numbers are read as: those of 8 bits without sign stay so, all others become float32."""
+    return kind if kind == np.uint8 or kind.kind not in "biuf" else np.dtype(np.float32)
+
+
+def evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
+    """At most so many of n positions, from everywhere, so that of inputs sorted by class every class is there."""
+    return torch.arange(min(n, most)) * n // min(n, most)
 
 
 def to_device(index: Int[Tensor, "*shape"], device: torch.device) -> Int[Tensor, "*shape"]:

@@ -49,7 +49,8 @@ def open_folder(folder: Path, images: Sequence[Path], labelled: bool) -> Splits:
     for top, group in groups.items():
         if not top.is_dir() or split_of(top.name) is None:
             raise ValueError(
-                f"{group[0]} lies beside the folder train; let every image lie in train, test, valid or unlabelled"
+                f"{group[0]} lies beside the folder train; let every image lie in train, test, valid or unlabelled "
+                "(a class called train, too: put the folders of classes into one called train)"
             )
     if len({split_of(top.name) for top in groups}) < len(groups):
         raise ValueError(

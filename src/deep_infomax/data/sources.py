@@ -112,13 +112,13 @@ def thinned(dataset: Dataset, most: int) -> Dataset:
 
 
 def centred(dataset: Dataset, size: int) -> Dataset:
-    """Show the splits through the central crop, and keep the training inputs whole for random crops."""
+    """Show the splits through the central crop, and keep them whole for random crops."""
     return replace(
         dataset,
         train=dataset.train.centre_crop(size),
         test=dataset.test and dataset.test.centre_crop(size),
         unlabelled=dataset.unlabelled and dataset.unlabelled.centre_crop(size),
-        uncropped=dataset.pretraining,
+        uncropped=dataset,
         description={
             **dataset.description,
             "crop_rule": f"random crops of {size} for training, the centre crop for evaluation",

@@ -135,7 +135,7 @@ def _trial(module: nn.Module, names: Iterable[str], inputs: Tensor) -> dict[str,
     with eval_mode(module), torch.no_grad():
         try:
             return _outputs(module, names, inputs)
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError, TypeError, IndexError) as error:
             raise ValueError(
                 f"the module cannot run on inputs of shape {tuple(inputs.shape)} ({error}); "
                 "check channels and spatial, or the module itself"

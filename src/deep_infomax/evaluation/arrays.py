@@ -1,15 +1,15 @@
 """Arrays an evaluation leaves for the report: representations of some inputs, and nearest neighbours as images."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from deep_infomax.data import Source
+from deep_infomax.data import Source, evenly_spaced
 from deep_infomax.evaluation.classifiers import nearest_rows
+from deep_infomax.files import save_arrays
 
 
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
@@ -59,11 +59,6 @@ def is_image(source: Source) -> bool:
     return inputs.dtype in (torch.uint8, np.uint8) and inputs.ndim == 4 and inputs.shape[1] in (1, 3)
 
 
-def evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
-    """At most ``most`` positions over the whole source, so that one sorted by class shows every class."""
-    return torch.arange(min(n, most)) * n // min(n, most)
-
-
 def remove_arrays(folder: Path) -> None:
     """Remove what earlier evaluations left, such as those on other data; what the training left stays."""
     for pattern in ("representation.npz", "neighbours*.npz", "ms_ssim-*.npz"):
@@ -73,12 +68,3 @@ def remove_arrays(folder: Path) -> None:
 
 def _labels(source: Source, index: Int[Tensor, " k"]) -> Int[np.ndarray, " k"]:
     return np.full(len(index), -1) if source.labels is None else source.labels[index].cpu().numpy()
-
-
-def save_arrays(path: Path, **arrays: Any) -> None:
-    """Write arrays by name into one ``.npz`` file, which is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    partial.replace(path)

@@ -14,6 +14,7 @@ from torch import Tensor
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import eval_mode
+from deep_infomax.files import partial_path, written_whole
 from deep_infomax.progress import Progress
 
 
@@ -74,16 +75,12 @@ def encode_dataset(
     parts = dataset.stored[split]
     shape = (sum(len(source) for source, _ in parts), _sizes(encoder, [layer])[layer])
     check_output(path)
-    partial = _partial(path)
-    try:
+    with written_whole(path) as partial:
         encoded = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
         for source, stored in parts:
             for rows, batch in _batches(encoder, source, [layer], batch_size, progress):
                 encoded[stored[rows].numpy()] = batch[layer].numpy()
         encoded.flush()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_output(path: Path) -> None:
@@ -97,14 +94,10 @@ def check_output(path: Path) -> None:
             raise ValueError(f"{path} is a folder; name a file to write, such as {path / 'Y.npy'}")
         if not path.parent.is_dir():
             raise ValueError(f"cannot write {path}: there is no folder {path.parent}; create it first")
-        _partial(path).touch()
-        _partial(path).unlink()
+        partial_path(path).touch()
+        partial_path(path).unlink()
     except OSError as error:
         raise ValueError(f"cannot write {path} ({error.strerror}); name another file or folder") from error
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.partial")
 
 
 def _sizes(encoder: Encoder, layers: Sequence[str]) -> dict[str, int]:

@@ -45,8 +45,7 @@ from torch import Tensor, nn
 
 from deep_infomax.bounds import donsker_varadhan
 from deep_infomax.contracts import Scores
-from deep_infomax.data import Source
-from deep_infomax.evaluation.arrays import evenly_spaced
+from deep_infomax.data import Source, evenly_spaced
 from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information import Fitting, estimate_mi
@@ -123,6 +122,9 @@ def mine(
 ) -> list[Outcome]:
     """Held-out estimate of I(X; Y), ``mine/1``, on the device of the features."""
     index = evenly_spaced(len(source), MOST_INPUTS)
+    if not (features[index] != features[index[0]]).any():
+        constant = "no unit varies, and a constant tells nothing"
+        return [Outcome(0.0, {}, {"warnings": [constant]}, n=len(index)) for _ in seeds]
     x = source.take(index).float().cpu()
     y = standardised(train_features, features[index])[1].cpu()
     critic = partial(InputCritic, x.shape[1], tuple(x.shape[2:]), y.shape[1])

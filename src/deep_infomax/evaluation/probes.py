@@ -39,7 +39,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from deep_infomax.evaluation.arrays import evenly_spaced
+from deep_infomax.data import evenly_spaced
 from deep_infomax.evaluation.classifiers import (
     CROSS_ENTROPY,
     HINGE,

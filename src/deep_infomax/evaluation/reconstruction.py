@@ -27,10 +27,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from deep_infomax.data import Source
+from deep_infomax.data import Source, evenly_spaced
 from deep_infomax.data.dataset import by
 from deep_infomax.decoders import Decoder
-from deep_infomax.evaluation.arrays import evenly_spaced, is_image
+from deep_infomax.evaluation.arrays import is_image
 from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information.fitting import batches

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from deep_infomax.files import written_whole
+
 SCHEMA: Final = 1
 _REMEDY: Final = "move it away and evaluate again"
 
@@ -116,9 +118,8 @@ def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[R
         path.replace(next(name for name in names if not name.exists()))
     kept |= {result.key: result for result in results}
     content = {"schema": SCHEMA, "data": dict(data), "results": [result.to_json() for result in kept.values()]}
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _parse(path: Path) -> tuple[dict[str, str | int], list[Result]]:

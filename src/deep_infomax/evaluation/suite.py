@@ -17,9 +17,10 @@ from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import LOG_VARIANCE, Encoder
 from deep_infomax.evaluation import probes
-from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_arrays, save_representation
+from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results, speaks_of
+from deep_infomax.files import save_arrays
 from deep_infomax.progress import Progress
 
 LEAST_INPUTS: Final = 50

@@ -68,7 +68,11 @@ class MutualInformation(nn.Module):
         self.penalty = penalty
 
     def forward(self, features: Features) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The loss, and for the log ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value)."""
+        """The loss, and for the log ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value).
+
+        Raises:
+            ValueError: the batch has a single input, or too few for so many ``others``.
+        """
         local, vector, _ = features
         n, first = len(vector), first_row(len(vector))
         require_others(n * world_size())  # before batch normalisation refuses a batch of 1 in words of its own

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from deep_infomax.files import written_whole
 from deep_infomax.report import tables
 from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
@@ -98,9 +99,8 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
         raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'report.html'}")
     page = render(read_runs(find_runs(runs)))
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(target)
+    with written_whole(target) as partial:
+        partial.write_text(page, encoding="utf-8")
     return target
 
 

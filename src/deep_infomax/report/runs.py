@@ -29,7 +29,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Representation:
-    """Global vectors of some test inputs."""
+    """Global vectors of some inputs."""
 
     vectors: Float[np.ndarray, "p d"]
     labels: Int[np.ndarray, " p"]

@@ -26,7 +26,7 @@ def maps(representation: Representation, most_points: int) -> list[Picture]:
     vectors, labels = _finite(representation, most_points)
     if len(vectors) < 2 or not np.ptp(vectors, axis=0).any():
         return []
-    shown = f"{len(vectors):,} test inputs"
+    shown = f"{len(vectors):,} inputs"
     points, shares = principal_components(vectors)
     pictures = []
     if (embedding := tsne(vectors)) is not None:

@@ -17,6 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from deep_infomax.files import written_whole
+
 _SUFFIX = ".safetensors"
 
 
@@ -63,14 +65,13 @@ class Checkpoints:
     def write(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
         """Write one checkpoint atomically, then remove those older than the newest ``keep``."""
         path = self.folder / f"step-{step:09d}{_SUFFIX}"
-        partial = path.with_suffix(".partial")
         # Copies, as tensors that share memory (tied weights) cannot be written.
         plain = {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}
         try:
-            save_file(plain, partial, metadata={"state": json.dumps(dict(state))})
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
+            with written_whole(path) as partial:
+                save_file(plain, partial, metadata={"state": json.dumps(dict(state))})
+                with partial.open("rb") as file:
+                    os.fsync(file.fileno())
         except (SafetensorError, OSError) as error:
             raise WriteError(f"{path} cannot be written ({error}); make room for it; {self.last_good()}") from error
         for old in self.paths()[: -self.keep]:

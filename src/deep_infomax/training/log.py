@@ -29,7 +29,7 @@ class RunningMeans:
     def add(self, step: int, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Add the terms of one step, and note the first step whose loss is not finite."""
         for name, value in terms.items():
-            value = value.detach().float()
+            value = value.detach().to(loss.device, torch.float32)
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count += 1
         bad = torch.where(torch.isfinite(loss.detach()), math.inf, float(step))
@@ -41,8 +41,11 @@ class RunningMeans:
         return None if math.isinf(first) else int(first)
 
     def take(self) -> dict[str, float]:
-        """The means, after which the sums start anew; a ceiling that is infinite is left out."""
-        means = {name: float(value) / self._count for name, value in self._sums.items()}
+        """The means over all processes, after which the sums start anew; a ceiling that is infinite is left out."""
+        if not self._sums:
+            return {}
+        own = torch.stack(list(self._sums.values())).double() / self._count
+        means = dict(zip(self._sums, gathered(own[None]).mean(0).tolist(), strict=True))
         self._sums, self._count = {}, 0
         return {name: value for name, value in means.items() if not name.endswith("_ceiling") or math.isfinite(value)}
 

@@ -24,11 +24,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.contracts import Losses
-from deep_infomax.data import Batches, Source, fingerprint, statistics
+from deep_infomax.data import Batches, Source, evenly_spaced, fingerprint, statistics
+from deep_infomax.data.dataset import read_as
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
 from deep_infomax.objectives import MutualInformation
-from deep_infomax.processes import gathered, lost_process, synchronise_batch_norms
+from deep_infomax.processes import agreed, gathered, lost_process, synchronise_batch_norms
 from deep_infomax.training.checkpoint import (
     Checkpoints,
     WriteError,
@@ -98,7 +99,7 @@ def fit(
     Raises:
         ValueError: the data or a setting cannot be used.
         NonFiniteLossError: a loss became infinite or not a number.
-        InterruptedTrainingError: SIGINT or SIGTERM arrived; a checkpoint has been written.
+        InterruptedTrainingError: SIGINT or SIGTERM arrived; with ``out``, a checkpoint has been written.
         WriteError: a file of ``out`` cannot be written; the checkpoints before it are kept.
         LostProcessError: another process of the training ended, or cannot be reached any more.
 
@@ -141,11 +142,9 @@ class _Run:
         self.fingerprint = fingerprint(self.source)
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
-        crop = None if transform is None or self.source.shape[1:] == encoder.spatial else min(encoder.spatial)
-        shown = self.source if crop is None else self.source.centre_crop(crop)
-        # Evenly spaced, as data are often sorted by class.
-        count = min(len(shown), _HEALTH_INPUTS)
-        self.sample = shown.take(torch.arange(count) * len(shown) // count)
+        cropping = transform is not None and self.source.shape[1:] != encoder.spatial
+        shown = self.source.centre_crop(encoder.spatial) if cropping else self.source
+        self.sample = shown.take(evenly_spaced(len(shown), _HEALTH_INPUTS))
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
@@ -191,27 +190,30 @@ class _Run:
                 bar.advance(self.step)
                 last, epoch = self.step == total, self.step / per_epoch
                 logging = last or self.step % training.log_every == 0
-                if logging:
+                epoch_ends = last or self.step % per_epoch == 0
+                if logging or epoch_ends:
                     self._check_finite(checkpoints)  # waits for the device, so that what is timed is done
                 self.seconds = time.monotonic() - began
                 if logging:
                     speed = (self.step - logged_step) * training.batch_size / (self.seconds - logged)
-                    terms, logged, logged_step = self._of_all(self.means.take()), self.seconds, self.step
+                    terms, logged, logged_step = self.means.take(), self.seconds, self.step
                     record = {
                         "kind": "train", "step": self.step, "epoch": epoch, "images_per_second": speed,
                         "learning_rate": factor * training.learning_rate, "seconds": self.seconds, "terms": terms,
                     }  # fmt: skip
                     self._write(metrics, record)
                     bar.report(record, (total - self.step) * training.batch_size / speed)
-                if last or self.step % per_epoch == 0:
+                if epoch_ends:
                     self._write(metrics, {"kind": "health", "step": self.step, "epoch": epoch} | self._health())
-                stopping, due = self._agree(stop.requested, self.seconds - saved > training.checkpoint_seconds)
+                due = self.seconds - saved > training.checkpoint_seconds
+                stopping, due = agreed([stop.requested, due], self.control)
                 if checkpoints is not None and (last or stopping or due):
                     self._check_finite(checkpoints)
                     self._save(checkpoints, metrics)
                     accelerator.wait_for_everyone()
                     saved = self.seconds
                 if stopping and not last:
+                    stop.lasting = self.control is not None  # a launcher may pass the signal on once more
                     raise InterruptedTrainingError(f"interrupted after step {self.step} of {total}")
             self._write(metrics, {"kind": "end", "step": self.step, "epoch": training.epochs, "seconds": self.seconds})
             self.encoder.eval()
@@ -267,19 +269,6 @@ class _Run:
                 "processes cannot leave out; train in one, or call requires_grad_(False) on them"
             )
 
-    def _agree(self, *wishes: bool) -> list[bool]:
-        """What any process wishes, so that all do the same; asked by the hosts, no device is waited for."""
-        if self.control is None:
-            return list(wishes)
-        found = torch.tensor(wishes, dtype=torch.int32)
-        dist.all_reduce(found, dist.ReduceOp.MAX, self.control)
-        return [bool(wish) for wish in found]
-
-    def _of_all(self, terms: dict[str, float]) -> dict[str, float]:
-        """The means of all processes."""
-        means = gathered(torch.tensor([list(terms.values())], dtype=torch.float64, device=self.device)).mean(0)
-        return dict(zip(terms, means.tolist(), strict=True))
-
     def _health(self) -> dict[str, Any]:
         """Signs of collapse, on a sample of the data, in eval mode."""
         vectors = self.encoder.encode(self.sample)
@@ -315,6 +304,8 @@ class _Run:
     def _checkpoints(self, resume: bool) -> Checkpoints | None:
         """The run's checkpoints; on a resume the state of the newest is taken up."""
         if self.out is None:
+            if resume:
+                raise ValueError("resume=True needs out, the run directory to resume from")
             return None
         checkpoints = Checkpoints(self.out / "checkpoints", self.training.checkpoints)
         if not resume and checkpoints.paths():
@@ -323,27 +314,35 @@ class _Run:
             checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
         self.accelerator.wait_for_everyone()
         if resume and (found := checkpoints.read_latest()) is not None:
-            tensors, state = found
-            if state.get("data", self.fingerprint) != self.fingerprint:
-                raise ValueError(
-                    f"the inputs of {self.source.name} {self.source.split} are not those that {self.out} was trained "
-                    "on; restore them, or train anew"
-                )
-            prefix = "model."
-            weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            try:
-                self.bare_model.load_state_dict(weights)
-            except RuntimeError as error:
-                raise ValueError(
-                    f"the checkpoint of {self.out} does not fit its configuration; restore config.yaml or train anew"
-                ) from error
-            for name, optimizer in self.optimizers.items():
-                load_optimizer(name, optimizer, tensors)
-            self.means.load(tensors, self.device)
-            self.step, self.seconds, self.log_size = state["step"], state["seconds"], state["log_size"]
-            if self.training.precision == "auto" and state.get("device", self.device.type) == self.device.type:
-                self.precision = getattr(torch, state["precision"])
+            self._take_up(*found)
         return checkpoints
+
+    def _take_up(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        if state.get("data", self.fingerprint) != self.fingerprint:
+            raise ValueError(
+                f"the inputs of {self.source.name} {self.source.split} are not those that {self.out} was trained "
+                "on; restore them, or train anew"
+            )
+        for name, value in {"seed": self.seed, "batch_size": self.training.batch_size}.items():
+            if state.get(name, value) != value:
+                raise ValueError(
+                    f"{self.out} was trained with the {name} {state[name]}, not {value}; give that, or train anew"
+                )
+        prefix = "model."
+        weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        try:
+            self.bare_model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the checkpoint of {self.out} does not fit its configuration; restore config.yaml or train anew"
+            ) from error
+        for name, optimizer in self.optimizers.items():
+            load_optimizer(name, optimizer, tensors)
+        self.means.load(tensors, self.device)
+        self.step, self.seconds, self.log_size = state["step"], state["seconds"], state["log_size"]
+        if self.training.precision == "auto" and state.get("device", self.device.type) == self.device.type:
+            self.precision = getattr(torch, state["precision"])
 
     def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
         weights = self.bare_model.state_dict()
@@ -360,7 +359,8 @@ class _Run:
         precision = str(self.precision).removeprefix("torch.")
         state = {
             "step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision,
-            "device": self.device.type, "data": self.fingerprint,
+            "device": self.device.type, "data": self.fingerprint, "seed": self.seed,
+            "batch_size": self.training.batch_size,
         }  # fmt: skip
         checkpoints.write(self.step, tensors | means, state)
 
@@ -370,5 +370,7 @@ def _kept(checkpoints: Checkpoints | None) -> str:
 
 
 def _source(data: Tensor | np.ndarray) -> Source:
-    """Data of the user's as a source; a memory map stays one."""
-    return Source(data if isinstance(data, np.memmap) else torch.as_tensor(data), None, None, "array", "train")
+    """Data of the user's as a source; a memory map stays one, and other arrays are read as it is."""
+    if isinstance(data, np.ndarray) and not isinstance(data, np.memmap):
+        data = torch.from_numpy(np.ascontiguousarray(data, read_as(data.dtype)))
+    return Source(data, None, None, "array", "train")

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from jaxtyping import Num
 from torch import Tensor
 
 from deep_infomax.contracts import Illustrated
+from deep_infomax.data import evenly_spaced
 from deep_infomax.encoders.base import eval_mode
+from deep_infomax.files import save_arrays
 from deep_infomax.training.prepare import Model
 
 _SHOWN: Final = 16
@@ -21,14 +22,11 @@ def save_pictures(folder: Path, model: Model, inputs: Num[Tensor, "n channels *s
     if not (image and isinstance(model.objective, Illustrated)):
         return
     encoder = model.encoder
-    shown = inputs[torch.arange(min(_SHOWN, len(inputs))) * len(inputs) // min(_SHOWN, len(inputs))]
+    shown = inputs[evenly_spaced(len(inputs), _SHOWN)]
     with eval_mode(model), torch.no_grad():
         shown = shown.to(encoder.mean.device)
         pictures = model.objective.pictures(shown, encoder(shown).vector)
     mean, std = (statistic[:, None, None] for statistic in (encoder.mean, encoder.std))
     stored = {name: (values * std + mean).round().clamp(0, 255).byte() for name, values in pictures._asdict().items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "objective.npz.partial"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **{name: values.movedim(1, -1).cpu().numpy() for name, values in stored.items()})
-    partial.replace(folder / "objective.npz")
+    arrays = {name: values.movedim(1, -1).cpu().numpy() for name, values in stored.items()}
+    save_arrays(folder / "objective.npz", **arrays)
