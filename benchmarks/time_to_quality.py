@@ -28,6 +28,8 @@ def main() -> None:
     options = parser.parse_args()
     groups: dict[str, list[Path]] = defaultdict(list)
     for run in options.runs:
+        if not set(LAYERS) <= accuracies(run).keys():
+            parser.error(f"{run} has no accuracy of mlp on every layer; run dim evaluate {run} --metrics mlp --seeds 1")
         groups[json.dumps(settings(run), sort_keys=True)].append(run)
     different = {
         name
@@ -59,9 +61,13 @@ def of_runs(runs: list[Path]) -> dict[str, Any]:
         "minutes": [json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["seconds"] / 60 for run in runs],
     }
     for layer in LAYERS:
-        found = [read_results(run / "evaluation.json") for run in runs]
-        point[layer] = [r.value for results in found for r in results if (r.metric, r.layer) == ("mlp", layer)]
+        point[layer] = [accuracies(run)[layer] for run in runs]
     return point
+
+
+def accuracies(run: Path) -> dict[str, float]:
+    """What the probe reads, by layer."""
+    return {r.layer: r.value for r in read_results(run / "evaluation.json") if r.metric == "mlp"}
 
 
 def draw(points: list[dict[str, Any]], file: Path) -> None:

@@ -399,7 +399,8 @@ def test_brackets_in_a_path_are_printed_as_they_are(
 def test_a_checkpoint_that_cannot_be_written_is_a_failure_and_no_traceback(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: object, **__: object) -> None:
+    def full(_: object, path: Path, **__: object) -> None:
+        path.write_bytes(b"some")
         raise OSError("No space left on device")
 
     monkeypatch.chdir(folder)
@@ -409,6 +410,7 @@ def test_a_checkpoint_that_cannot_be_written_is_a_failure_and_no_traceback(
     error = capfd.readouterr().err
     assert "cannot be written (No space left on device); make room" in error
     assert "no checkpoint had been written; continue with: dim train --resume full" in error
+    assert list(Path("full", "checkpoints").iterdir()) == []
     assert "Traceback" not in error
 
 

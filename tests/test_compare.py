@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -181,6 +182,24 @@ def test_what_fails_is_named_when_the_others_are_done(
     [said] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dim: ")]
     assert said.startswith("dim: nat-0: ")
     assert said.endswith(f"; 1 of 2 are done, see them with: dim report {out}")
+
+
+def test_an_error_of_the_program_is_shown_and_the_others_go_on(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, out = commands.train, tmp_path / "compared"
+
+    def broken(**given: Any) -> None:
+        if given["recipe"] == "nat":
+            raise RuntimeError("broken")
+        train(**given)
+
+    monkeypatch.setattr(commands, "train", broken)
+    assert compare(data, out, "--jobs", "1", seeds=1) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("dim: nat-0: broken; 1 of 2 are done")
+    assert (out / "random-0" / "evaluation.json").exists()
 
 
 def test_the_error_of_a_training_beside_others_is_told_in_its_words(

@@ -349,8 +349,9 @@ def test_old_checkpoints_go_and_torn_ones_are_removed(tmp_path: Path) -> None:
     for step in range(4):
         checkpoints.write(step, {"weight": torch.full((2,), float(step))}, {"step": step})
     assert [path.name for path in checkpoints.paths()] == ["step-000000002.safetensors", "step-000000003.safetensors"]
-    torn = tmp_path / "checkpoints" / "step-000000009.partial"
+    torn = tmp_path / "checkpoints" / "step-000000009.safetensors.partial"
     torn.write_bytes(b"half")
+    assert torn not in checkpoints.paths()
     checkpoints.prepare(1000)
     assert not torn.exists()
     tensors, state = checkpoints.read_latest()

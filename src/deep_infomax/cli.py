@@ -13,13 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
 from torch import distributed as dist
 
 from deep_infomax import commands, information_commands
+from deep_infomax.allocator import out_of_memory
 from deep_infomax.arguments import build_parser
 from deep_infomax.processes import lost_process, world_size
 from deep_infomax.recipes import RECIPES, Config
@@ -45,9 +45,9 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
 
 
 _LESS: Final = {
-    "train": "take a smaller --training.batch_size",
-    "compare": "take fewer --jobs",
-    "study": "take fewer --jobs",
+    "train": "train anew with a smaller --training.batch_size",
+    "compare": "keep fewer inputs with --data_options.train_inputs",
+    "study": "keep fewer inputs with --data_options.train_inputs",
     "evaluate": "name fewer --layers, or keep fewer inputs with --data_options.train_inputs",
     "encode": "encode the data in parts",
     "report": "report on fewer runs",
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and lost_process(error):
             return _fail(1, "another process of the training ended before it began; see what that one says")
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not out_of_memory(error):
             raise
         return _fail(1, f"out of memory; {_LESS[given[0]]}")
     return 0
@@ -197,6 +197,11 @@ def _fail(code: int, sentence: str) -> int:
 def _sentence(error: BaseException) -> str:
     """The message of an error as one line in the user's words: flags instead of parser keys, types by their names."""
     text = " ".join(str(error).split())
+    text = re.sub(
+        r"Expected more than 1 value per channel when training, got input size torch\.Size\([\[\]\d, ]*\)",
+        "batch normalisation needs at least 2 inputs in every step; raise the batch size",
+        text,
+    )
     text = re.sub(r"Parser key \"([^\"]+)\": ", r"--\1: ", text)
     text = text.replace("Expected a <class 'tuple'>. Got value: ", "expected a list in brackets, such as '[a,b]', got ")
     union = r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors:.*Given value: "

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from deep_infomax import commands
+from deep_infomax.allocator import out_of_memory
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import METRICS, Result, read_results
 from deep_infomax.interrupt import ECHO_SECONDS, stop_requests
@@ -206,6 +207,8 @@ def _one_by_one(todo: Sequence[_Work]) -> list[Exception]:
             kind = ValueError if isinstance(error, ValueError) else FailedTrainingError
             failures.append(kind(f"{plan.run.name}: {str(error) or type(error).__name__}"))
             commands.NOTES.print(f"failed: {failures[-1]}")
+            if isinstance(error, RuntimeError) and not out_of_memory(error):
+                commands.NOTES.print_exception()
     return failures
 
 

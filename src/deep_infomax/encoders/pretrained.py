@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from deep_infomax import __version__
+from deep_infomax.files import written_whole
 
 WEIGHTS = "encoder.safetensors"
 CONFIGURATION = "encoder.json"
@@ -160,15 +161,10 @@ def _first(names: Sequence[str], shown: int = 3) -> str:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write ``content`` beside ``path``, then rename: readers see the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

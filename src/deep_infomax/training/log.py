@@ -42,11 +42,12 @@ class RunningMeans:
 
     def take(self) -> dict[str, float]:
         """The means over all processes, after which the sums start anew; a ceiling that is infinite is left out."""
-        if not self._sums:
-            return {}
-        own = torch.stack(list(self._sums.values())).double() / self._count
-        means = dict(zip(self._sums, gathered(own[None]).mean(0).tolist(), strict=True))
+        sums, count = self._sums, self._count
         self._sums, self._count = {}, 0
+        if not sums:
+            return {}
+        own = torch.stack(list(sums.values())).double() / count
+        means = dict(zip(sums, gathered(own[None]).mean(0).tolist(), strict=True))
         return {name: value for name, value in means.items() if not name.endswith("_ceiling") or math.isfinite(value)}
 
     def tensors(self) -> dict[str, Tensor]:

@@ -133,7 +133,7 @@ class _Run:
         out: Path | None,
         transform: Callable[[Tensor], Tensor] | None,
     ) -> None:
-        self.encoder, self.training, self.seed, self.out = encoder, training, seed, out
+        self.encoder, self.training, self.seed, self.out = encoder, training, int(seed), out
         self.accelerator = prepare_accelerator(training, out)
         self.device = self.accelerator.device
         if self.device.type == "cpu":
@@ -142,7 +142,8 @@ class _Run:
         self.fingerprint = fingerprint(self.source)
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
-        cropping = transform is not None and self.source.shape[1:] != encoder.spatial
+        axes = len(self.source.shape[1:]) == len(encoder.spatial)
+        cropping = transform is not None and axes and self.source.shape[1:] != encoder.spatial
         shown = self.source.centre_crop(encoder.spatial) if cropping else self.source
         self.sample = shown.take(evenly_spaced(len(shown), _HEALTH_INPUTS))
         encoder.check_inputs(self.sample.shape)
@@ -360,7 +361,7 @@ class _Run:
         state = {
             "step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision,
             "device": self.device.type, "data": self.fingerprint, "seed": self.seed,
-            "batch_size": self.training.batch_size,
+            "batch_size": int(self.training.batch_size),
         }  # fmt: skip
         checkpoints.write(self.step, tensors | means, state)
 
