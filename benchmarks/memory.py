@@ -19,6 +19,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.ticker import LogLocator
 from measuring import status_bytes, train_records
 
 from deep_infomax.objectives import mutual_information
@@ -84,7 +85,7 @@ def step(recipe: str, batch: int, most: int) -> tuple[float, float]:
 
 def draw(rows: list[dict[str, Any]], file: Path) -> None:
     """Memory and time against the batch, all axes logarithmic; dashed: with all scores at once."""
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
     for place, (axes, label) in enumerate(zip(panels, ("peak memory, MB", "seconds a step"), strict=True)):
         for colour, recipe in enumerate(RECIPES_MEASURED):
             for names, line, told in ((PARTS, "-", "in parts"), (WHOLE, "--", "all at once")):
@@ -95,8 +96,10 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel="batch", ylabel=label)
         axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
         axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.grid(alpha=0.3)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     figure.savefig(file, dpi=150)
 
 
