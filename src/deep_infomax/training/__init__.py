@@ -1,11 +1,12 @@
 """Training: one loop for every objective, its settings, and exact checkpoints."""
 
 from deep_infomax.allocator import keep_freed_memory
-from deep_infomax.training.checkpoint import WriteError, checkpoint_bytes
+from deep_infomax.training.checkpoint import checkpoint_bytes
 from deep_infomax.training.compilation import can_compile
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
+from deep_infomax.training.errors import InterruptedTrainingError, LostProcessError, NonFiniteLossError, WriteError
 from deep_infomax.training.health import dead_units, effective_rank
-from deep_infomax.training.loop import InterruptedTrainingError, LostProcessError, NonFiniteLossError, Training, fit
+from deep_infomax.training.loop import Training, fit
 from deep_infomax.training.precision import has_fast_bfloat16, resolve_precision
 from deep_infomax.training.prepare import uses_cpu
 

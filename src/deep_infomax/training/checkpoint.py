@@ -18,12 +18,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from deep_infomax.files import written_whole
+from deep_infomax.training.errors import WriteError
 
 _SUFFIX = ".safetensors"
-
-
-class WriteError(Exception):
-    """A file of the run cannot be written; the checkpoints before it are kept."""
 
 
 class Checkpoints:
@@ -94,6 +91,11 @@ class Checkpoints:
             raise ValueError(
                 f"{paths[-1]} is damaged ({error}); remove it to resume from the checkpoint before it"
             ) from error
+
+
+def what_is_kept(checkpoints: Checkpoints | None) -> str:
+    """Where a training that failed stands, in words; None stands for one without a run directory."""
+    return "nothing is kept without a run directory" if checkpoints is None else checkpoints.last_good()
 
 
 def checkpoint_bytes(module: nn.Module, keep: int) -> int:

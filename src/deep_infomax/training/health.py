@@ -5,6 +5,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def health(vectors: Float[Tensor, "n d"]) -> dict[str, float]:
+    """The signs by the names they have in the log, with the mean standard deviation of a unit.
+
+    >>> health(torch.cat([torch.eye(2), -torch.eye(2)]))["vector_rank"]
+    2.0
+    """
+    rank, spread = float(effective_rank(vectors)), float(vectors.std(0).mean())
+    return {"vector_rank": rank, "dead_units": dead_units(vectors), "vector_std": spread}
+
+
 def effective_rank(vectors: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     r"""Number of directions the vectors really use: from 1 (collapsed onto a line) to min(n - 1, d).
 

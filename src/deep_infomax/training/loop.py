@@ -8,7 +8,8 @@ therefore ends in the very weights of one that was never interrupted.
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,40 +25,23 @@ from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.contracts import Losses
-from deep_infomax.data import Batches, Source, evenly_spaced, fingerprint, statistics
+from deep_infomax.data import Batches, Source, evenly_spaced, statistics
 from deep_infomax.data.dataset import read_as
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
-from deep_infomax.objectives import MutualInformation
-from deep_infomax.processes import agreed, gathered, lost_process, synchronise_batch_norms
-from deep_infomax.training.checkpoint import (
-    Checkpoints,
-    WriteError,
-    checkpoint_bytes,
-    load_optimizer,
-    optimizer_tensors,
-)
+from deep_infomax.processes import agreed, lost_process, synchronise_batch_norms
+from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
-from deep_infomax.training.health import dead_units, effective_rank
-from deep_infomax.training.log import MetricsFile, RunningMeans, TrainingProgress
+from deep_infomax.training.errors import InterruptedTrainingError, LostProcessError, WriteError
+from deep_infomax.training.health import health
+from deep_infomax.training.log import MetricsFile, TrainingProgress
 from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
-from deep_infomax.training.prepare import Model, prepare_accelerator, prepare_optimizers, use_channels_last
+from deep_infomax.training.prepare import Model, prepare_accelerator, use_channels_last
+from deep_infomax.training.state import TrainingState
 
 _HEALTH_INPUTS: Final = 512
-
-
-class InterruptedTrainingError(Exception):
-    """SIGINT or SIGTERM stopped the training; everything up to its last checkpoint is kept."""
-
-
-class LostProcessError(Exception):
-    """Another process of the same training ended; everything up to its last checkpoint is kept."""
-
-
-class NonFiniteLossError(Exception):
-    """A loss became infinite or not a number."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +105,7 @@ def fit(
 
 
 class _Run:
-    """One training: its parts, placed on their device, and the state that a checkpoint keeps."""
+    """One training: its parts, placed on their device."""
 
     def __init__(
         self,
@@ -139,7 +123,6 @@ class _Run:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.source = data if isinstance(data, Source) else _source(data)
-        self.fingerprint = fingerprint(self.source)
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         axes = len(self.source.shape[1:]) == len(encoder.spatial)
@@ -149,11 +132,11 @@ class _Run:
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
-        # Processes that measure for themselves may differ, so all take what the first one found.
-        [self.precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()
         use_channels_last(self.bare_model)
-        self.optimizers = prepare_optimizers(self.bare_model, training)
+        self.state = TrainingState(self.bare_model, training, self.seed, self.source, self.device)
+        # Processes that measure for themselves may differ, so all take what the first one found.
+        [self.state.precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         if self.accelerator.num_processes > 1:
             synchronise_batch_norms(self.bare_model)
         self.compiled = all(gather_object([training.compile and can_compile(self.device)]))
@@ -163,103 +146,102 @@ class _Run:
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
         self.control = dist.new_group(backend="gloo") if self.accelerator.num_processes > 1 else None
-        self.means = RunningMeans()
-        self.step, self.seconds, self.log_size = 0, 0.0, 0
+        self.logged = (0, 0.0)  # step and seconds of the last line about steps
 
     def train(self, stop: StopRequest, resume: bool, progress: bool) -> Training:
         """Take the steps that are left, writing the log and checkpoints."""
-        accelerator, training = self.accelerator, self.training
+        state, training, accelerator = self.state, self.training, self.accelerator
         world, main = accelerator.num_processes, accelerator.is_main_process
         batches = Batches(
             self.source, training.batch_size, self.seed, self.device, accelerator.process_index, world, self.transform
         )
         per_epoch = batches.steps_per_epoch
         total = math.ceil(training.epochs * per_epoch)
-        checkpoints = self._checkpoints(resume)
-        metrics = MetricsFile(self.out / "metrics.jsonl", self.log_size) if self.out is not None and main else None
+        checkpoints = self._open_checkpoints(resume)
+        metrics = MetricsFile(self.out / "metrics.jsonl", state.log_size) if self.out is not None and main else None
         console = Console(stderr=True) if progress and main else None
         if console is not None and training.compile and not self.compiled:
             console.print("nothing is compiled: torch.compile finds no working compiler here", soft_wrap=True)
-        bar = TrainingProgress(total, self.step, console)
-        began = time.monotonic() - self.seconds
-        logged, logged_step, saved = self.seconds, self.step, self.seconds
         terms: dict[str, float] = {}
-        try:
-            while self.step < total:
-                factor = learning_rate_factor(training, self.step, total)
+        began, saved, self.logged = time.monotonic() - state.seconds, state.seconds, (state.step, state.seconds)
+        files = nullcontext() if metrics is None else closing(metrics)
+        with files, closing(TrainingProgress(total, state.step, console)) as bar, self._explained(checkpoints, stop):
+            while state.step < total:
+                factor = learning_rate_factor(training, state.step, total)
                 self._take_step(batches, factor)
-                bar.advance(self.step)
-                last, epoch = self.step == total, self.step / per_epoch
-                logging = last or self.step % training.log_every == 0
-                epoch_ends = last or self.step % per_epoch == 0
+                bar.advance(state.step)
+                last, epoch = state.step == total, state.step / per_epoch
+                logging = last or state.step % training.log_every == 0
+                epoch_ends = last or state.step % per_epoch == 0
                 if logging or epoch_ends:
-                    self._check_finite(checkpoints)  # waits for the device, so that what is timed is done
-                self.seconds = time.monotonic() - began
+                    state.check_loss(checkpoints)  # waits for the device, so that what is timed is done
+                state.seconds = time.monotonic() - began
                 if logging:
-                    speed = (self.step - logged_step) * training.batch_size / (self.seconds - logged)
-                    terms, logged, logged_step = self.means.take(), self.seconds, self.step
-                    record = {
-                        "kind": "train", "step": self.step, "epoch": epoch, "images_per_second": speed,
-                        "learning_rate": factor * training.learning_rate, "seconds": self.seconds, "terms": terms,
-                    }  # fmt: skip
+                    record = self._record_steps(epoch, factor)
+                    terms = record["terms"]
                     self._write(metrics, record)
-                    bar.report(record, (total - self.step) * training.batch_size / speed)
+                    bar.report(record, (total - state.step) * training.batch_size / record["images_per_second"])
                 if epoch_ends:
-                    self._write(metrics, {"kind": "health", "step": self.step, "epoch": epoch} | self._health())
-                due = self.seconds - saved > training.checkpoint_seconds
+                    signs = health(self.encoder.encode(self.sample))
+                    self._write(metrics, {"kind": "health", "step": state.step, "epoch": epoch} | signs)
+                due = state.seconds - saved > training.checkpoint_seconds
                 stopping, due = agreed([stop.requested, due], self.control)
                 if checkpoints is not None and (last or stopping or due):
-                    self._check_finite(checkpoints)
                     self._save(checkpoints, metrics)
-                    accelerator.wait_for_everyone()
-                    saved = self.seconds
+                    saved = state.seconds
                 if stopping and not last:
                     stop.lasting = self.control is not None  # a launcher may pass the signal on once more
-                    raise InterruptedTrainingError(f"interrupted after step {self.step} of {total}")
-            self._write(metrics, {"kind": "end", "step": self.step, "epoch": training.epochs, "seconds": self.seconds})
+                    raise InterruptedTrainingError(f"interrupted after step {state.step} of {total}")
+            end = {"kind": "end", "step": state.step, "epoch": training.epochs, "seconds": state.seconds}
+            self._write(metrics, end)
             self.encoder.eval()
             if self.out is not None and main:
                 save_pictures(self.out / "arrays", self.bare_model, self.sample)
                 self.encoder.save_pretrained(self.out)  # last: a run with an encoder is whole
+        for tracker in accelerator.trackers:
+            tracker.finish()
+        if self.control is not None:
+            dist.destroy_process_group(self.control)
+        return Training(state.step, state.seconds, terms)
+
+    @contextmanager
+    def _explained(self, checkpoints: Checkpoints | None, stop: StopRequest) -> Iterator[None]:
+        """Say of a file that cannot be written, and of a process that was lost, when it was and what is kept."""
+        try:
+            yield
         except OSError as error:
-            raise WriteError(f"writing failed after step {self.step} ({error}); {_kept(checkpoints)}") from error
+            raise WriteError(
+                f"writing failed after step {self.state.step} ({error}); {what_is_kept(checkpoints)}"
+            ) from error
         except RuntimeError as error:
             if not lost_process(error):
                 raise
             # A launcher that sees a process end sends SIGTERM to the others, which may still be saying why they end.
             stop.lasting = True
             raise LostProcessError(
-                f"another process of the training cannot be reached any more, after step {self.step} or in it "
-                f"({str(error).splitlines()[0]}); {_kept(checkpoints)}"
+                f"another process of the training cannot be reached any more, after step {self.state.step} or in it "
+                f"({str(error).splitlines()[0]}); {what_is_kept(checkpoints)}"
             ) from error
-        finally:
-            bar.close()
-            if metrics is not None:
-                metrics.close()
-        for tracker in accelerator.trackers:
-            tracker.finish()
-        if self.control is not None:
-            dist.destroy_process_group(self.control)
-        return Training(self.step, self.seconds, terms)
 
     def _take_step(self, batches: Batches, factor: float) -> None:
         """One step of all optimisers; its random numbers, crops included, are a function of (seed, step, process)."""
-        entropy = [self.seed, self.step, self.accelerator.process_index]
+        state = self.state
+        entropy = [self.seed, state.step, self.accelerator.process_index]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
-        batch = batches.batch(self.step)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
+        batch = batches.batch(state.step)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision is torch.bfloat16):
             losses: Losses = self.model(batch)
         loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary
         self.accelerator.backward(loss)
         if self.control is not None:
             self._check_reached()
-        for group in self.optimizers["encoder"].param_groups:
+        for group in state.optimizers["encoder"].param_groups:
             group["lr"] = factor * self.training.learning_rate
-        for optimizer in self.optimizers.values():
+        for optimizer in state.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.means.add(self.step, loss, losses.terms)
+        state.step += 1
+        state.means.add(state.step, loss, losses.terms)
 
     def _check_reached(self) -> None:
         """Refuse what one process leaves as it is, but several cannot: their gradients would not be put together."""
@@ -270,39 +252,24 @@ class _Run:
                 "processes cannot leave out; train in one, or call requires_grad_(False) on them"
             )
 
-    def _health(self) -> dict[str, Any]:
-        """Signs of collapse, on a sample of the data, in eval mode."""
-        vectors = self.encoder.encode(self.sample)
-        spread = float(vectors.std(0).mean())
-        return {"vector_rank": float(effective_rank(vectors)), "dead_units": dead_units(vectors), "vector_std": spread}
-
-    def _check_finite(self, checkpoints: Checkpoints | None) -> None:
-        own = self.means.first_non_finite_step()
-        # Every process sends the same type, whatever it found.
-        first = torch.tensor([math.inf if own is None else own], dtype=torch.float64, device=self.device)
-        step = gathered(first).min()
-        if step < math.inf:
-            raise NonFiniteLossError(
-                f"the loss of step {step:.0f} is not finite; {_kept(checkpoints)}. {self._advice()}"
-            )
-
-    def _advice(self) -> str:
-        """What may keep a loss finite, and is not so already."""
-        terms = [part for part in self.bare_model.modules() if isinstance(part, MutualInformation)]
-        choices = {
-            f"a lower --training.learning_rate than {self.training.learning_rate:g}": True,
-            "--training.precision float32": self.precision is not torch.float32,
-            "limited scores (--objective.limit 20)": any(term.limit is None for term in terms),
-        }
-        return f"Train anew with {' or '.join(choice for choice, is_open in choices.items() if is_open)}"
+    def _record_steps(self, epoch: float, factor: float) -> dict[str, Any]:
+        """The line of the log about the steps since the last such line."""
+        state, (step, seconds) = self.state, self.logged
+        self.logged = (state.step, state.seconds)
+        speed = (state.step - step) * self.training.batch_size / (state.seconds - seconds)
+        return {
+            "kind": "train", "step": state.step, "epoch": epoch, "images_per_second": speed,
+            "learning_rate": factor * self.training.learning_rate, "seconds": state.seconds,
+            "terms": state.means.take(),
+        }  # fmt: skip
 
     def _write(self, metrics: MetricsFile | None, record: dict[str, Any]) -> None:
         if metrics is not None:
             metrics.write(record)
         values = {name: value for name, value in record.items() if isinstance(value, float | int)}
-        self.accelerator.log(values | record.get("terms", {}), step=self.step)
+        self.accelerator.log(values | record.get("terms", {}), step=record["step"])
 
-    def _checkpoints(self, resume: bool) -> Checkpoints | None:
+    def _open_checkpoints(self, resume: bool) -> Checkpoints | None:
         """The run's checkpoints; on a resume the state of the newest is taken up."""
         if self.out is None:
             if resume:
@@ -315,59 +282,19 @@ class _Run:
             checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
         self.accelerator.wait_for_everyone()
         if resume and (found := checkpoints.read_latest()) is not None:
-            self._take_up(*found)
+            self.state.take_up(*found, self.out)
         return checkpoints
 
-    def _take_up(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        if state.get("data", self.fingerprint) != self.fingerprint:
-            raise ValueError(
-                f"the inputs of {self.source.name} {self.source.split} are not those that {self.out} was trained "
-                "on; restore them, or train anew"
-            )
-        for name, value in {"seed": self.seed, "batch_size": self.training.batch_size}.items():
-            if state.get(name, value) != value:
-                raise ValueError(
-                    f"{self.out} was trained with the {name} {state[name]}, not {value}; give that, or train anew"
-                )
-        prefix = "model."
-        weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-        try:
-            self.bare_model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"the checkpoint of {self.out} does not fit its configuration; restore config.yaml or train anew"
-            ) from error
-        for name, optimizer in self.optimizers.items():
-            load_optimizer(name, optimizer, tensors)
-        self.means.load(tensors, self.device)
-        self.step, self.seconds, self.log_size = state["step"], state["seconds"], state["log_size"]
-        if self.training.precision == "auto" and state.get("device", self.device.type) == self.device.type:
-            self.precision = getattr(torch, state["precision"])
-
     def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
-        weights = self.bare_model.state_dict()
-        if broken := [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]:
-            raise NonFiniteLossError(
-                f"{broken[0]} is not finite after step {self.step}; {checkpoints.last_good()}. {self._advice()}"
-            )
-        means = self.means.tensors()  # of all processes
-        if metrics is None:
-            return
-        tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
-        for name, optimizer in self.optimizers.items():
-            tensors |= optimizer_tensors(name, optimizer)
-        precision = str(self.precision).removeprefix("torch.")
-        state = {
-            "step": self.step, "seconds": self.seconds, "log_size": metrics.size, "precision": precision,
-            "device": self.device.type, "data": self.fingerprint, "seed": self.seed,
-            "batch_size": int(self.training.batch_size),
-        }  # fmt: skip
-        checkpoints.write(self.step, tensors | means, state)
-
-
-def _kept(checkpoints: Checkpoints | None) -> str:
-    return "nothing is kept without a run directory" if checkpoints is None else checkpoints.last_good()
+        """Write a checkpoint, of what is finite; in the first process, while the others wait."""
+        self.state.check_loss(checkpoints)
+        self.state.check_weights(checkpoints)
+        if metrics is not None:
+            self.state.log_size = metrics.size
+        tensors, record = self.state.contents()
+        if metrics is not None:
+            checkpoints.write(self.state.step, tensors, record)
+        self.accelerator.wait_for_everyone()
 
 
 def _source(data: Tensor | np.ndarray) -> Source:
