@@ -18,7 +18,7 @@ from deep_infomax import commands
 from deep_infomax.cli import main
 from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, suite
+from deep_infomax.evaluation import METRICS, Result
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.result_tables import print_comparison
 from deep_infomax.run_directory import create_run
@@ -171,7 +171,7 @@ def test_an_interrupted_evaluation_says_where_its_results_are(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(suite.METRICS, "linear", suite.METRICS["linear"]._replace(measure=interrupted))
+    monkeypatch.setitem(METRICS, "linear", METRICS["linear"]._replace(measure=interrupted))
     Path(LABELLED, "evaluation.json").unlink(missing_ok=True)
     assert dim(f"evaluate {LABELLED} --metrics linear --layers Y --seeds 1") == 130
     assert capfd.readouterr().err.splitlines()[-1] == "dim: interrupted"

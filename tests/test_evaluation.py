@@ -22,8 +22,8 @@ from deep_infomax.evaluation import (
     merge_results,
     probes,
     read_results,
+    suite,
 )
-from deep_infomax.evaluation import suite as suite_module
 from deep_infomax.progress import progress_bars
 from deep_infomax.report import write_report
 
@@ -256,7 +256,7 @@ def test_neighbours_by_other_distances_are_kept_where_they_are_asked_for(
 
 def test_representation_is_spread_over_a_large_test_part(tmp_path: Path) -> None:
     source = Source(torch.zeros(5000, 1, 4), None, None, "series", "test")
-    suite_module.save_representation(tmp_path, source, torch.arange(5000.0)[:, None])
+    suite.save_representation(tmp_path, source, torch.arange(5000.0)[:, None])
     saved = np.load(tmp_path / "representation.npz", allow_pickle=False)
     assert saved["Y"].shape == (2000, 1)
     np.testing.assert_array_equal(np.unique(np.diff(saved["index"])), [2, 3])
@@ -353,7 +353,7 @@ def test_a_damaged_file_stops_the_evaluation_before_anything_slow(
     encoder: Encoder, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "evaluation.json").write_text("{")
-    monkeypatch.setattr(suite_module, "extract", None)
+    monkeypatch.setattr(suite, "extract", None)
     with pytest.raises(ValueError, match="damaged"):
         evaluate(encoder, dataset, out=tmp_path)
 

@@ -394,7 +394,7 @@ def test_running_means_survive_a_checkpoint() -> None:
     other.load(one.tensors(), torch.device("cpu"))
     other.add(3, torch.tensor(6.0), {"loss": torch.tensor(6.0), "dv_ceiling": torch.tensor(math.inf)})
     assert other.take() == {"loss": 3.0}
-    assert other.first_non_finite_step() is None
+    assert other.first_non_finite_step() == math.inf
     other.add(4, torch.tensor(math.nan), {})
     other.add(5, torch.tensor(math.inf), {})
     assert other.first_non_finite_step() == 4

@@ -2,7 +2,7 @@
 
 from deep_infomax.data.augment import CropAndFlip, augmentation
 from deep_infomax.data.batches import Batches
-from deep_infomax.data.dataset import Dataset, Source, evenly_spaced, require_labels
+from deep_infomax.data.dataset import Dataset, Source, as_source, evenly_spaced, require_labels
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.sources import NAMES, load_dataset
@@ -15,6 +15,7 @@ __all__ = [
     "DataOptions",
     "Dataset",
     "Source",
+    "as_source",
     "augmentation",
     "evenly_spaced",
     "fingerprint",

@@ -138,6 +138,15 @@ def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
     return source.labels, source.classes
 
 
+def as_source(data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]) -> Source:
+    """Data of the user's as a source: a memory map stays on disk, other arrays become tensors."""
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, np.ndarray) and not isinstance(data, np.memmap):
+        data = torch.from_numpy(np.ascontiguousarray(data, read_as(data.dtype)))
+    return Source(data, None, None, "array", "train")
+
+
 def read_as(kind: np.dtype[Any]) -> np.dtype[Any]:
     """The type that real numbers are read as: those of 8 bits without sign stay so, all others become float32."""
     return kind if kind == np.uint8 or kind.kind not in "biuf" else np.dtype(np.float32)

@@ -2,207 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
 
 from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.data import Dataset, Source, require_labels
-from deep_infomax.encoders import LOG_VARIANCE, Encoder
-from deep_infomax.evaluation import probes
+from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
 from deep_infomax.evaluation.features import extract
-from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results, speaks_of
+from deep_infomax.evaluation.metrics import METRICS, Represented
+from deep_infomax.evaluation.results import Result, merge_results, read_results, speaks_of
 from deep_infomax.files import save_arrays
 from deep_infomax.progress import Progress
-
-LEAST_INPUTS: Final = 50
-"""Inputs below which information is not measured."""
-MOST_UNITS: Final = 256
-"""Units of a layer above which its dependency would take hours to measure."""
-
-
-class Represented(NamedTuple):
-    """A source and its features at the layer that is measured, and where they come from."""
-
-    source: Source
-    features: Float[Tensor, "n d"]
-    encoder: Encoder
-    layer: str
-
-
-Measure = Callable[[Represented, Represented, Sequence[int], Progress], list[Outcome]]
-"""One outcome a seed, from the training and the test part; told how far it has come."""
-
-
-class Metric(NamedTuple):
-    """A named, versioned protocol."""
-
-    protocol: str
-    unit: str
-    measure: Measure
-    variants: Mapping[str, Measure] = MappingProxyType({})
-    """What is measured beside ``measure``, the variant ``default``."""
-    labelled: bool = False
-    """Whether it reads labels."""
-    split: Literal["train", "test"] = "test"
-    """The part that it is measured on."""
-    layers: Sequence[str] | None = None
-    """The layers that it is measured on unless some are named; None stands for all."""
-    check: Callable[[Source, Encoder, str], None] = lambda source, encoder, layer: None
-    """Raises ValueError where it cannot be measured on this part, or at this layer of the encoder."""
-
-
-def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
-    def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-        device = train.features.device
-        labels, test_labels = (require_labels(part.source)[0].to(device) for part in (train, test))
-        return probe(train.features, labels, test.features, test_labels, seeds, progress)
-
-    return Metric(protocol, "%", measure, labelled=True)
-
-
-def _neighbours(distance: str) -> Measure:
-    agreement = _probe("neighbours/1", partial(probes.neighbours, distance=distance)).measure
-
-    def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-        first, *others = agreement(train, test, seeds, progress)
-        # Images by cosine distance are kept by every evaluation.
-        if distance == "cosine":
-            return [first, *others]
-        images = neighbour_images(train.source, train.features, test.source, test.features, distance)
-        return [first._replace(arrays=images), *others]
-
-    return measure
-
-
-# The instruments and torchmetrics take a second to load, which no other metric needs.
-def _mine(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-    from deep_infomax.evaluation import information
-
-    return information.mine(test.source, test.features, train.features, seeds, progress)
-
-
-def _ndm(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-    from deep_infomax.evaluation import information
-
-    return information.ndm(test.features, seeds, progress)
-
-
-def _ndm_sample(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-    from deep_infomax.evaluation import information
-
-    log_variance = extract(test.encoder, test.source, [LOG_VARIANCE])[LOG_VARIANCE]
-    return information.ndm_sample(test.features, log_variance.to(test.features.device), seeds, progress)
-
-
-def _mine_paper(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-    from deep_infomax.evaluation import information
-
-    return information.mine_paper(train.source, train.features, seeds, progress)
-
-
-def _ndm_paper(
-    train: Represented, test: Represented, seeds: Sequence[int], progress: Progress, sigmoid: bool
-) -> list[Outcome]:
-    from deep_infomax.evaluation import information
-
-    return information.ndm_paper(train.features, seeds, progress, sigmoid)
-
-
-def _ms_ssim(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
-    from deep_infomax.evaluation import reconstruction
-
-    return reconstruction.ms_ssim(train.source, train.features, test.source, test.features, seeds, progress)
-
-
-def _semi_supervised(
-    train: Represented, test: Represented, seeds: Sequence[int], progress: Progress, share: float
-) -> list[Outcome]:
-    from deep_infomax.evaluation import fine_tuning
-
-    return fine_tuning.semi_supervised(train.encoder, train.layer, train.source, test.source, seeds, progress, share)
-
-
-def _check_images(source: Source, encoder: Encoder, layer: str) -> None:
-    from deep_infomax.evaluation import reconstruction
-
-    reconstruction.check_images(source)
-
-
-def _check_inputs(source: Source, encoder: Encoder, layer: str) -> None:
-    if len(source) < LEAST_INPUTS:
-        raise ValueError(
-            f"mine and ndm need at least {LEAST_INPUTS} inputs, {source.name} {source.split} has {len(source)}; "
-            "name larger data with --probe SPEC"
-        )
-
-
-def _check_units(source: Source, encoder: Encoder, layer: str) -> None:
-    _check_inputs(source, encoder, layer)
-    units = encoder.layer_sizes[layer]
-    if not 2 <= units <= MOST_UNITS:
-        raise ValueError(
-            f"ndm measures layers of 2 to {MOST_UNITS} units, {layer} has {units:,}; name others with --layers"
-        )
-
-
-def _check_posterior(source: Source, encoder: Encoder, layer: str) -> None:
-    if layer != "Y":
-        raise ValueError(f"ndm-sample draws from the posterior of Y, and {layer} has none; measure ndm of {layer}")
-    if LOG_VARIANCE not in encoder.layer_sizes:
-        raise ValueError(
-            "ndm-sample draws Y from its posterior, and this encoder was saved without one; "
-            "train a variational one (recipes vae and beta-vae) or measure ndm"
-        )
-    _check_units(source, encoder, layer)
-
-
-METRICS: Final[dict[str, Metric]] = {
-    "linear": _probe("linear/1", probes.linear),
-    "svm": _probe("svm/2", probes.svm),
-    "mlp": _probe("mlp/1", probes.mlp),
-    "knn": _probe("knn/1", probes.knn),
-    "neighbours": Metric(
-        "neighbours/1",
-        "%",
-        _neighbours("cosine"),
-        {"l1": _neighbours("l1"), "l2": _neighbours("l2")},
-        labelled=True,
-        layers=("Y",),
-    ),
-    "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
-    "ms_ssim": Metric("ms_ssim/1", "", _ms_ssim, layers=("Y",), check=_check_images),
-    "semi_supervised": Metric(
-        "semi_supervised/2",
-        "%",
-        partial(_semi_supervised, share=1.0),
-        {f"{percent}%": partial(_semi_supervised, share=percent / 100) for percent in (10, 1)},
-        labelled=True,
-        layers=("conv",),
-    ),
-    "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
-    "ndm": Metric("ndm/1", "nats", _ndm, layers=("Y",), check=_check_units),
-    "ndm-sample": Metric("ndm-sample/1", "nats", _ndm_sample, layers=("Y",), check=_check_posterior),
-    "mine-paper": Metric("mine-paper/2", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
-    "ndm-paper": Metric(
-        "ndm-paper/1",
-        "nats",
-        partial(_ndm_paper, sigmoid=False),
-        {"sigmoid": partial(_ndm_paper, sigmoid=True)},
-        split="train",
-        layers=("Y",),
-        check=_check_units,
-    ),
-}
-"""Metrics by the names users type."""
 
 
 def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Sequence[str] | None = None) -> None:

@@ -34,12 +34,6 @@ class Checkpoints:
         """Whole checkpoints, oldest first."""
         return sorted(self.folder.glob(f"step-*{_SUFFIX}"))
 
-    def last_good(self) -> str:
-        """Where a training that failed stands, in words."""
-        return (
-            f"the last good checkpoint is {paths[-1]}" if (paths := self.paths()) else "no checkpoint had been written"
-        )
-
     def prepare(self, needed: int) -> None:
         """Make the folder, remove torn files, and check that the disk holds all that will be kept.
 
@@ -70,7 +64,7 @@ class Checkpoints:
                 with partial.open("rb") as file:
                     os.fsync(file.fileno())
         except (SafetensorError, OSError) as error:
-            raise WriteError(f"{path} cannot be written ({error}); make room for it; {self.last_good()}") from error
+            raise WriteError(f"{path} cannot be written ({error}); make room for it; {what_is_kept(self)}") from error
         for old in self.paths()[: -self.keep]:
             old.unlink()
         return path
@@ -95,7 +89,10 @@ class Checkpoints:
 
 def what_is_kept(checkpoints: Checkpoints | None) -> str:
     """Where a training that failed stands, in words; None stands for one without a run directory."""
-    return "nothing is kept without a run directory" if checkpoints is None else checkpoints.last_good()
+    if checkpoints is None:
+        return "nothing is kept without a run directory"
+    paths = checkpoints.paths()
+    return f"the last good checkpoint is {paths[-1]}" if paths else "no checkpoint had been written"
 
 
 def checkpoint_bytes(module: nn.Module, keep: int) -> int:

@@ -10,7 +10,7 @@ class LostProcessError(Exception):
 
 
 class NonFiniteLossError(Exception):
-    """A loss became infinite or not a number."""
+    """A loss or a weight became infinite or not a number."""
 
 
 class WriteError(Exception):

@@ -35,10 +35,9 @@ class RunningMeans:
         bad = torch.where(torch.isfinite(loss.detach()), math.inf, float(step))
         self._first_bad = bad if self._first_bad is None else torch.minimum(self._first_bad, bad)
 
-    def first_non_finite_step(self) -> int | None:
-        """The first step since the start whose loss was not finite; waits for the device."""
-        first = math.inf if self._first_bad is None else float(self._first_bad)
-        return None if math.isinf(first) else int(first)
+    def first_non_finite_step(self) -> float:
+        """The first step since the start whose loss was not finite, infinity where all were; waits for the device."""
+        return math.inf if self._first_bad is None else float(self._first_bad)
 
     def take(self) -> dict[str, float]:
         """The means over all processes, after which the sums start anew; a ceiling that is infinite is left out."""

@@ -25,8 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.contracts import Losses
-from deep_infomax.data import Batches, Source, evenly_spaced, statistics
-from deep_infomax.data.dataset import read_as
+from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
 from deep_infomax.processes import agreed, lost_process, synchronise_batch_norms
@@ -122,21 +121,20 @@ class _Run:
         self.device = self.accelerator.device
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.source = data if isinstance(data, Source) else _source(data)
+        self.source = as_source(data)
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
-        axes = len(self.source.shape[1:]) == len(encoder.spatial)
-        cropping = transform is not None and axes and self.source.shape[1:] != encoder.spatial
+        cropping = transform is not None and len(self.source.shape) == 1 + len(encoder.spatial)
         shown = self.source.centre_crop(encoder.spatial) if cropping else self.source
         self.sample = shown.take(evenly_spaced(len(shown), _HEALTH_INPUTS))
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
+        # Processes that measure for themselves may differ, so all take what the first one found.
+        [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()
         use_channels_last(self.bare_model)
-        self.state = TrainingState(self.bare_model, training, self.seed, self.source, self.device)
-        # Processes that measure for themselves may differ, so all take what the first one found.
-        [self.state.precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
+        self.state = TrainingState(self.bare_model, training, self.seed, self.source, precision)
         if self.accelerator.num_processes > 1:
             synchronise_batch_norms(self.bare_model)
         self.compiled = all(gather_object([training.compile and can_compile(self.device)]))
@@ -146,7 +144,6 @@ class _Run:
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
         self.control = dist.new_group(backend="gloo") if self.accelerator.num_processes > 1 else None
-        self.logged = (0, 0.0)  # step and seconds of the last line about steps
 
     def train(self, stop: StopRequest, resume: bool, progress: bool) -> Training:
         """Take the steps that are left, writing the log and checkpoints."""
@@ -163,12 +160,12 @@ class _Run:
         if console is not None and training.compile and not self.compiled:
             console.print("nothing is compiled: torch.compile finds no working compiler here", soft_wrap=True)
         terms: dict[str, float] = {}
-        began, saved, self.logged = time.monotonic() - state.seconds, state.seconds, (state.step, state.seconds)
+        began, saved, logged = time.monotonic() - state.seconds, state.seconds, (state.step, state.seconds)
         files = nullcontext() if metrics is None else closing(metrics)
         with files, closing(TrainingProgress(total, state.step, console)) as bar, self._explained(checkpoints, stop):
             while state.step < total:
-                factor = learning_rate_factor(training, state.step, total)
-                self._take_step(batches, factor)
+                rate = learning_rate_factor(training, state.step, total) * training.learning_rate
+                self._take_step(batches, rate)
                 bar.advance(state.step)
                 last, epoch = state.step == total, state.step / per_epoch
                 logging = last or state.step % training.log_every == 0
@@ -177,8 +174,8 @@ class _Run:
                     state.check_loss(checkpoints)  # waits for the device, so that what is timed is done
                 state.seconds = time.monotonic() - began
                 if logging:
-                    record = self._record_steps(epoch, factor)
-                    terms = record["terms"]
+                    record = self._record_steps(epoch, rate, *logged)
+                    terms, logged = record["terms"], (state.step, state.seconds)
                     self._write(metrics, record)
                     bar.report(record, (total - state.step) * training.batch_size / record["images_per_second"])
                 if epoch_ends:
@@ -223,7 +220,7 @@ class _Run:
                 f"({str(error).splitlines()[0]}); {what_is_kept(checkpoints)}"
             ) from error
 
-    def _take_step(self, batches: Batches, factor: float) -> None:
+    def _take_step(self, batches: Batches, rate: float) -> None:
         """One step of all optimisers; its random numbers, crops included, are a function of (seed, step, process)."""
         state = self.state
         entropy = [self.seed, state.step, self.accelerator.process_index]
@@ -236,7 +233,7 @@ class _Run:
         if self.control is not None:
             self._check_reached()
         for group in state.optimizers["encoder"].param_groups:
-            group["lr"] = factor * self.training.learning_rate
+            group["lr"] = rate
         for optimizer in state.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -252,15 +249,13 @@ class _Run:
                 "processes cannot leave out; train in one, or call requires_grad_(False) on them"
             )
 
-    def _record_steps(self, epoch: float, factor: float) -> dict[str, Any]:
-        """The line of the log about the steps since the last such line."""
-        state, (step, seconds) = self.state, self.logged
-        self.logged = (state.step, state.seconds)
+    def _record_steps(self, epoch: float, rate: float, step: int, seconds: float) -> dict[str, Any]:
+        """The line of the log about the steps since the last such line, which was written at ``step``."""
+        state = self.state
         speed = (state.step - step) * self.training.batch_size / (state.seconds - seconds)
         return {
             "kind": "train", "step": state.step, "epoch": epoch, "images_per_second": speed,
-            "learning_rate": factor * self.training.learning_rate, "seconds": state.seconds,
-            "terms": state.means.take(),
+            "learning_rate": rate, "seconds": state.seconds, "terms": state.means.take(),
         }  # fmt: skip
 
     def _write(self, metrics: MetricsFile | None, record: dict[str, Any]) -> None:
@@ -282,23 +277,14 @@ class _Run:
             checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
         self.accelerator.wait_for_everyone()
         if resume and (found := checkpoints.read_latest()) is not None:
-            self.state.take_up(*found, self.out)
+            self.state.load(*found, self.out)
         return checkpoints
 
     def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
         """Write a checkpoint, of what is finite; in the first process, while the others wait."""
         self.state.check_loss(checkpoints)
         self.state.check_weights(checkpoints)
-        if metrics is not None:
-            self.state.log_size = metrics.size
         tensors, record = self.state.contents()
         if metrics is not None:
-            checkpoints.write(self.state.step, tensors, record)
+            checkpoints.write(self.state.step, tensors, record | {"log_size": metrics.size})
         self.accelerator.wait_for_everyone()
-
-
-def _source(data: Tensor | np.ndarray) -> Source:
-    """Data of the user's as a source; a memory map stays one, and other arrays are read as it is."""
-    if isinstance(data, np.ndarray) and not isinstance(data, np.memmap):
-        data = torch.from_numpy(np.ascontiguousarray(data, read_as(data.dtype)))
-    return Source(data, None, None, "array", "train")

@@ -22,28 +22,28 @@ _MODEL = "model."
 class TrainingState:
     """Weights, optimisers, sums of the log and counters of one training, with the facts a resume must agree with."""
 
-    def __init__(self, model: Model, training: TrainingConfig, seed: int, data: Source, device: torch.device) -> None:
-        self.model, self.training, self.device = model, training, device
+    def __init__(self, model: Model, training: TrainingConfig, seed: int, data: Source, precision: torch.dtype) -> None:
+        self.model, self.training, self.precision = model, training, precision
+        self.device = model.encoder.mean.device
         self.optimizers = prepare_optimizers(model, training)
         self.means = RunningMeans()
-        self.precision = torch.float32
         self.step, self.seconds, self.log_size = 0, 0.0, 0
         self._data = f"{data.name} {data.split}"
         self._fingerprint = fingerprint(data)
         self._chosen = {"seed": seed, "batch_size": int(training.batch_size)}
 
     def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and JSON record of a checkpoint; every process has to ask, as the log's sums are those of all."""
+        """Tensors and record of a checkpoint, but the size of the log; all processes have to ask, as it sums up all."""
         tensors = {f"{_MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
         record = {
-            "step": self.step, "seconds": self.seconds, "log_size": self.log_size, "device": self.device.type,
-            "precision": str(self.precision).removeprefix("torch."), "data": self._fingerprint,
+            "step": self.step, "seconds": self.seconds, "precision": str(self.precision).removeprefix("torch."),
+            "device": self.device.type, "data": self._fingerprint,
         }  # fmt: skip
         return tensors | self.means.tensors(), record | self._chosen
 
-    def take_up(self, tensors: dict[str, Tensor], record: dict[str, Any], out: Path) -> None:
+    def load(self, tensors: dict[str, Tensor], record: dict[str, Any], out: Path) -> None:
         """Go on from a checkpoint of the run directory ``out``.
 
         Raises:
@@ -74,26 +74,22 @@ class TrainingState:
 
     def check_loss(self, checkpoints: Checkpoints | None) -> None:
         """Wait for the device, and raise NonFiniteLossError where a loss of any process was not finite."""
-        own = self.means.first_non_finite_step()
-        # Every process sends the same type, whatever it found.
-        first = torch.tensor([math.inf if own is None else own], dtype=torch.float64, device=self.device)
+        first = torch.tensor([self.means.first_non_finite_step()], dtype=torch.float64, device=self.device)
         step = gathered(first).min()
         if step < math.inf:
-            self._refuse(f"the loss of step {step:.0f} is not finite", checkpoints)
+            raise self._not_finite(f"the loss of step {step:.0f} is not finite", checkpoints)
 
     def check_weights(self, checkpoints: Checkpoints) -> None:
         """Raise NonFiniteLossError where weights or statistics are not finite."""
         for name, tensor in self.model.state_dict().items():
             if not torch.isfinite(tensor).all():
-                self._refuse(f"{name} is not finite after step {self.step}", checkpoints)
+                raise self._not_finite(f"{name} is not finite after step {self.step}", checkpoints)
 
-    def _refuse(self, what: str, checkpoints: Checkpoints | None) -> None:
-        """Raise, with what may keep a loss finite and is not so already."""
-        terms = [part for part in self.model.modules() if isinstance(part, MutualInformation)]
-        choices = {
-            f"a lower --training.learning_rate than {self.training.learning_rate:g}": True,
-            "--training.precision float32": self.precision is not torch.float32,
-            "limited scores (--objective.limit 20)": any(term.limit is None for term in terms),
-        }
-        advice = " or ".join(choice for choice, is_open in choices.items() if is_open)
-        raise NonFiniteLossError(f"{what}; {what_is_kept(checkpoints)}. Train anew with {advice}")
+    def _not_finite(self, what: str, checkpoints: Checkpoints | None) -> NonFiniteLossError:
+        """The error, with what may keep a loss finite and is not so already."""
+        advice = f"a lower --training.learning_rate than {self.training.learning_rate:g}"
+        if self.precision is not torch.float32:
+            advice += " or --training.precision float32"
+        if any(isinstance(part, MutualInformation) and part.limit is None for part in self.model.modules()):
+            advice += " or limited scores (--objective.limit 20)"
+        return NonFiniteLossError(f"{what}; {what_is_kept(checkpoints)}. Train anew with {advice}")
