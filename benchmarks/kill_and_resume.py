@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 KILLS = 10
 TRAIN = [sys.executable, "-m", "deep_infomax.cli", "train"]
 OPTIONS = ["--recipe", "local-infonce", "--data", "digits", "--epochs", "60", "--training.checkpoint_seconds", "0.5"]
+OPTIONS += ["--training.device", "cpu"]  # where a resume ends in the very same weights
 OPTIONS += ["--objective.gamma", "0.1", "--objective.others", "64", "--data_options.flip", "true"]  # all that is random
 
 

@@ -179,9 +179,9 @@ def estimate(estimator: str, sample: Sequence[np.ndarray], seed: int) -> Record:
         x, y = sample
         return {"mi": float(mutual_info_regression(x, y[:, 0], random_state=seed)[0]), "interval": None}
     if len(sample) == 1:
-        found = neural_dependency(sample[0], estimator, seed=seed, progress=False).to_json()
+        found = neural_dependency(sample[0], estimator, seed=seed, device="cpu", progress=False).to_json()
         return found | {"mi": found["total_correlation"]}
-    return estimate_mi(*sample, estimator, seed=seed, progress=False).to_json()
+    return estimate_mi(*sample, estimator, seed=seed, device="cpu", progress=False).to_json()
 
 
 def peak_mb() -> float:

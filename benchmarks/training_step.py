@@ -183,8 +183,10 @@ def compiled(shape: str, device: torch.device) -> dict[str, float | None]:
 
 
 def step(config: Config, device: torch.device) -> dict[str, float]:
+    steps = 2 * BLOCKS["library"] * BLOCK
+    source = images(steps * config.training.batch_size)  # one epoch, as none of what is done at its end is the step's
     before = memory(device)
-    records = trained(config, images(4 * config.training.batch_size), 2 * BLOCKS["library"] * BLOCK, device)
+    records = trained(config, source, steps, device)
     speeds = [record["images_per_second"] for record in records][BLOCKS["library"] :]
     seconds = config.training.batch_size / statistics.median(speeds)
     first = records[0]["seconds"] - BLOCK * seconds
@@ -221,7 +223,7 @@ def reference(formulation: str, shape: str, device: torch.device) -> dict[str, f
 def operators(name: str, device: torch.device) -> dict[str, float]:
     """The largest operators of a shape's or a recipe's training and their own shares of its time, in percent."""
     config = shape_config(name) if name in SHAPES else RECIPES[name]
-    source = images(4 * config.training.batch_size)
+    source = images(4 * BLOCK * config.training.batch_size)
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=activities) as found:
         trained(config, source, 4 * BLOCK, device)

@@ -239,7 +239,14 @@ def test_help_names_every_estimator_and_method(capsys: pytest.CaptureFixture[str
         assert names <= set(capsys.readouterr().out.replace(",", " ").replace(".", " ").split())
 
 
-@pytest.mark.parametrize("error", [MemoryError("Unable to allocate"), RuntimeError("you can't allocate memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate"),
+        RuntimeError("you can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
 def test_too_little_memory_is_a_failure_and_no_traceback(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

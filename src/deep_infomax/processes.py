@@ -48,6 +48,12 @@ def agreed(wishes: Sequence[bool], hosts: dist.ProcessGroup | None) -> list[bool
     return [bool(wish) for wish in found]
 
 
+def wait_for_all(hosts: dist.ProcessGroup | None) -> None:
+    """Go on when all processes are here; the hosts (None: one alone) wait for one another, and for no device."""
+    if hosts is not None:
+        dist.barrier(hosts)
+
+
 @contextmanager
 def main_process_first(patience: timedelta) -> Iterator[None]:
     """Run the block in the first process, then in the first of every other machine, then in all the rest.

@@ -148,7 +148,8 @@ def fit_terms(
         return _score_terms(critic, fitted[next(order).to(model.device)], len(factors), fitting.others)
 
     def validate(critic: nn.Module) -> float:
-        with torch.random.fork_rng([]):  # the same terms and partners at every look
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # the same terms and partners at every look
             torch.manual_seed(0)
             drawn = [_score_terms(critic, validated, len(factors), fitting.others) for _ in range(VALIDATION_SHUFFLES)]
         joint, others = (torch.cat(scores) for scores in zip(*drawn, strict=True))

@@ -28,7 +28,7 @@ from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
-from deep_infomax.processes import agreed, lost_process, synchronise_batch_norms
+from deep_infomax.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
@@ -224,7 +224,11 @@ class _Run:
         """One step of all optimisers; its random numbers, crops included, are a function of (seed, step, process)."""
         state = self.state
         entropy = [self.seed, state.step, self.accelerator.process_index]
-        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
+        seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+        # As torch.manual_seed does, which looks for every other kind of device at each step.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         batch = batches.batch(state.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision is torch.bfloat16):
             losses: Losses = self.model(batch)
@@ -275,7 +279,7 @@ class _Run:
             raise ValueError(f"{self.out} already holds checkpoints; give resume=True or another folder")
         if self.accelerator.is_main_process:
             checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
-        self.accelerator.wait_for_everyone()
+        wait_for_all(self.control)
         if resume and (found := checkpoints.read_latest()) is not None:
             self.state.load(*found, self.out)
         return checkpoints
@@ -287,4 +291,4 @@ class _Run:
         tensors, record = self.state.contents()
         if metrics is not None:
             checkpoints.write(self.state.step, tensors, record | {"log_size": metrics.size})
-        self.accelerator.wait_for_everyone()
+        wait_for_all(self.control)
