@@ -33,7 +33,7 @@ class TrainingState:
         self._chosen = {"seed": seed, "batch_size": int(training.batch_size)}
 
     def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and record of a checkpoint, but the size of the log; all processes have to ask, as it sums up all."""
+        """Tensors and record of a checkpoint, but for the log's size; every process has to ask, as it gathers sums."""
         tensors = {f"{_MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
