@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -124,7 +125,6 @@ def unlike_new(module: nn.Module) -> None:
 
 def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
     """The terms, gradients and buffers of one step with a share of the inputs."""
-    mutual_information.MOST_VALUES = 1 if "in parts" in name else 2**26  # anchors one by one
     torch.manual_seed(0)
     dtype = torch.float32 if name == "nat" else torch.float64  # it computes its distances in float32
     model = MODELS[name]().to(dtype)
@@ -135,8 +135,10 @@ def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
         synchronise_batch_norms(model)
         module = DistributedDataParallel(model)
         module.broadcast_buffers = False
-    losses: Losses = module(batch)
-    (losses.encoder if losses.adversary is None else losses.encoder + losses.adversary).backward()
+    most_values = 1 if "in parts" in name else mutual_information.MOST_VALUES  # 1: anchors one by one
+    with mock.patch.object(mutual_information, "MOST_VALUES", most_values):
+        losses: Losses = module(batch)
+        (losses.encoder if losses.adversary is None else losses.encoder + losses.adversary).backward()
     terms = {f"terms.{key}": gathered(value[None]).mean() for key, value in losses.terms.items()}
     gradients = {f"gradients.{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
     return terms | gradients | {f"buffers.{key}": buffer.clone() for key, buffer in model.named_buffers()}

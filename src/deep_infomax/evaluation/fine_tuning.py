@@ -27,6 +27,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information.fitting import batches
 from deep_infomax.progress import Progress
+from deep_infomax.random_numbers import own_random_numbers
 from deep_infomax.training import TrainingConfig, learning_rate_factor, resolve_precision
 from deep_infomax.training.prepare import use_channels_last
 
@@ -56,8 +57,7 @@ def semi_supervised(
     device = encoder.mean.device
     outcomes = []
     for number, seed in enumerate(seeds):
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad():
-            torch.manual_seed(seed)
+        with own_random_numbers(seed, device), torch.enable_grad():
             rows = labelled_part(labels, share)
             size = min(TRAINING.batch_size, len(rows))
             steps = max(LEAST_STEPS, math.ceil(TRAINING.epochs * len(rows) / size))

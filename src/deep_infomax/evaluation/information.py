@@ -54,6 +54,7 @@ from deep_infomax.mutual_information.dependency import neural_dependency
 from deep_infomax.mutual_information.dim_protocol import EPOCHS, dim_dependency
 from deep_infomax.mutual_information.fitting import batches
 from deep_infomax.progress import Progress
+from deep_infomax.random_numbers import own_random_numbers
 
 MOST_INPUTS: Final = 10_000
 FITTING: Final = Fitting(steps=1000, batch_size=128, others=32, learning_rate=1e-3)
@@ -180,8 +181,7 @@ def mine_paper(
 
     outcomes = []
     for seed in seeds:
-        with torch.random.fork_rng([y.device] if y.device.type == "cuda" else []), torch.enable_grad():
-            torch.manual_seed(seed)
+        with own_random_numbers(seed, y.device), torch.enable_grad():
             critic = InputCritic(source.shape[0], source.shape[1:], y.shape[1]).to(y.device)
             course = _train_as_the_paper(critic, inputs, y, _of_seed(progress, seed))
         early = [CUT_SHORT] if course[-1][0] < PAPER_EPOCHS else []

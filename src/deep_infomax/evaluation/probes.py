@@ -53,6 +53,7 @@ from deep_infomax.evaluation.classifiers import (
 )
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.progress import Progress, unseen
+from deep_infomax.random_numbers import own_random_numbers
 
 L2: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 SVM_L2: Final = (1.0, *L2)
@@ -259,8 +260,7 @@ def _mlp(
         def told(epoch: int, epochs: int, before: int = number) -> None:
             progress("epochs", before * epochs + epoch, len(seeds) * epochs)
 
-        with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), torch.enable_grad():
-            torch.manual_seed(seed)
+        with own_random_numbers(seed, x.device), torch.enable_grad():
             network = train_mlp(x, labels, classes, training, told)
         network.eval()
         with torch.no_grad():

@@ -35,6 +35,7 @@ from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information.fitting import batches
 from deep_infomax.progress import Progress
+from deep_infomax.random_numbers import own_random_numbers
 from deep_infomax.training import TrainingConfig, learning_rate_factor, resolve_precision
 from deep_infomax.training.prepare import use_channels_last
 
@@ -71,8 +72,7 @@ def ms_ssim(
         def told(step: int, before: int = number) -> None:
             progress("decoding", before * STEPS + step, len(seeds) * STEPS)
 
-        with torch.random.fork_rng([y.device] if y.device.type == "cuda" else []), torch.enable_grad():
-            torch.manual_seed(seed)
+        with own_random_numbers(seed, y.device), torch.enable_grad():
             decoder = Decoder(y.shape[1], train.shape[0], train.shape[1:]).to(y.device)
             use_channels_last(decoder)
             _train(decoder, y, train, scale, told)

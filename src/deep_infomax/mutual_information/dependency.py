@@ -103,14 +103,17 @@ def neural_dependency(
     columns, warnings = read.values, few_samples(len(z)) + read.warnings
     if columns.shape[1] < 2:
         raise ValueError("z has one coordinate that varies; a dependency needs two or more")
-    with running(progress, seed) as (tell, stopped):
+    on = choose_device(device)
+    with running(progress, seed, on) as (tell, stopped):
         began = time.monotonic()
         if method == "dim":
+            ends = math.inf if time_budget is None else began + time_budget
             value, history = dim_dependency(
-                columns, seed=seed, epochs=EPOCHS, device=choose_device(device), progress=tell, stop=stopped
-            )
+                columns, seed=seed, epochs=EPOCHS, device=on, progress=tell,
+                stop=lambda: stopped() or time.monotonic() > ends,
+            )  # fmt: skip
             return _of_paper(value, history, columns, level, warnings, time.monotonic() - began, not stopped())
-        work = _Work(columns, method, ranks, choose_device(device), fitting or Fitting())
+        work = _Work(columns, method, ranks, on, fitting or Fitting())
         done: list[_Fold] = []
         for number, (rest, test) in enumerate(split_folds(len(z), folds, seed)):
             watches = [
@@ -301,6 +304,8 @@ def _of_paper(
     finished: bool,
 ) -> Dependency:
     epochs, values = zip(*history, strict=True)
+    if epochs[-1] < EPOCHS:
+        warnings = (*warnings, f"the training ended after {epochs[-1]} of {EPOCHS} epochs")
     return Dependency(
         method="dim",
         reason="as asked for",
@@ -314,7 +319,7 @@ def _of_paper(
         effective_sample_size=math.nan,
         warnings=(*warnings, "the paper's protocol reads its own training samples with one shuffle: no interval"),
         folds=(),
-        history=(History(epochs, values, finished),),
+        history=(History(epochs, values, epochs[-1] == EPOCHS),),
         n=len(z),
         seconds=seconds,
         finished=finished,

@@ -15,6 +15,7 @@ from deep_infomax.mutual_information.fitting import Fitting, History, MovingDons
 from deep_infomax.mutual_information.folds import held_back
 from deep_infomax.mutual_information.pairing import ColumnReader, fit_reader
 from deep_infomax.mutual_information.readouts import Readout, donsker_varadhan_readout
+from deep_infomax.random_numbers import own_random_numbers
 
 Array = np.ndarray
 
@@ -96,10 +97,10 @@ def fit_joint(model: Model, held_out: Samples, fitting: Fitting, watch: Watch) -
     """Tell samples from samples whose coordinates were shuffled each by itself."""
     fitted, validated, owners = model.fitted, model.validated, model.owners
     network = JointCritic(len(owners), model.correlations, fitting.hidden, fitting.depth).to(model.device)
-    order = batches(len(fitted), fitting.batch_size)
+    order = batches(len(fitted), fitting.batch_size, model.device)
 
     def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
-        batch = fitted[next(order).to(model.device)]
+        batch = fitted[next(order)]
         parts = [batch] + [_shuffled(batch, owners)[0] for _ in range(fitting.others)]
         scores = critic(torch.stack([p.inputs for p in parts]), torch.stack([p.normal for p in parts]))
         return scores[0], scores[1:].T
@@ -142,15 +143,13 @@ def fit_terms(
         model.owners.cpu(), torch.from_numpy(factors), torch.from_numpy(contexts), model.correlations, fitting.hidden,
         fitting.depth,
     ).to(model.device)  # fmt: skip
-    order = batches(len(fitted), fitting.batch_size)
+    order = batches(len(fitted), fitting.batch_size, model.device)
 
     def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
-        return _score_terms(critic, fitted[next(order).to(model.device)], len(factors), fitting.others)
+        return _score_terms(critic, fitted[next(order)], len(factors), fitting.others)
 
     def validate(critic: nn.Module) -> float:
-        devices = [model.device] if model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # the same terms and partners at every look
-            torch.manual_seed(0)
+        with own_random_numbers(0, model.device):  # the same terms and partners at every look
             drawn = [_score_terms(critic, validated, len(factors), fitting.others) for _ in range(VALIDATION_SHUFFLES)]
         joint, others = (torch.cat(scores) for scores in zip(*drawn, strict=True))
         return float(joint.mean() - others.flatten().logsumexp(0)) + math.log(others.numel())
@@ -176,8 +175,9 @@ def _score_terms(
     n = len(samples)
     device = samples.normal.device
     term = torch.randint(terms, (n,), device=device)
-    shifts = torch.cat([torch.zeros(1, dtype=torch.long), torch.randperm(n - 1)[:others] + 1]).to(device)
-    partners = samples[(torch.arange(n, device=device)[:, None] + shifts) % n]
+    own = torch.arange(n, device=device)
+    shifts = torch.cat([own[:1], torch.randperm(n - 1, device=device)[:others] + 1])
+    partners = samples[(own[:, None] + shifts) % n]
     scores = critic(term, samples.inputs, samples.normal, partners.inputs, partners.normal)
     return scores[:, 0], scores[:, 1:]
 

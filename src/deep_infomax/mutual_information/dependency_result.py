@@ -121,5 +121,5 @@ class Dependency:
 _MEANINGS = {
     "gaussian": "the normal model alone",
     "joint": "the joint critic, 100 shuffles",
-    "one_shuffle": "the joint critic, one shuffle: the paper's way, reads high",
+    "one_shuffle": "the joint critic, one shuffle: the paper's way",
 }

@@ -28,6 +28,7 @@ from deep_infomax.bounds import donsker_varadhan
 from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information.fitting import batches
 from deep_infomax.progress import Progress
+from deep_infomax.random_numbers import own_random_numbers
 
 Array = np.ndarray
 
@@ -72,17 +73,16 @@ def dim_dependency(
     samples = torch.from_numpy(z.astype(np.float32)).to(device)
     steps_per_epoch = max(1, len(samples) // BATCH)
     steps, every = epochs * steps_per_epoch, max(1, epochs // CHECKS)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad():
-        torch.manual_seed(seed)
+    with own_random_numbers(seed, device), torch.enable_grad():
         network = _network(samples.shape[1]).to(device)
         optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-        order = batches(len(samples), BATCH)
+        order = batches(len(samples), BATCH, device)
         course = [(0, _figure(network, samples))]
         for step in range(steps):
             epoch, begun = divmod(step, steps_per_epoch)
             if begun == 0 and epoch in (epochs // 2, 3 * epochs // 4):
                 optimizer.param_groups[0]["lr"] *= 0.1
-            batch = samples[next(order).to(device)]
+            batch = samples[next(order)]
             value = _objective(network(batch), network(_shuffled(batch)))
             diverged = not torch.isfinite(value)
             if not diverged:

@@ -127,11 +127,12 @@ def estimate_mi(
         columns_x, columns_y = as_columns(x, "x"), as_columns(y, "y")
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         facts = facts_of(columns_x, columns_y, few_samples(len(x)))
-    with running(progress, seed) as (tell, stopped):
+    on = choose_device(device)
+    with running(progress, seed, on) as (tell, stopped):
         if estimator in NAMED:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
             return NAMED[estimator](x, y, level, facts.warnings, watch)
-        work = Work(METHODS[estimator], choose_device(device), ranks, critic, permutations, fitting or Fitting())
+        work = Work(METHODS[estimator], on, ranks, critic, permutations, fitting or Fitting())
         began = time.monotonic()
         done: list[Fold] = []
         split = split_folds(len(x), folds, seed)
@@ -224,7 +225,7 @@ def _doubts(estimate: Estimate, folds: Sequence[Fold], facts: Facts, determined:
     if estimate.effective_sample_size < FEWEST_EFFECTIVE:
         doubts.append(
             f"the exponential mean rests on {estimate.effective_sample_size:.0f} pairs (effective sample size): dv and "
-            "nwj are not reliable, so the interval is open above and begins at the lower bound"
+            "nwj are not reliable, so the interval is open above"
         )
     if means["infonce"] > NEAR_CEILING * estimate.ceiling:
         doubts.append(

@@ -1,14 +1,14 @@
 """Training a critic, watched on held-out data: the best weights are kept, its start among them."""
 
+import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from deep_infomax.bounds import info_nce, jensen_shannon, nwj
 from deep_infomax.contracts import Scores
@@ -102,7 +102,8 @@ def fit_critic(
 
     What is looked at are averages of the weights over the last steps, which vary less than the weights. The critic ends
     with the average whose held-out figure was best; the start is one of them, so a critic that adds nothing but noise
-    to its baseline is undone. The training ends early without a new best for long, or when a loss is not finite.
+    to its baseline is undone. The training ends early without a new best for long, or at a look before which a loss was
+    not finite. Between two looks nothing waits for the device.
 
     Args:
         critic: The module to train.
@@ -115,43 +116,46 @@ def fit_critic(
     optimizer = torch.optim.AdamW(
         critic.parameters(), lr=fitting.learning_rate, weight_decay=fitting.weight_decay, fused=True
     )
-    averaged = AveragedModel(critic, multi_avg_fn=_running_mean(fitting.averaged))
+    averaged = copy.deepcopy(critic)
     every = max(1, fitting.steps // fitting.checks)
     steps, values = [0], [_validated(critic, validate)]
     kept = _copy(critic)
     began, step, share = time.monotonic(), 0, 0.0
     best = 0
+    losses: Tensor | float = 0.0  # their sum, which is not finite once one of them was not
     while share < 1 and len(values) - 1 - best < fitting.patience and not watch.stop():
         share = max((step + 1) / fitting.steps, _elapsed_share(began, watch.deadline))
         optimizer.param_groups[0]["lr"] = fitting.learning_rate * _factor(min(share, 1.0))
         critic.train()
         value = loss(*draw(critic))
-        if not torch.isfinite(value):
-            break
+        losses += value.detach()
         value.backward()
         optimizer.step()
         optimizer.zero_grad()
-        averaged.update_parameters(critic)
+        _average(averaged, critic, 1 / (1 + fitting.averaged * step))
         step += 1
         watch.report(min(share, 1.0))
         if step % every == 0 or share >= 1:
+            if not math.isfinite(losses):
+                break
             steps.append(step)
-            values.append(_validated(averaged.module, validate))
+            values.append(_validated(averaged, validate))
             if values[-1] > values[best]:
-                best, kept = len(values) - 1, _copy(averaged.module)
+                best, kept = len(values) - 1, _copy(averaged)
     critic.load_state_dict(kept)
     critic.eval()
-    return History(tuple(steps), tuple(values), step == fitting.steps or len(values) - 1 - best >= fitting.patience)
+    ended = step == fitting.steps or len(values) - 1 - best >= fitting.patience
+    return History(tuple(steps), tuple(values), ended and math.isfinite(losses))
 
 
-def batches(n: int, size: int) -> Iterator[Int[Tensor, " size"]]:
+def batches(n: int, size: int, device: torch.device | None = None) -> Iterator[Int[Tensor, " size"]]:
     """Endless batches of indices, none twice in a round; what is left over at its end, less than a batch, is dropped.
 
-    Draws from torch's global generator.
+    Draws from torch's global generator of the device, on which they are; of the CPU without one.
     """
     size = min(size, n)
     while True:
-        yield from torch.randperm(n)[: n - n % size].split(size)
+        yield from torch.randperm(n, device=device)[: n - n % size].split(size)
 
 
 class MovingDonskerVaradhan:
@@ -200,15 +204,13 @@ def _elapsed_share(began: float, deadline: float) -> float:
     return (time.monotonic() - began) / max(deadline - began, 1e-9) if math.isfinite(deadline) else 0.0
 
 
-def _running_mean(reach: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """Means of parameters that reach back over a share of all steps so far."""
-
-    def update(means: Sequence[Tensor], parameters: Sequence[Tensor], count: Tensor | int) -> None:
-        weight = 1 / (1 + reach * float(count))
-        for mean, parameter in zip(means, parameters, strict=True):
-            mean.lerp_(parameter, weight)
-
-    return update
+@torch.no_grad()
+def _average(averaged: nn.Module, critic: nn.Module, weight: float) -> None:
+    """Move averaged parameters a share of the way to a critic's; its buffers are taken as they are."""
+    for mean, parameter in zip(averaged.parameters(), critic.parameters(), strict=True):
+        mean.lerp_(parameter, weight)
+    for mean, buffer in zip(averaged.buffers(), critic.buffers(), strict=True):
+        mean.copy_(buffer)
 
 
 def _validated(critic: nn.Module, validate: Callable[[nn.Module], float]) -> float:

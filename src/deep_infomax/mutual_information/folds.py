@@ -172,10 +172,10 @@ def _pairing_and_network(
 
 
 def _train(network: nn.Module, fitted: Pairs, validated: Pairs, loss: Any, fitting: Fitting, watch: Watch) -> History:
-    order = batches(len(fitted), fitting.batch_size)
+    order = batches(len(fitted), fitting.batch_size, fitted.x.device)
 
     def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
-        chosen = fitted[next(order).to(fitted.x.device)]
+        chosen = fitted[next(order)]
         return _scores(critic, chosen, _derangements(len(chosen), fitting.others, chosen.x.device))
 
     partners = _derangements(len(validated), VALIDATION_OTHERS, validated.x.device)

@@ -14,6 +14,7 @@ from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.interrupt import stop_requests
 from deep_infomax.mutual_information.fitting import Watch
 from deep_infomax.progress import Progress, progress_bars
+from deep_infomax.random_numbers import own_random_numbers
 
 Array = np.ndarray
 _TRAINED: Final = 0.8
@@ -21,7 +22,9 @@ _TRAINED: Final = 0.8
 
 
 @contextmanager
-def running(progress: bool | Progress, seed: int) -> Iterator[tuple[Progress, Callable[[], bool]]]:
+def running(
+    progress: bool | Progress, seed: int, device: torch.device
+) -> Iterator[tuple[Progress, Callable[[], bool]]]:
     """Whom to tell of progress, and whether to stop; torch's random state is the caller's again afterwards."""
     keep_freed_memory()
     with ExitStack() as context:
@@ -29,8 +32,7 @@ def running(progress: bool | Progress, seed: int) -> Iterator[tuple[Progress, Ca
             progress = context.enter_context(progress_bars())
         tell: Progress = progress if callable(progress) else lambda task, done, total: None
         stop = context.enter_context(stop_requests(signal.SIGINT))  # SIGTERM ends a script as ever
-        context.enter_context(torch.random.fork_rng())
-        torch.manual_seed(seed)
+        context.enter_context(own_random_numbers(seed, device))
         yield tell, lambda: stop.requested
 
 

@@ -29,6 +29,7 @@ from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statist
 from deep_infomax.encoders import Encoder
 from deep_infomax.interrupt import StopRequest, stop_requests
 from deep_infomax.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
+from deep_infomax.random_numbers import seed_generators
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
@@ -225,10 +226,7 @@ class _Run:
         state = self.state
         entropy = [self.seed, state.step, self.accelerator.process_index]
         seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
-        # As torch.manual_seed does, which looks for every other kind of device at each step.
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        seed_generators(seed, self.device)
         batch = batches.batch(state.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision is torch.bfloat16):
             losses: Losses = self.model(batch)

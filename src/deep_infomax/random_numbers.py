@@ -1,0 +1,32 @@
+"""Torch's random numbers, of the host and of the one device that is used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the generators of the host and of a device.
+
+    Those of other devices, which `torch.manual_seed` looks for at every call, are left alone.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
+@contextmanager
+def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of the host and of a device from a seed; on leaving, both go on as if nothing had been drawn.
+
+    >>> state = torch.get_rng_state()
+    >>> with own_random_numbers(0, torch.device("cpu")):
+    ...     drawn = torch.rand(2)
+    >>> torch.equal(torch.get_rng_state(), state)
+    True
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        seed_generators(seed, device)
+        yield
