@@ -209,8 +209,8 @@ def _average(averaged: nn.Module, critic: nn.Module, weight: float) -> None:
     """Move averaged parameters a share of the way to a critic's; its buffers are taken as they are."""
     for mean, parameter in zip(averaged.parameters(), critic.parameters(), strict=True):
         mean.lerp_(parameter, weight)
-    for mean, buffer in zip(averaged.buffers(), critic.buffers(), strict=True):
-        mean.copy_(buffer)
+    for kept, buffer in zip(averaged.buffers(), critic.buffers(), strict=True):
+        kept.copy_(buffer)
 
 
 def _validated(critic: nn.Module, validate: Callable[[nn.Module], float]) -> float:
