@@ -33,6 +33,7 @@ from deep_infomax.training import (
 )
 from deep_infomax.training.checkpoint import Checkpoints, load_optimizer, optimizer_tensors
 from deep_infomax.training.log import MetricsFile, RunningMeans
+from deep_infomax.training.state import TrainingState
 
 SERIES = np.random.default_rng(0).normal(size=(40, 2, 32)).astype(np.float32)
 TRAINING = TrainingConfig(epochs=3, batch_size=8, device="cpu", log_every=4)
@@ -140,6 +141,24 @@ def test_the_run_directory_holds_log_checkpoints_and_encoder(tmp_path: Path) -> 
     assert result.steps == 15
     assert Encoder.from_pretrained(tmp_path).encode(SERIES).equal(encoder.encode(SERIES))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+def test_an_epoch_without_a_line_of_the_log_passes_without_a_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+    check_loss = TrainingState.check_loss
+
+    def noted(state: TrainingState, checkpoints: Checkpoints | None) -> None:
+        waits.append(state.step)
+        check_loss(state, checkpoints)
+
+    monkeypatch.setattr(TrainingState, "check_loss", noted)
+    fit(*built(), SERIES, dataclasses.replace(TRAINING, log_every=9), out=tmp_path, progress=False)  # 5 steps an epoch
+    log = records(tmp_path)
+    assert [record["step"] for record in log if record["kind"] == "train"] == [9, 15]
+    assert [record["step"] for record in log if record["kind"] == "health"] == [10, 15]
+    assert sorted(set(waits)) == [9, 10, 15]
 
 
 def test_statistics_of_the_data_become_part_of_the_encoder_unless_it_has_its_own() -> None:

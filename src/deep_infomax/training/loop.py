@@ -170,7 +170,9 @@ class _Run:
                 bar.advance(state.step)
                 last, epoch = state.step == total, state.step / per_epoch
                 logging = last or state.step % training.log_every == 0
-                epoch_ends = last or state.step % per_epoch == 0
+                # An epoch without a line of the log passes without a wait for the device.
+                logged_within = state.step // training.log_every > (state.step - per_epoch) // training.log_every
+                epoch_ends = last or (state.step % per_epoch == 0 and logged_within)
                 if logging or epoch_ends:
                     state.check_loss(checkpoints)  # waits for the device, so that what is timed is done
                 state.seconds = time.monotonic() - began
