@@ -233,7 +233,7 @@ def test_the_paper_s_protocol_ends_with_its_time():
     r = measure(np.random.default_rng(5).random((300, 2)), "dim", time_budget=1e-3)
     assert r.finished
     assert not r.history[0].complete
-    assert "the training ended after 0 of 1000 epochs" in r.warnings
+    assert any(warning.startswith("the training ended after ") for warning in r.warnings)
 
 
 def test_result_as_text_json_and_figure(tmp_path):

@@ -11,15 +11,18 @@ def seed_generators(seed: int, device: torch.device) -> None:
 
     Those of other devices, which `torch.manual_seed` looks for at every call, are left alone.
     """
+    seed = int(seed)
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+    elif device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 @contextmanager
 def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of the host and of a device from a seed; on leaving, both go on as if nothing had been drawn.
+    """Random numbers of the host and a device from a seed; on leaving, host and CUDA device are as they were.
 
     >>> state = torch.get_rng_state()
     >>> with own_random_numbers(0, torch.device("cpu")):

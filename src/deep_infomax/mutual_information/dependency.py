@@ -305,7 +305,8 @@ def _of_paper(
 ) -> Dependency:
     epochs, values = zip(*history, strict=True)
     if epochs[-1] < EPOCHS:
-        warnings = (*warnings, f"the training ended after {epochs[-1]} of {EPOCHS} epochs")
+        causes = "by the clock, an interrupt, or an objective that was not finite"
+        warnings = (*warnings, f"the training ended after {epochs[-1]} of {EPOCHS} epochs, {causes}")
     return Dependency(
         method="dim",
         reason="as asked for",

@@ -127,7 +127,7 @@ def estimate_mi(
         columns_x, columns_y = as_columns(x, "x"), as_columns(y, "y")
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         facts = facts_of(columns_x, columns_y, few_samples(len(x)))
-    on = choose_device(device)
+    on = torch.device("cpu") if estimator in NAMED else choose_device(device)
     with running(progress, seed, on) as (tell, stopped):
         if estimator in NAMED:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)

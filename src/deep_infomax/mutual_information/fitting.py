@@ -102,8 +102,8 @@ def fit_critic(
 
     What is looked at are averages of the weights over the last steps, which vary less than the weights. The critic ends
     with the average whose held-out figure was best; the start is one of them, so a critic that adds nothing but noise
-    to its baseline is undone. The training ends early without a new best for long, or at a look before which a loss was
-    not finite. Between two looks nothing waits for the device.
+    to its baseline is undone. The training ends early without a new best for long, or after a loss that is not finite,
+    which of a GPU is asked at a look only, so that between two looks nothing waits for it.
 
     Args:
         critic: The module to train.
@@ -129,6 +129,8 @@ def fit_critic(
         critic.train()
         value = loss(*draw(critic))
         losses += value.detach()
+        if value.device.type == "cpu" and not math.isfinite(losses):
+            break
         value.backward()
         optimizer.step()
         optimizer.zero_grad()

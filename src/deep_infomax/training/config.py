@@ -30,7 +30,7 @@ class TrainingConfig:
     compile: bool = False
     """Compile the model with torch.compile, where there is a compiler; see docs/speed.md for where it pays."""
     log_every: int = 20
-    """Steps that one line of metrics.jsonl averages; in between, epochs long if need be, no GPU is waited for."""
+    """Steps that one line of metrics.jsonl averages; an epoch within which no line falls ends without one, too."""
     checkpoint_seconds: float = 60.0
     """Time between checkpoints; one more is written at the end and on an interrupt."""
     checkpoints: int = 2

@@ -170,7 +170,7 @@ class _Run:
                 bar.advance(state.step)
                 last, epoch = state.step == total, state.step / per_epoch
                 logging = last or state.step % training.log_every == 0
-                # An epoch without a line of the log passes without a wait for the device.
+                # An epoch within which no line of the log falls passes without a wait for the device.
                 logged_within = state.step // training.log_every > (state.step - per_epoch) // training.log_every
                 epoch_ends = last or (state.step % per_epoch == 0 and logged_within)
                 if logging or epoch_ends:
