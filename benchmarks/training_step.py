@@ -4,8 +4,8 @@ On random images of CIFAR-10's size, each measurement in a process of its own, o
 threads and the same allocator; the library in the precision that it finds faster on this machine, what it is measured
 against (see `reference_steps.py`) in float32. Shares of peak are of the matrix-product rate measured in the same
 precision in this run, by product or by convolution, whichever is the faster, for the floating-point operations of the
-reference's step, or of the recipe's own. Peak memory is that of the process, or of the GPU, beyond what it held before the first step. Run it with `make bench`; `--json FILE`
-writes all figures, those of each table once it is printed.
+reference's step, or of the recipe's own. Peak memory is that of the process, or of the GPU, beyond what it held before
+the first step. Run it with `make bench`; `--json FILE` writes all figures, those of each table once it is printed.
 """
 
 import argparse
