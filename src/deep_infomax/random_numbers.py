@@ -11,7 +11,7 @@ def seed_generators(seed: int, device: torch.device) -> None:
 
     Those of other devices, which `torch.manual_seed` looks for at every call, are left alone.
     """
-    seed = int(seed)
+    seed = int(seed)  # of NumPy's types, too
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
