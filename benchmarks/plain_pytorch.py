@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from deep_infomax.data import load_dataset
+from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import TappedEncoder
 from deep_infomax.evaluation import evaluate
 from deep_infomax.training import has_fast_bfloat16, keep_freed_memory
@@ -27,12 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--held_out", type=int, help="test on so many training images, as --data_options.held_out")
     parser.add_argument("--folded", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     keep_freed_memory()
     torch.manual_seed(options.seed)
-    dataset = load_dataset(options.data)
+    dataset = load_dataset(options.data, DataOptions(held_out=options.held_out))
     images = dataset.train.take(torch.arange(len(dataset.train))).float()
     mean, std = images.mean((0, 2, 3)), images.std((0, 2, 3))
     images = ((images - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)).contiguous(memory_format=torch.channels_last)

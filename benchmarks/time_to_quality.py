@@ -1,6 +1,7 @@
 """Accuracy of the probe `mlp` against the minutes of training, of runs that were evaluated: a table and a figure.
 
-Runs that differ in their seed alone make one point, the mean, with a bar from the least to the largest.
+Runs that differ in their seed alone make one point, the mean, with a bar from the least to the largest; give runs of
+one machine only.
 
     python benchmarks/time_to_quality.py RUN RUN ... [--plot FILE.png]
 """
@@ -50,7 +51,8 @@ def main() -> None:
 def settings(run: Path) -> dict[str, Any]:
     """All that was chosen for a run but its seed."""
     config = yaml.safe_load((run / "config.yaml").read_text())
-    return {f"{part}.{name}": value for part in PARTS for name, value in config[part].items()}
+    chosen = {f"{part}.{name}": value for part in PARTS for name, value in config[part].items()}
+    return {"recipe": config["recipe"], "data": config["data"]} | chosen
 
 
 def of_runs(runs: list[Path]) -> dict[str, Any]:
