@@ -203,6 +203,28 @@ def test_data_that_changed_since_the_training_are_not_evaluated(
     assert "is not the data that growing was trained on" in capsys.readouterr().err
 
 
+def test_labels_that_changed_since_the_training_change_what_is_held_out(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    shutil.copy("labelled.npz", "corrected.npz")
+    small = "--epochs 1 --training.batch_size 16 --objective.units 16"
+    assert dim(f"train --data corrected.npz {small} --out corrected") == 0
+    with np.load("labelled.npz") as arrays:
+        np.savez("corrected.npz", x=arrays["x"], y=1 - arrays["y"][::-1])
+    assert dim("evaluate corrected --metrics knn") == 2
+    assert "is not the data that corrected was trained on" in capsys.readouterr().err
+
+
+def test_the_training_data_by_another_path_are_no_other_data(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"evaluate {LABELLED} --probe ./labelled.npz --metrics knn --layers Y --seeds 1") == 0
+    assert dim(f"evaluate {LABELLED} --probe ./labelled.npz --data_options.held_out 10 --metrics knn") == 2
+    assert f"labelled.npz is not the data that {LABELLED} was trained on" in capsys.readouterr().err
+
+
 def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert dim(f"encode {RUN} series.npy --out Y.npy --layer fc") == 0

@@ -123,11 +123,11 @@ def test_trainings_at_a_time_end_as_those_one_by_one(
 
 
 @pytest.fixture
-def two_of_three(data: str, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def two_of_three(data: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """A comparison in ``tmp_path`` of nat, local-jsd and random, two at a time, once the first two have begun."""
     flags = "--recipes nat,local-jsd,random --metrics knn --layers Y --batch_size 32 --epochs 100000 --jobs 2"
     words = ["compare", *shlex.split(flags), "--data", data, "--out", str(tmp_path)]
-    command = [sys.executable, "-m", "deep_infomax.cli", *words]
+    command = [*getattr(request, "param", []), sys.executable, "-m", "deep_infomax.cli", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     logs = [tmp_path / run / "metrics.jsonl" for run in ("nat-0", "local-jsd-0")]
     try:
@@ -155,6 +155,16 @@ def test_an_interrupt_stops_all_trainings_at_a_checkpoint(
     assert stopped_at_a_checkpoint(tmp_path / "nat-0")
     assert stopped_at_a_checkpoint(tmp_path / "local-jsd-0")
     assert not (tmp_path / "random-0").exists()
+
+
+@pytest.mark.parametrize("two_of_three", [["nohup"]], indirect=True)
+def test_what_nohup_ignores_does_not_stop_the_trainings(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:
+    two_of_three.send_signal(signal.SIGHUP)
+    time.sleep(2)
+    assert not stopped_at_a_checkpoint(tmp_path / "nat-0")
+    two_of_three.send_signal(signal.SIGINT)
+    two_of_three.communicate(timeout=60)
+    assert stopped_at_a_checkpoint(tmp_path / "nat-0")
 
 
 def test_where_one_of_several_fails_the_others_go_on(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Batches as a function of seed and step, on the device or from disk; random crops; statistics."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from deep_infomax.data import Batches, CropAndFlip, DataOptions, Source, augmentation, statistics
+from deep_infomax.data.batches import JOBS, free_memory
 
 N = 23
 
@@ -75,6 +77,18 @@ def test_on_disk_equals_on_the_device(source, mapped):
         expected = on_device.batch(step).inputs
         assert torch.equal(to_device.batch(step).inputs, expected)
         assert torch.equal(on_disk.batch(step).inputs, expected)
+
+
+def test_large_inputs_are_put_on_the_device_in_parts(source, mapped, monkeypatch):
+    monkeypatch.setattr("deep_infomax.data.batches.at_a_time", lambda shape, most: 3)
+    assert torch.equal(batches(mapped).resident, source.inputs)
+
+
+def test_one_of_several_jobs_takes_its_part_of_the_memory(monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=12_000))
+    assert free_memory(torch.device("cpu")) == 12_000
+    monkeypatch.setenv(JOBS, "4")
+    assert free_memory(torch.device("cpu")) == 3_000
 
 
 def test_a_cropped_map_is_gathered_as_a_cropped_tensor(source, mapped):

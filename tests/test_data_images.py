@@ -55,6 +55,38 @@ def test_flat_folder_is_unlabelled_and_all_for_training(tmp_path):
         require_labels(dataset.train)
 
 
+def test_linked_folders_are_read_and_links_upwards_are_not_followed(class_folders, tmp_path):
+    some = tmp_path / "some"
+    some.mkdir()
+    for label in ("ant", "bee"):
+        (some / label).symlink_to(class_folders / label)
+    plain = load_dataset(str(class_folders))
+    (class_folders / "ant" / "all").symlink_to(some / "ant")
+    linked = load_dataset(str(some))
+    assert linked.train.classes == ("ant", "bee")
+    np.testing.assert_array_equal(linked.train.inputs, plain.train.inputs)
+
+
+def test_what_is_held_out_is_described(tmp_path):
+    shades = tmp_path / "shades"
+    for i in range(20):
+        picture(shades / ("dark" if i < 10 else "light") / f"{i}.png", (10 * i, 0, 0))
+    before = load_dataset(str(shades)).description
+    assert load_dataset(str(shades)).description == before
+    (shades / "dark" / "0.png").rename(shades / "light" / "x.png")
+    (shades / "light" / "10.png").rename(shades / "dark" / "x.png")
+    after = load_dataset(str(shades)).description
+    assert {name for name in before if before[name] != after[name]} == {"held_out_inputs"}
+
+
+def test_thinning_leaves_out_no_class(tmp_path):
+    x = np.arange(100 * 4, dtype=np.float32).reshape(100, 4)
+    np.savez(tmp_path / "turns.npz", x=x, y=np.arange(100) % 10, x_test=x, y_test=np.arange(100) % 10)
+    thin = load_dataset(str(tmp_path / "turns.npz"), DataOptions(train_inputs=20)).train
+    assert thin.labels.bincount().tolist() == [2] * 10
+    assert torch.equal(thin.inputs[:, 0, 0] / 4 % 10, thin.labels.float())
+
+
 def test_class_folders_without_their_labels_are_not_split(class_folders):
     unlabelled = DataOptions(label_column="none")
     dataset = load_dataset(str(class_folders), unlabelled)

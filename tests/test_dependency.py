@@ -12,7 +12,7 @@ import torch
 from deep_infomax.mutual_information import DEPENDENCY_TASKS, Fitting, dependency, neural_dependency
 from deep_infomax.mutual_information.correlations import conditionals, fit_correlations, normal_log_ratio
 from deep_infomax.mutual_information.dependency_critics import JointCritic, MaskedCritic
-from deep_infomax.mutual_information.dependency_folds import Samples, _read_joint, _read_term
+from deep_infomax.mutual_information.dependency_folds import Samples, _read_joint, _read_term, _shuffled
 from deep_infomax.mutual_information.dependency_tasks import correlated_pairs, equicorrelated
 
 QUICK = Fitting(steps=40)
@@ -211,6 +211,24 @@ def test_a_mean_that_rests_on_few_shuffles_leaves_the_interval_open():
     assert r.interval[1] == math.inf
 
 
+def test_a_coordinate_that_is_constant_in_all_folds_but_one():
+    z = np.random.default_rng(4).normal(size=(600, 3))
+    z[:, 1] = 0
+    z[7, 1] = 1
+    r = measure(z, folds=2)
+    assert np.isfinite(r.per_factor).all()
+    assert r.interval[0] < 0.01
+
+
+@pytest.mark.parametrize(("n", "d"), [(2, 2), (50, 2), (50, 50), (5, 7)])
+def test_no_shuffled_sample_has_two_values_of_one_sample(n, d):
+    samples = Samples(torch.randn(n, d), torch.randn(n, d))
+    shuffled, places = _shuffled(samples, torch.arange(d))
+    assert torch.equal(places.sort(0).values, torch.arange(n)[:, None].expand(n, d))
+    assert torch.equal(shuffled.normal, samples.normal.gather(0, places))
+    assert all(len(set(row)) == min(n, d) for row in places.tolist())
+
+
 def test_constant_and_discrete_coordinates():
     z = np.random.default_rng(4).integers(3, size=(600, 3))
     z[:, 1] = 7
@@ -234,6 +252,19 @@ def test_the_paper_s_protocol_ends_with_its_time():
     assert r.finished
     assert not r.history[0].complete
     assert any(warning.startswith("the training ended after ") for warning in r.warnings)
+
+
+def test_the_paper_s_protocol_says_that_its_last_step_was_not_finite(monkeypatch):
+    values = iter([0.1, math.nan])
+
+    def objective(joint, shuffled):
+        return joint.mean() - shuffled.mean() + next(values, 0.2)
+
+    monkeypatch.setattr("deep_infomax.mutual_information.dependency.EPOCHS", 1)
+    monkeypatch.setattr("deep_infomax.mutual_information.dim_protocol._objective", objective)
+    r = measure(np.random.default_rng(5).random((300, 2)), "dim")
+    assert not r.history[0].complete
+    assert "after 0 of 1 epochs" in r.warnings[-2]
 
 
 def test_result_as_text_json_and_figure(tmp_path):

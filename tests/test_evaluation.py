@@ -95,6 +95,17 @@ def test_features_that_are_not_finite_are_refused(encoder: Encoder, dataset: Dat
         extract(encoder, replace(dataset.train, inputs=inputs), ["Y"], batch_size=100)
 
 
+def test_of_large_inputs_fewer_are_encoded_at_a_time() -> None:
+    images = torch.zeros(9, 1, 2048, 2048, dtype=torch.uint8)
+    module = nn.Sequential(nn.AvgPool2d(256), nn.Flatten(), nn.Linear(64, 4))
+    encoder = TappedEncoder(module, local="0", vector="2", channels=1, spatial=(2048, 2048))
+    told: list[int] = []
+    extract(
+        encoder, Source(images, None, None, "large", "train"), ["Y"], progress=lambda _, done, __: told.append(done)
+    )
+    assert told == [4, 8, 9]
+
+
 def test_progress_ends_with_all_inputs(encoder: Encoder, dataset: Dataset) -> None:
     told: list[tuple[str, int, int]] = []
     extract(encoder, dataset.train, ["Y"], batch_size=150, progress=lambda *news: told.append(news))

@@ -313,6 +313,32 @@ def test_black_and_white_images():
     assert estimate(x, draws(100, 1), critic=ImageCritic).mi < 0.2
 
 
+class DotProductCritic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.x, self.y = (nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 16)) for _ in "xy")
+        self.offset = nn.Linear(2, 1, bias=False)
+
+    def forward(self, x, y):
+        return self.x(x) @ self.y(y).T + self.offset(x)
+
+
+def test_critic_that_finds_nothing_is_read_as_nothing():
+    r = estimate(draws(400, 2), draws(400, 2, seed=1), critic=DotProductCritic)
+    assert r.interval[0] <= 0 <= r.interval[1]
+    assert r.mi == pytest.approx(0, abs=1e-6)
+
+
+def test_what_infonce_leaves_free_does_not_hide_what_it_finds():
+    class Drifting(DotProductCritic):
+        def forward(self, x, y):
+            return super().forward(x, y) + 2 * x[:, :1].square()
+
+    x = draws(2000, 2)
+    r = estimate(x, x + draws(2000, 2, seed=1), "infonce", critic=Drifting, fitting=Fitting(steps=200))
+    assert 0.4 < r.mi < math.log(2)
+
+
 class NormalisedCritic(nn.Module):
     def __init__(self):
         super().__init__()

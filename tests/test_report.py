@@ -309,7 +309,7 @@ def test_comparison_says_what_its_brackets_hold(tmp_path: Path, capsys: pytest.C
     run = Run(tmp_path / "a").log().evaluation([Run.result("mlp", "Y", 60.0)])
     comparison.show(tmp_path, [run.path])
     said = capsys.readouterr()
-    assert "60.00 ± 0.23 (69.13)" in said.out
+    assert "60.00 (69.13)" in said.out
     assert "in brackets: the paper's figure" in said.err
 
 
@@ -469,6 +469,8 @@ def test_only_runs_that_differ_in_their_seed_alone_are_averaged(tmp_path: Path) 
         ("0", "40.00"),
         ("0", "50.00"),
     ]
+    assert rows[0].cells[measure, "Y"].spread == "± 1.41"
+    assert not rows[1].cells[measure, "Y"].spread  # that of its probes is no spread of trainings
     assert "beta 4" in rows[1].name
     assert "split rule a tenth held out" in rows[2].name
     assert "seed" not in " ".join(row.name for row in rows)
@@ -504,6 +506,12 @@ def test_histogram_is_drawn_against_the_prior_of_the_configuration(
     vectors *= 0.5 / np.linalg.norm(vectors, axis=1, keepdims=True)
     run = Run(tmp_path / "a", objective={"prior": prior, "gamma": gamma}).vectors(vectors, np.arange(40) % 10)
     assert any(alt.startswith(title) for alt in report(run).figures())
+
+
+def test_the_means_of_a_variational_autoencoder_are_drawn_without_a_prior(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, 5))
+    run = Run(tmp_path / "a", objective={"method": "vae", "gamma": 1.0}).vectors(vectors, np.arange(40) % 10)
+    assert any(alt.startswith("Histogram of Y from") for alt in report(run).figures())
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ SCORERS = {
     "folded-encode-and-dot": lambda spatial: FoldedEncodeAndDot(C, D, units=UNITS),
     "global-encode-and-dot": global_encode_and_dot,
 }
+UNSCALED = ("encode-and-dot", "global-encode-and-dot")
 each_scorer = pytest.mark.parametrize("name", SCORERS)
 each_spatial = pytest.mark.parametrize("spatial", SPATIAL, ids=["1d", "2d", "3d"])
 
@@ -155,8 +156,30 @@ def test_works_under_bf16_autocast(name):
     with torch.autocast("cpu", torch.bfloat16):
         scores = scorer(local, vector)
     for ours, theirs in zip(scores, expected, strict=True):
-        assert ours.dtype == torch.bfloat16
+        assert ours.dtype == (torch.float32 if name in UNSCALED else torch.bfloat16)
         torch.testing.assert_close(ours.float(), theirs, rtol=0.05, atol=0.05 * theirs.abs().max().item())
+
+
+def test_large_scores_keep_their_differences_under_bf16_autocast():
+    scorer = EncodeAndDot(3, 5)
+    anchors, rows = torch.randn(4, 2048).bfloat16(), torch.randn(6, 2048).bfloat16()
+    rows[:4] += anchors
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = scorer.product(anchors, rows)
+    torch.testing.assert_close(scores, (anchors.double() @ rows.double().T).float(), rtol=1e-5, atol=1e-2)
+
+
+@pytest.mark.parametrize("of_anchors", [torch.bfloat16, torch.float32])
+def test_the_gradient_of_the_wide_product_is_that_of_the_product(of_anchors):
+    scorer = EncodeAndDot(3, 5)
+    anchors, rows = torch.randn(4, 32, dtype=torch.float64), torch.randn(6, 32, dtype=torch.float64)
+    assert torch.autograd.gradcheck(scorer.product, (anchors.requires_grad_(), rows.requires_grad_()))
+    factors, gradient = (anchors.detach().to(of_anchors), rows.detach().bfloat16()), torch.randn(4, 6)
+    found = torch.autograd.functional.vjp(scorer.product, factors, gradient)[1]
+    expected = torch.autograd.functional.vjp(lambda a, r: a.float() @ r.float().T, factors, gradient)[1]
+    for ours, theirs, factor in zip(found, expected, factors, strict=True):
+        assert ours.dtype == factor.dtype
+        torch.testing.assert_close(ours.float(), theirs.float(), rtol=0.02, atol=0.1)
 
 
 @each_scorer

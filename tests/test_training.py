@@ -230,6 +230,22 @@ def test_random_crops_of_any_sides_are_watched_at_the_centre() -> None:
     assert fit(encoder, Untrained(), images, training, progress=False, **crop).steps == 2
 
 
+def test_vectors_that_are_not_finite_stop_though_the_loss_is() -> None:
+    class Blind(Untrained):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            return Losses(self.weight.square(), None, {})
+
+    encoder, _ = built()
+    with torch.no_grad():
+        next(encoder.parameters()).fill_(math.inf)
+    with pytest.raises(NonFiniteLossError, match=r"^the encoder's vectors are not finite after step"):
+        fit(encoder, Blind(), SERIES, TRAINING, progress=False)
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     encoder, _ = built()
     training = dataclasses.replace(TRAINING, checkpoint_seconds=0.0, log_every=100, precision="float32")
@@ -260,6 +276,14 @@ def test_the_advice_against_a_loss_that_is_not_finite_is_what_is_not_so_already(
     with pytest.raises(NonFiniteLossError) as caught:
         fit(encoder, objective, SERIES, training, transform=breaking, progress=False)
     assert str(caught.value).endswith(advice)
+
+
+def test_inputs_that_cannot_be_read_are_not_told_as_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    def broken(inputs: Tensor) -> Tensor:
+        raise FileNotFoundError(2, "No such file or directory", "mask.png")
+
+    with pytest.raises(ValueError, match=r"inputs of step 1 cannot be read: .* 'mask.png'"):
+        fit(built()[0], Untrained(), SERIES, TRAINING, out=tmp_path, transform=broken, progress=False)
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])

@@ -177,6 +177,7 @@ CASES = [
     # configuration files
     Case("a configuration file that is missing", "train --data digits --config missing.yaml"),
     Case("a broken configuration file", "train --config broken.yaml", write("broken.yaml", "recipe: [local")),
+    Case("a recipe in it that is no word", "train --config number.yaml", write("number.yaml", "recipe: 5")),
     Case("an unknown key in it", "train --config key.yaml", write("key.yaml", "training: {speed: 9}\n")),
     Case("a wrong type in it", "train --config type.yaml", write("type.yaml", "training: {batch_size: big}\n")),
     Case("a group of it without settings", "train --config bare.yaml", write("bare.yaml", "training: null\n")),

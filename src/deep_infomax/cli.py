@@ -45,10 +45,10 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
 
 
 _LESS: Final = {
-    "train": "train anew with a smaller --training.batch_size",
+    "train": "train anew with a smaller --training.batch_size, or keep fewer inputs with --data_options.train_inputs",
     "compare": "keep fewer inputs with --data_options.train_inputs",
     "study": "keep fewer inputs with --data_options.train_inputs",
-    "evaluate": "name fewer --layers, or keep fewer inputs with --data_options.train_inputs",
+    "evaluate": "name fewer --layers",
     "encode": "encode the data in parts",
     "report": "report on fewer runs",
     "estimate": "use fewer samples or coordinates",
@@ -150,7 +150,7 @@ def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:
         return
     recipe = found.recipe or _content(found.config).get("recipe") or parser.get_default("recipe")
     if not isinstance(recipe, str) or recipe not in RECIPES:
-        close = difflib.get_close_matches(recipe, RECIPES, n=1)
+        close = difflib.get_close_matches(str(recipe), RECIPES, n=1)
         meant = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"--recipe {recipe} is unknown{meant}; known are {', '.join(RECIPES)}")
     parser.set_defaults({"recipe": recipe} | _settings(RECIPES[recipe]))

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from rich.console import Console
 
 from deep_infomax import evaluation
-from deep_infomax.data import DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
+from deep_infomax.data import NAMES, DataOptions, Dataset, Source, augmentation, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import check_output, encode_dataset, read_results
 from deep_infomax.processes import main_process_first
@@ -96,7 +96,7 @@ def evaluate(
     folder = Path(run)
     settings = _finished(folder)
     encoder = _loaded(folder)
-    spec = probe or settings["probe"] or settings["data"]
+    spec = _spec(probe or settings["probe"] or settings["data"], settings["data"])
     options = _options_for(spec, settings["data"], _data_options(folder))
     dataset = load_dataset(spec, replace(options, **(data_options or {})))
     if spec == settings["data"] and plain(dataset.description) != settings.get("dataset"):
@@ -255,6 +255,13 @@ def _data_options(run: Path) -> DataOptions:
         raise ValueError(f"{run / 'config.yaml'}: data_options cannot be read ({error}); restore it") from error
 
 
+def _spec(named: str, trained_on: str) -> str:
+    """The spec of data; the training's own, where it is another path to the same."""
+    paths = Path(named).expanduser(), Path(trained_on).expanduser()
+    same = named not in NAMES and trained_on not in NAMES and all(path.exists() for path in paths)
+    return trained_on if same and paths[0].samefile(paths[1]) else named
+
+
 def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOptions:
     """How to read data: those of the training as there, others with its sizes and layout, columns as found."""
     if spec == trained_on:
@@ -264,6 +271,7 @@ def _options_for(spec: str, trained_on: str, options: DataOptions) -> DataOption
 
 def _load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
     """The data that a training names for later probes."""
+    probe = _spec(probe, trained_on)
     if options.held_out is not None and probe != trained_on:
         raise ValueError(
             f"--data_options.held_out tests on inputs of {trained_on}, --probe on {probe}; leave one of them out"

@@ -12,10 +12,12 @@ arXiv 1808.06670.
 
 import math
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from deep_infomax.contracts import Encoded, Scorer, Scores
 from deep_infomax.negatives import all_pairs, chosen_pairs, require_others
@@ -130,15 +132,28 @@ class _Dot(_PairScorer):
         first: int = 0,
     ) -> Scores:
         """The product, of which the chosen others are taken out."""
-        pairs = (anchors @ pieces.flatten(0, 1).T).view(len(anchors), *pieces.shape[:2])
+        pairs = self.product(anchors, pieces.flatten(0, 1)).view(len(anchors), *pieces.shape[:2])
         return all_pairs(pairs, first) if others is None else chosen_pairs(pairs, others, first)
+
+    def product(self, anchors: Float[Tensor, "n u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "n q"]:
+        """The dot products of all anchors with all rows."""
+        return anchors @ rows.T
 
     def values_per_anchor(self, p: int, m: int, k: int) -> int:
         """The scores with all pieces, whatever is chosen of them."""
         return p * m
 
 
-class EncodeAndDot(_Dot):
+class _UnscaledDot(_Dot):
+    """Dot products that are not scaled: they reach some hundreds, where bfloat16 has steps of 1 or 2 nats."""
+
+    def product(self, anchors: Float[Tensor, "n u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "n q"]:
+        """The dot products of all anchors with all rows, in float32 at least."""
+        products: Tensor = _WideProduct.apply(anchors, rows)
+        return products
+
+
+class EncodeAndDot(_UnscaledDot):
     """Local scorer: the dot product, at every location, of the map and the vector each encoded to u units.
 
     Both sides are a `ResidualProjection`, as in the authors' code; 2048 units are the paper's. The scores are not
@@ -194,7 +209,7 @@ class FoldedEncodeAndDot(_Dot):
         return Encoded(encoded.unflatten(0, (len(local), -1)), anchors)
 
 
-class GlobalEncodeAndDot(_Dot):
+class GlobalEncodeAndDot(_UnscaledDot):
     """Global scorer: the dot product of the whole map and the vector, each encoded to u units.
 
     `encode_local` maps maps (n, c, *spatial) to (n, units): in the authors' code a copy of the encoder's layers after
@@ -244,6 +259,24 @@ class ResidualProjection(nn.Module):
 def _locations(local: Float[Tensor, "n c *spatial"]) -> Float[Tensor, "n m c"]:
     """The map's locations as rows of channels; no copy where the map is stored channels last."""
     return local.flatten(2).transpose(1, 2)
+
+
+class _WideProduct(torch.autograd.Function):
+    """The dot products of all anchors with all rows in float32 at least; the gradients' products in the rows' type."""
+
+    @staticmethod
+    def forward(ctx: Any, anchors: Float[Tensor, "n u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "n q"]:
+        ctx.save_for_backward(anchors, rows)
+        wide = torch.promote_types(anchors.dtype, torch.float32)
+        with torch.autocast(anchors.device.type, enabled=False):
+            return anchors.to(wide) @ rows.to(wide).T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Float[Tensor, "n q"]) -> tuple[Tensor, Tensor]:
+        anchors, rows = ctx.saved_tensors
+        own = gradient.to(rows.dtype)
+        return (own @ rows).to(anchors.dtype), own.T @ anchors.to(rows.dtype)
 
 
 def _as_multiplied(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -17,6 +17,7 @@ import torch
 
 from deep_infomax import commands
 from deep_infomax.allocator import out_of_memory
+from deep_infomax.data.batches import JOBS
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import METRICS, Result, read_results
 from deep_infomax.interrupt import ECHO_SECONDS, stop_requests
@@ -230,9 +231,12 @@ def _train(plan: Plan, *, resuming: bool) -> None:
 def _several_at_a_time(todo: Sequence[_Work], jobs: int) -> list[Exception]:
     """Do what is left in processes, and return the errors of what failed."""
     waiting, running, failures, ended = deque(todo), list[_Job](), list[Exception](), 0
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs)), JOBS: str(jobs)}
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        signals.append(signal.SIGHUP)
     began = time.monotonic()
-    with stop_requests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
+    with stop_requests(*signals) as stop:
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:

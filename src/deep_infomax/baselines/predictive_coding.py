@@ -57,7 +57,7 @@ class ContrastivePredictiveCoding(nn.Module):
         local = encode(batch.inputs).local
         columns = local.reshape(*local.shape[:3], -1).permute(0, 3, 2, 1)  # n, columns, rows, c
         n = len(columns)
-        states = self.context(columns.flatten(0, 1))[0].unflatten(0, (n, -1))
+        states = self._states(columns.flatten(0, 1)).unflatten(0, (n, -1))
         found = []
         for step, prediction in enumerate(self.predictions, start=1):
             predicted, ahead = prediction(states[:, :, :-step]), columns[:, :, step:]
@@ -67,6 +67,16 @@ class ContrastivePredictiveCoding(nn.Module):
         ceiling = torch.full_like(bound, INFO_NCE.ceiling(n * world_size() - 1))
         terms = {"loss": loss, "prediction_bound": bound, "prediction_ceiling": ceiling}
         return Losses(loss, None, {name: term.detach().float() for name, term in terms.items()})
+
+    def _states(self, columns: Float[Tensor, "p rows c"]) -> Float[Tensor, "p rows u"]:
+        """What the recurrent network has read after each row."""
+        if not columns.is_cuda:
+            states: Tensor = self.context(columns)[0]
+            return states
+        # Under autocast cuDNN computes recurrent networks in float16, whatever type was asked for.
+        with torch.autocast("cuda", enabled=False):
+            states = self.context(columns.float())[0]
+            return states
 
     def adversary_parameters(self) -> Iterable[nn.Parameter]:
         """None."""

@@ -24,6 +24,7 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from deep_infomax.chunks import at_a_time
 from deep_infomax.data.dataset import Dataset, Source, by, read_as
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out, number_classes
@@ -32,7 +33,7 @@ from deep_infomax.data.options import DataOptions
 INPUTS = ("x", "inputs", "images", "arr_0")
 LABELS = ("y", "labels")
 CHUNK = 1024
-"""Inputs that are checked or resized at a time."""
+"""Inputs that are checked or resized at a time, fewer of large ones."""
 
 
 def load_arrays(file: Path, options: DataOptions) -> Dataset:
@@ -167,9 +168,10 @@ def check_finite(array: np.ndarray) -> None:
     """
     if array.dtype.kind != "f":
         return
-    for start in range(0, len(array), CHUNK):
+    rows = at_a_time(array.shape[1:], CHUNK)
+    for start in range(0, len(array), rows):
         with np.errstate(over="ignore"):  # what becomes infinite is reported below
-            chunk = array[start : start + CHUNK].astype(np.float32, copy=False)
+            chunk = array[start : start + rows].astype(np.float32, copy=False)
         finite = np.isfinite(chunk).all(axis=tuple(range(1, array.ndim)))
         if not finite.all():
             first = start + int(np.argmin(finite))
@@ -189,9 +191,8 @@ def resized(
         height, width = inputs.shape[2:]
         scale = options.resize / min(height, width)
         size = [max(options.resize, round(height * scale)), max(options.resize, round(width * scale))]
-        inputs = torch.cat(
-            [resize_chunk(inputs[start : start + CHUNK], size) for start in range(0, len(inputs), CHUNK)]
-        )
+        rows = at_a_time(inputs.shape[1:], CHUNK)
+        inputs = torch.cat([resize_chunk(inputs[start : start + rows], size) for start in range(0, len(inputs), rows)])
         rules.append(f"short side resized to {options.resize} (bilinear, antialiased)")
     side = options.crop or options.resize
     if side is not None:

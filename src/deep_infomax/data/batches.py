@@ -6,9 +6,11 @@ is dropped (another part in every epoch). Which inputs a step takes does not dep
 """
 
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
+from typing import Final
 
 import numpy as np
 import psutil
@@ -16,8 +18,12 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
+from deep_infomax.chunks import at_a_time
 from deep_infomax.contracts import Batch
 from deep_infomax.data.dataset import Source, read_as, to_device
+
+JOBS: Final = "DEEP_INFOMAX_JOBS"
+"""The environment variable by which a process knows that it shares the machine with so many of its kind, itself one."""
 
 
 class Batches:
@@ -122,14 +128,22 @@ def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n
         return source.inputs
     if source.nbytes > limit:
         return None
-    inputs = source.inputs
-    if isinstance(inputs, np.ndarray):
-        inputs = torch.from_numpy(np.array(inputs, read_as(inputs.dtype), order="C"))
-    return inputs.to(device)
+    if isinstance(source.inputs, Tensor):
+        return source.inputs.to(device)
+    kind = read_as(source.inputs.dtype)
+    inputs = torch.empty(source.inputs.shape, dtype=torch.from_numpy(np.empty(0, kind)).dtype, device=device)
+    rows = at_a_time(source.shape, len(source))
+    for start in range(0, len(source), rows):  # the host need not hold what another device does
+        chunk = np.array(source.inputs[start : start + rows], kind, order="C")
+        inputs[start : start + rows] = torch.from_numpy(chunk)
+    return inputs
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+    """Return the bytes that are free on a device, or this process's part of them where it is one of several jobs."""
+    if device.type == "cuda":  # what torch keeps of freed tensors is free
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        free = torch.cuda.mem_get_info(device)[0] + kept
+    else:
+        free = int(psutil.virtual_memory().available)
+    return free // int(os.environ.get(JOBS, "1"))

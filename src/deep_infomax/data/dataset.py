@@ -53,8 +53,13 @@ class Source:
         return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], read_as(self.inputs.dtype)))
 
     def evenly_spaced(self, most: int) -> "Source":
-        """At most so many inputs, spread over the whole source, copied into memory."""
+        """At most so many inputs, spread over the whole source, copied into memory.
+
+        Where that leaves out a class, as when every tenth input is of one class, they are spread over each class.
+        """
         index = evenly_spaced(len(self), most)
+        if self.labels is not None and len(self.labels[index].unique()) < min(most, len(self.labels.unique())):
+            index = self.labels.argsort(stable=True)[index].sort().values
         return replace(self, inputs=self.take(index), labels=None if self.labels is None else self.labels[index])
 
     def centre_crop(self, size: int | tuple[int, ...]) -> "Source":

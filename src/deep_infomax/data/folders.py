@@ -1,5 +1,6 @@
 """Folders of image files: ``root/[train|test|valid|unlabelled/][class/].../file``."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
     Raises:
         ValueError: It has neither, or its images lie partly in class folders and partly beside them.
     """
-    files = sorted(file for file in folder.rglob("*") if visible(file, folder) and file.is_file())
+    files = sorted(files_below(folder))
     if parquet := [file for file in files if file.suffix == ".parquet"]:
         return load_parquet(folder, parquet, options)
     images = [file for file in files if file.suffix.lower() in SUFFIXES]
@@ -33,9 +34,21 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
     )
 
 
-def visible(file: Path, folder: Path) -> bool:
-    """Tell a user's files from those that systems leave behind."""
-    return not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
+def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """A user's files, in linked folders, too, without those that systems leave behind.
+
+    A link to one of the folders above it is not followed, as that would never end.
+    """
+    if (real := folder.resolve()) in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith((".", "__")):
+                continue
+            if entry.is_dir():
+                yield from files_below(Path(entry), above | {real})
+            elif entry.is_file():
+                yield Path(entry)
 
 
 def open_folder(folder: Path, images: Sequence[Path], labelled: bool) -> Splits:

@@ -7,6 +7,7 @@ from pathlib import Path
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.dataset import Dataset
 from deep_infomax.data.digits import load_digits
+from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.folders import load_folder
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.options import DataOptions
@@ -33,6 +34,7 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     """
     options = options or DataOptions()
     dataset = read(spec, options)
+    held_out = dataset.held_out is not None or options.held_out is not None
     if options.held_out is not None:
         dataset = tested_on_train(dataset, options.held_out)
     if options.train_inputs is not None:
@@ -42,9 +44,11 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     sources = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
-    return replace(
-        dataset, description={"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
-    )
+    described = {"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
+    if held_out and dataset.test is not None:
+        # Which inputs are held out depends on all files and labels; a change may put some that were trained on there.
+        described["held_out_inputs"] = fingerprint(dataset.test)[:12]
+    return replace(dataset, description=described)
 
 
 def read(spec: str, options: DataOptions) -> Dataset:

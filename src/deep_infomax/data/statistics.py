@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
+from deep_infomax.chunks import at_a_time
 from deep_infomax.data.dataset import Source
 
 SAMPLE = 50_000
 """Inputs that are read at most, evenly spaced."""
 CHUNK = 512
+"""Inputs that are read at a time, fewer of large ones."""
 
 Moments = tuple[Float64[Tensor, " channels"], Float64[Tensor, " channels"]]
 
@@ -31,7 +33,7 @@ def statistics(source: Source) -> tuple[Float[Tensor, " channels"], Float[Tensor
     (3.0, 5.0)
     """
     index = torch.linspace(0, len(source) - 1, min(len(source), SAMPLE), dtype=torch.float64).round().long()
-    chunks = (source.take(part).movedim(1, 0).flatten(1) for part in index.split(CHUNK))
+    chunks = (source.take(part).movedim(1, 0).flatten(1) for part in index.split(at_a_time(source.shape, CHUNK)))
     mean, variance = (histogram_moments if source.inputs.dtype in (torch.uint8, np.uint8) else running_moments)(chunks)
     std = variance.sqrt()
     constant = std <= 1e-10 * mean.abs()

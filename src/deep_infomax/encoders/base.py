@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
+from deep_infomax.chunks import at_a_time
 from deep_infomax.contracts import Features
 from deep_infomax.encoders import pretrained
 
@@ -144,7 +145,10 @@ class Encoder(nn.Module, ABC):
         raise ValueError(f"inputs of shape {found} do not fit an encoder of (n, {str(expected)[1:-1]}): {remedy}")
 
     def encode(
-        self, inputs: Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."], layer: str = "Y", batch_size: int = 512
+        self,
+        inputs: Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."],
+        layer: str = "Y",
+        batch_size: int | None = None,
     ) -> Float[Tensor, "n _"]:
         """Representations of raw inputs, as ``float32`` on the CPU, in evaluation mode and without gradients.
 
@@ -159,20 +163,22 @@ class Encoder(nn.Module, ABC):
         Args:
             inputs: Array of shape ``(n, channels, *spatial)``, torch or numpy, of any real numeric type.
             layer: One of :attr:`layer_sizes`.
-            batch_size: Inputs encoded at a time; it changes speed and memory, not the result.
+            batch_size: Inputs encoded at a time; it changes speed and memory, not the result. None takes 512, and fewer
+                of large ones.
 
         Raises:
             ValueError: an unknown layer, inputs that do not fit, or a batch size below 1.
         """
         if layer not in self.layer_sizes:
             raise ValueError(f"unknown layer '{layer}'; this encoder has {', '.join(self.layer_sizes)}")
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.check_inputs(inputs.shape)
+        rows = batch_size or at_a_time(inputs.shape[1:], 512)
         encoded = torch.empty(len(inputs), self.layer_sizes[layer])
         with eval_mode(self), torch.no_grad():
-            for start in range(0, len(inputs), batch_size):
-                batch = _tensor(inputs[start : start + batch_size]).to(self.mean.device)
+            for start in range(0, len(inputs), rows):
+                batch = _tensor(inputs[start : start + rows]).to(self.mean.device)
                 features = self(batch)
                 encoded[start : start + len(batch)] = features.vector if layer == "Y" else features.hidden[layer]
         return encoded

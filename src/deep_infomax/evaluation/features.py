@@ -1,6 +1,7 @@
 """Representations of whole data sets by a frozen encoder: evaluation mode, no gradients, one pass for all layers.
 
-They are computed in float32 whatever precision the encoder was trained in, so that figures do not depend on it.
+They are computed in float32 whatever precision the encoder was trained in, so that figures do not depend on it. (On a
+GPU PyTorch lets cuDNN round the factors of such convolutions to TF32, unless ``torch.backends.cudnn`` forbids it.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deep_infomax.chunks import at_a_time
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import eval_mode
@@ -23,7 +25,7 @@ def extract(
     source: Source,
     layers: Sequence[str],
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Float[Tensor, "n _"]]:
     """Representations of a source at several layers, each ``(n, units)``, float32, on the CPU.
@@ -39,7 +41,7 @@ def extract(
         encoder: Any encoder.
         source: Inputs as stored; memory-mapped ones are read one batch at a time.
         layers: Some of the encoder's layers.
-        batch_size: Inputs encoded at a time; it changes speed and memory only.
+        batch_size: Inputs encoded at a time; it changes speed and memory only. None takes 512, fewer of large ones.
         progress: Told after every batch.
 
     Raises:
@@ -59,7 +61,7 @@ def encode_dataset(
     layer: str = "Y",
     split: str = "train",
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write the representation of a split as a float32 ``.npy`` file of shape ``(n, units)``.
@@ -111,12 +113,13 @@ def _batches(
     encoder: Encoder,
     source: Source,
     layers: Sequence[str],
-    batch_size: int,
+    batch_size: int | None,
     progress: Progress | None,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "k _"]]]]:
     """Rows of the source and their features, on the CPU."""
     encoder.check_inputs(source.inputs.shape)
     device = encoder.mean.device
+    batch_size = batch_size or at_a_time(source.shape, 512)
     with eval_mode(encoder), torch.no_grad(), torch.autocast(device.type, enabled=False):
         for start in range(0, len(source), batch_size):
             rows = slice(start, min(start + batch_size, len(source)))

@@ -22,6 +22,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deep_infomax.chunks import at_a_time
 from deep_infomax.data import Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation.results import Outcome
@@ -113,6 +114,6 @@ class _Network(nn.Module):
 def _accuracy(network: nn.Module, test: Source, labels: Int[Tensor, " p"]) -> float:
     device = next(network.parameters()).device
     right = 0
-    for rows in torch.arange(len(test)).split(512):
+    for rows in torch.arange(len(test)).split(at_a_time(test.shape, 512)):
         right += int((network(test.take(rows).to(device)).argmax(1).cpu() == labels[rows].cpu()).sum())
     return 100 * right / len(test)

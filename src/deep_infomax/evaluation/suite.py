@@ -73,6 +73,7 @@ def evaluate(
     if out is not None:
         if not speaks_of(out / "evaluation.json", dataset.description):
             remove_arrays(out / "arrays")
+            merge_results(out / "evaluation.json", dataset.description, [])  # so that they speak of the same data
         save_representation(out / "arrays", test, test_features["Y"])
         if test is not dataset.train:
             images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])

@@ -51,7 +51,9 @@ def conditionals(
 
 def _candidates(z: Float[Array, "n d"]) -> Iterator[Float[Array, "d d"]]:
     n, d = z.shape
-    sample = np.corrcoef(z.T)
+    with np.errstate(invalid="ignore"):
+        sample = np.nan_to_num(np.corrcoef(z.T))  # a coordinate that is constant here correlates with none
+    np.fill_diagonal(sample, 1.0)
     for shrinkage in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0):
         yield _regular((1 - shrinkage) * sample + shrinkage * np.eye(d))
     for errors in (2, 3, 4):

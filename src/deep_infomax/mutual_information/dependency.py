@@ -30,7 +30,7 @@ from deep_infomax.mutual_information.dependency_folds import (
     read_normal,
 )
 from deep_infomax.mutual_information.dependency_result import Dependency
-from deep_infomax.mutual_information.dim_protocol import EPOCHS, dim_dependency
+from deep_infomax.mutual_information.dim_protocol import EPOCHS, dim_dependency, dim_result
 from deep_infomax.mutual_information.facts import has_function_within
 from deep_infomax.mutual_information.fitting import Fitting, History, Watch
 from deep_infomax.mutual_information.inputs import (
@@ -108,11 +108,14 @@ def neural_dependency(
         began = time.monotonic()
         if method == "dim":
             ends = math.inf if time_budget is None else began + time_budget
-            value, history = dim_dependency(
+            value, course = dim_dependency(
                 columns, seed=seed, epochs=EPOCHS, device=on, progress=tell,
                 stop=lambda: stopped() or time.monotonic() > ends,
             )  # fmt: skip
-            return _of_paper(value, history, columns, level, warnings, time.monotonic() - began, not stopped())
+            return dim_result(
+                value, course, len(z), warnings, epochs=EPOCHS, level=level, seconds=time.monotonic() - began,
+                finished=not stopped(),
+            )  # fmt: skip
         work = _Work(columns, method, ranks, on, fitting or Fitting())
         done: list[_Fold] = []
         for number, (rest, test) in enumerate(split_folds(len(z), folds, seed)):
@@ -292,36 +295,3 @@ def _doubts(folds: Sequence[_Fold], value: float, fitted: float, size: float, de
     if (read := sum(fold.read for fold in folds)) < sum(fold.held_out for fold in folds):
         doubts.append(f"read on {read:,} held-out samples, a part of all")
     return doubts
-
-
-def _of_paper(
-    value: float,
-    history: tuple[tuple[int, float], ...],
-    z: Float[Array, "n d"],
-    level: float,
-    warnings: Sequence[str],
-    seconds: float,
-    finished: bool,
-) -> Dependency:
-    epochs, values = zip(*history, strict=True)
-    if epochs[-1] < EPOCHS:
-        causes = "by the clock, an interrupt, or an objective that was not finite"
-        warnings = (*warnings, f"the training ended after {epochs[-1]} of {EPOCHS} epochs, {causes}")
-    return Dependency(
-        method="dim",
-        reason="as asked for",
-        total_correlation=value,
-        interval=None,
-        level=level,
-        standard_error=math.nan,
-        per_factor=None,
-        per_factor_errors=None,
-        readouts={"one_shuffle": value},
-        effective_sample_size=math.nan,
-        warnings=(*warnings, "the paper's protocol reads its own training samples with one shuffle: no interval"),
-        folds=(),
-        history=(History(epochs, values, epochs[-1] == EPOCHS),),
-        n=len(z),
-        seconds=seconds,
-        finished=finished,
-    )

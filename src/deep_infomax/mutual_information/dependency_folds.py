@@ -214,8 +214,15 @@ def _read_joint(network: JointCritic, samples: Samples, owners: Tensor) -> tuple
 
 
 def _shuffled(samples: Samples, owners: Tensor) -> tuple[Samples, Int[Tensor, "n d"]]:
-    """Every coordinate shuffled by itself; and the sample that each value comes from."""
-    places = torch.rand_like(samples.normal).argsort(0)
+    """Every coordinate shuffled by itself; and the sample that each value comes from.
+
+    No two coordinates come from one sample, where there are as many: such values would be no draw from the product.
+    """
+    n, d = samples.normal.shape
+    device = samples.normal.device
+    order = torch.randperm(n, device=device)
+    shifts = torch.randperm(max(n, d), device=device)[:d] % n
+    places = order[(torch.arange(n, device=device)[:, None] + shifts) % n]
     return Samples(samples.inputs.gather(0, places[:, owners]), samples.normal.gather(0, places)), places
 
 

@@ -16,7 +16,8 @@ arXiv 1808.06670, and the code released with it; Brakel and Bengio, "Learning in
 nets for non-linear ICA", 2017, arXiv 1710.05050.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,8 @@ from torch import Tensor, nn
 
 from deep_infomax.bounds import donsker_varadhan
 from deep_infomax.contracts import Scores
-from deep_infomax.mutual_information.fitting import batches
+from deep_infomax.mutual_information.dependency_result import Dependency
+from deep_infomax.mutual_information.fitting import History, batches
 from deep_infomax.progress import Progress
 from deep_infomax.random_numbers import own_random_numbers
 
@@ -85,17 +87,65 @@ def dim_dependency(
             batch = samples[next(order)]
             value = _objective(network(batch), network(_shuffled(batch)))
             diverged = not torch.isfinite(value)
+            taken = step if diverged else step + 1
             if not diverged:
                 optimizer.zero_grad()
                 (-value).backward()
                 optimizer.step()
-                progress("training ndm", step + 1, steps)
-            ended = diverged or stop() or step + 1 == steps
-            if ended or (step + 1) % (every * steps_per_epoch) == 0:
-                course.append(((step + 1) // steps_per_epoch, _figure(network, samples)))
+                progress("training ndm", taken, steps)
+            ended = diverged or stop() or taken == steps
+            if ended or taken % (every * steps_per_epoch) == 0:
+                course.append((taken // steps_per_epoch, _figure(network, samples)))
             if ended:
                 break
     return course[-1][1], tuple(course)
+
+
+def dim_result(
+    value: float,
+    course: tuple[tuple[int, float], ...],
+    n: int,
+    warnings: Sequence[str],
+    *,
+    epochs: int,
+    level: float,
+    seconds: float,
+    finished: bool,
+) -> Dependency:
+    """The result of `dim_dependency` on n samples as a `Dependency`, with what it lacks.
+
+    Args:
+        value: The figure.
+        course: Its course.
+        n: Samples.
+        warnings: About the samples.
+        epochs: Passes over the samples that were asked for.
+        level: That an interval would have.
+        seconds: What it took.
+        finished: False where an interrupt ended it.
+    """
+    passed, values = zip(*course, strict=True)
+    if passed[-1] < epochs:
+        causes = "by the clock, an interrupt, or an objective that was not finite"
+        warnings = (*warnings, f"the training ended after {passed[-1]} of {epochs} epochs, {causes}")
+    return Dependency(
+        method="dim",
+        reason="as asked for",
+        total_correlation=value,
+        interval=None,
+        level=level,
+        standard_error=math.nan,
+        per_factor=None,
+        per_factor_errors=None,
+        readouts={"one_shuffle": value},
+        effective_sample_size=math.nan,
+        warnings=(*warnings, "the paper's protocol reads its own training samples with one shuffle: no interval"),
+        folds=(),
+        history=(History(passed, values, passed[-1] == epochs),),
+        n=n,
+        seconds=seconds,
+        finished=finished,
+    )
 
 
 def _network(size: int) -> nn.Sequential:

@@ -1,6 +1,5 @@
 """One fold of an estimate: a critic fitted to some pairs and read out on others."""
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from deep_infomax.bounds import info_nce_bound
+from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information.critics import AllPairs, Critic, PairCritic, ZeroCritic
 from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
 from deep_infomax.mutual_information.pairing import (
@@ -99,14 +100,11 @@ def fit_fold(
     pairing, network = _pairing_and_network(x, y, fit, validation, work)
     fitted, validated = (pairing(x[rows], y[rows]).to(work.device) for rows in (fit, validation))
     determined = isinstance(pairing, ColumnPairing) and pairing.determined
-    start = copy.deepcopy(network.state_dict())
     # To an infinite log-ratio a network could add nothing but noise.
-    loss = None if work.method.loss is None or determined else LOSSES[work.method.loss]
+    loss = None if determined else work.method.loss
     history = _train(network, fitted, validated, loss, work.fitting, watch) if loss else History((), (), True)
-    if loss is None or not _gained(network, validated):
-        network.load_state_dict(start)
-        if isinstance(network, PairCritic):
-            network = ZeroCritic()
+    if loss is None or not _gained(network, validated, _chosen_by(loss)):
+        network = ZeroCritic()
         # Nothing is left for validation pairs to decide; where they are few beside the others, they add only time.
         if isinstance(pairing, ColumnPairing) and len(validation) > WORTH_FITTING * len(fit):
             rows = np.concatenate([validation, fit])
@@ -133,10 +131,15 @@ def fit_fold(
     )
 
 
-def _gained(network: nn.Module, validated: Pairs) -> bool:
+def _chosen_by(loss: str) -> str:
+    """The readout that decides on weights: InfoNCE leaves free what depends on x alone, which the other would read."""
+    return "infonce" if loss == "infonce" else "dv"
+
+
+def _gained(network: nn.Module, validated: Pairs, readout: str) -> bool:
     """Whether a network reads more than its baseline on all validation pairs, by a standard error of the difference."""
     trained, baseline = (
-        read_out(scores, 0.0)["dv"] for scores in (score_matrix(network, validated), validated.baseline())
+        read_out(scores, 0.0)[readout] for scores in (score_matrix(network, validated), validated.baseline())
     )
     error = float((trained.influence - baseline.influence).std()) / math.sqrt(len(validated))
     return trained.value - baseline.value > error
@@ -171,7 +174,7 @@ def _pairing_and_network(
     return pairing, network.to(work.device)
 
 
-def _train(network: nn.Module, fitted: Pairs, validated: Pairs, loss: Any, fitting: Fitting, watch: Watch) -> History:
+def _train(network: nn.Module, fitted: Pairs, validated: Pairs, loss: str, fitting: Fitting, watch: Watch) -> History:
     order = batches(len(fitted), fitting.batch_size, fitted.x.device)
 
     def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
@@ -182,9 +185,11 @@ def _train(network: nn.Module, fitted: Pairs, validated: Pairs, loss: Any, fitti
 
     def validate(critic: nn.Module) -> float:
         joint, others = _scores(critic, validated, partners)
+        if _chosen_by(loss) == "infonce":
+            return info_nce_bound(Scores(joint[:, None], others[..., None])).item()
         return float(joint.mean() - others.flatten().logsumexp(0)) + math.log(others.numel())
 
-    return fit_critic(network, draw, validate, loss(), fitting, watch)
+    return fit_critic(network, draw, validate, LOSSES[loss](), fitting, watch)
 
 
 def _derangements(n: int, k: int, device: torch.device) -> Int[Tensor, "n k1"]:

@@ -1,6 +1,7 @@
 """The nearest-neighbour estimator of Kraskov, Stögbauer and Grassberger, for vectors."""
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 from scipy.special import digamma
@@ -34,11 +35,12 @@ class NearestPairs:
 
     def __call__(self, rows: Int[Array, " p"]) -> Float[Array, " p"]:
         """Contributions of some of the pairs."""
-        distances = self.pairs.query(self.pairs.data[rows], k=self.k + 1, p=np.inf, workers=-1)[0][:, -1]
+        threads = torch.get_num_threads()
+        distances = self.pairs.query(self.pairs.data[rows], k=self.k + 1, p=np.inf, workers=threads)[0][:, -1]
         inside = np.nextafter(distances, 0)  # strictly closer
         # Each count includes the point itself, which makes it n_x + 1.
         counts = [
-            tree.query_ball_point(tree.data[rows], inside, p=np.inf, workers=-1, return_length=True)
+            tree.query_ball_point(tree.data[rows], inside, p=np.inf, workers=threads, return_length=True)
             for tree in (self.x, self.y)
         ]
         pointwise: Array = digamma(self.k) + digamma(self.n) - digamma(counts[0]) - digamma(counts[1])

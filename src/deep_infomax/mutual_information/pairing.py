@@ -122,11 +122,13 @@ class StructuredPairing:
 
     def __call__(self, x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"]) -> Pairs:
         """Any samples of the two variables as pairs."""
-        scaled_x, scaled_y = (
-            torch.from_numpy(((z - mean) / deviation).astype(np.float32))
-            for z, (mean, deviation) in ((x, self.x), (y, self.y))
-        )
-        return Pairs(scaled_x, scaled_y, torch.zeros(len(x), 0), torch.zeros(len(y), 0))
+        return Pairs(_scaled(x, *self.x), _scaled(y, *self.y), torch.zeros(len(x), 0), torch.zeros(len(y), 0))
+
+
+def _scaled(z: Shaped[Array, "n *d"], mean: float, deviation: float) -> Float[Tensor, "n *d"]:
+    values = z - mean
+    values /= deviation  # in place, as images are large
+    return torch.from_numpy(values.astype(np.float32, copy=False))
 
 
 def fit_structured_pairing(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"]) -> StructuredPairing:

@@ -120,12 +120,13 @@ class Run:
 
     @property
     def prior(self) -> str | None:
-        """The prior that Y was matched to; None where its weight is 0."""
+        """The prior that Y was matched to; None where its weight is 0.
+
+        None for a variational autoencoder, too: Y is the mean of what it draws, and only draws follow its prior.
+        """
         objective = self.group("objective")
         method = objective.get("method")
-        if method == "vae":
-            return "gaussian"
-        matched = method == "bigan" or objective.get("gamma")
+        matched = method == "bigan" or (method != "vae" and objective.get("gamma"))
         return str(objective["prior"]) if matched and objective.get("prior") else None
 
 

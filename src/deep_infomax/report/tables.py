@@ -188,7 +188,7 @@ def _method(name: str, runs: Sequence[Run]) -> MethodRow:
     for key, first in found[0].items():
         values = [results[key].value for results in found if key in results]
         if len(values) == len(runs):
-            spread = stdev(values) if len(values) > 1 else first.spread
+            spread = stdev(values) if len(values) > 1 else None
             cells[key] = _cell(runs[0], replace(first, value=fmean(values), spread=spread))
     seeds = ", ".join(str(run.config.get("seed")) for run in runs)
     epochs = ", ".join(dict.fromkeys(map(_epochs, runs)))
@@ -198,12 +198,18 @@ def _method(name: str, runs: Sequence[Run]) -> MethodRow:
 def _values(runs: Sequence[Run], measure: Measure, layer: str) -> list[float]:
     """The values of one column; none where they were measured on different data."""
     found = [
-        (probe_name(run), result.value)
+        (_measured_on(run), result.value)
         for run in runs
         for result in run.results or ()
         if _measure(result) == measure and result.layer == layer
     ]
-    return [value for _, value in found] if len({name for name, _ in found}) == 1 else []
+    return [value for _, value in found] if len({data for data, _ in found}) == 1 else []
+
+
+def _measured_on(run: Run) -> str:
+    """What has to be the same of the data for results to compare: all that describes them but how they were named."""
+    described = {name: value for name, value in run.probe_data.items() if name != "spec"}
+    return json.dumps({"name": probe_name(run)} | described, sort_keys=True)
 
 
 def probe_name(run: Run) -> str:

@@ -127,7 +127,7 @@ def _values(
 
     legend = [Key(f"{name}, all units", PALETTE[0], "line"), Key("80 % of single units", PALETTE[5], "area")]
     if prior is None:
-        caption = "No prior was matched: the shape is free. A spike means that inputs are encoded alike."
+        caption = "Y was matched to no prior: its shape is free. A spike means that inputs are encoded alike."
         alt = f"Histogram of {name} from {values.min():.3g} to {values.max():.3g}"
         return Picture(draw(paint, alt), f"Values of {name}", caption, tuple(legend))
     legend.append(Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))

@@ -11,7 +11,7 @@ def health(vectors: Float[Tensor, "n d"]) -> dict[str, float]:
     >>> health(torch.cat([torch.eye(2), -torch.eye(2)]))["vector_rank"]
     2.0
     """
-    rank, spread = float(effective_rank(vectors)), float(vectors.std(0).mean())
+    rank, spread = float(effective_rank(vectors)), float(vectors.double().std(0).mean())
     return {"vector_rank": rank, "dead_units": dead_units(vectors), "vector_std": spread}
 
 

@@ -24,6 +24,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.allocator import keep_freed_memory
+from deep_infomax.chunks import at_a_time
 from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
 from deep_infomax.encoders import Encoder
@@ -42,6 +43,8 @@ from deep_infomax.training.prepare import Model, prepare_accelerator, use_channe
 from deep_infomax.training.state import TrainingState
 
 _HEALTH_INPUTS: Final = 512
+_HEALTH_VALUES: Final = 2**27
+"""Of large inputs no more are looked at than hold so many values together, 512 MB in float32."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ class _Run:
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         cropping = transform is not None and len(self.source.shape) == 1 + len(encoder.spatial)
         shown = self.source.centre_crop(encoder.spatial) if cropping else self.source
-        self.sample = shown.take(evenly_spaced(len(shown), _HEALTH_INPUTS))
+        most = at_a_time(shown.shape, _HEALTH_INPUTS, _HEALTH_VALUES)
+        self.sample = shown.take(evenly_spaced(len(shown), most))
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             encoder.set_statistics(*statistics(self.source))
@@ -182,8 +186,9 @@ class _Run:
                     self._write(metrics, record)
                     bar.report(record, (total - state.step) * training.batch_size / record["images_per_second"])
                 if epoch_ends:
-                    signs = health(self.encoder.encode(self.sample))
-                    self._write(metrics, {"kind": "health", "step": state.step, "epoch": epoch} | signs)
+                    vectors = self.encoder.encode(self.sample)
+                    state.check_vectors(vectors, checkpoints)
+                    self._write(metrics, {"kind": "health", "step": state.step, "epoch": epoch} | health(vectors))
                 due = state.seconds - saved > training.checkpoint_seconds
                 stopping, due = agreed([stop.requested, due], self.control)
                 if checkpoints is not None and (last or stopping or due):
@@ -229,7 +234,10 @@ class _Run:
         entropy = [self.seed, state.step, self.accelerator.process_index]
         seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
         seed_generators(seed, self.device)
-        batch = batches.batch(state.step)
+        try:
+            batch = batches.batch(state.step)
+        except OSError as error:
+            raise ValueError(f"the inputs of step {state.step + 1} cannot be read: {error}") from error
         with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision is torch.bfloat16):
             losses: Losses = self.model(batch)
         loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary

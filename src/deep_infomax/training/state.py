@@ -79,6 +79,11 @@ class TrainingState:
         if step < math.inf:
             raise self._not_finite(f"the loss of step {step:.0f} is not finite", checkpoints)
 
+    def check_vectors(self, vectors: Tensor, checkpoints: Checkpoints | None) -> None:
+        """Raise NonFiniteLossError where what the encoder makes of inputs is not finite."""
+        if not torch.isfinite(vectors).all():
+            raise self._not_finite(f"the encoder's vectors are not finite after step {self.step}", checkpoints)
+
     def check_weights(self, checkpoints: Checkpoints) -> None:
         """Raise NonFiniteLossError where weights or statistics are not finite."""
         for name, tensor in self.model.state_dict().items():
