@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,30 +191,27 @@ def test_several_processes_train_and_do_nothing_else(
     assert "dim compare runs in one process, only dim train in several" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda x, y: {"x": x[:-1], "y": y[:-1]}, lambda x, y: {"x": x, "y": 1 - y[::-1]}],
+    ids=["fewer", "other labels, so that others are held out"],
+)
 def test_data_that_changed_since_the_training_are_not_evaluated(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    change: Callable[..., dict[str, np.ndarray]],
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(folder)
-    shutil.copy("labelled.npz", "growing.npz")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / "labelled.npz", "growing.npz")
     small = "--epochs 1 --training.batch_size 16 --objective.units 16"
     assert dim(f"train --data growing.npz {small} --out growing") == 0
-    with np.load("labelled.npz") as arrays:
-        np.savez("growing.npz", x=arrays["x"][:-1], y=arrays["y"][:-1])
+    with np.load("growing.npz") as arrays:
+        others = change(arrays["x"], arrays["y"])
+    np.savez("growing.npz", **others)
     assert dim("evaluate growing --metrics knn") == 2
     assert "is not the data that growing was trained on" in capsys.readouterr().err
-
-
-def test_labels_that_changed_since_the_training_change_what_is_held_out(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
-    shutil.copy("labelled.npz", "corrected.npz")
-    small = "--epochs 1 --training.batch_size 16 --objective.units 16"
-    assert dim(f"train --data corrected.npz {small} --out corrected") == 0
-    with np.load("labelled.npz") as arrays:
-        np.savez("corrected.npz", x=arrays["x"], y=1 - arrays["y"][::-1])
-    assert dim("evaluate corrected --metrics knn") == 2
-    assert "is not the data that corrected was trained on" in capsys.readouterr().err
 
 
 def test_the_training_data_by_another_path_are_no_other_data(
