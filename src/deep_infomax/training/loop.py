@@ -130,7 +130,7 @@ class _Run:
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         cropping = transform is not None and len(self.source.shape) == 1 + len(encoder.spatial)
         shown = self.source.centre_crop(encoder.spatial) if cropping else self.source
-        most = at_a_time(shown.shape, _HEALTH_INPUTS, _HEALTH_VALUES)
+        most = max(2, at_a_time(shown.shape, _HEALTH_INPUTS, _HEALTH_VALUES))  # of one there is no spread
         self.sample = shown.take(evenly_spaced(len(shown), most))
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
