@@ -32,8 +32,8 @@ import torch
 from sklearn.feature_selection import mutual_info_regression
 
 from deep_infomax.mutual_information import DEPENDENCY_TASKS, TASKS, estimate_mi, neural_dependency
-from deep_infomax.mutual_information.dependency_tasks import correlated_pairs
-from deep_infomax.progress import Progress, progress_bars
+from deep_infomax.mutual_information.tasks.joint import correlated_pairs
+from deep_infomax.runtime.progress import Progress, progress_bars
 
 QUICK_SECONDS = 15
 COMPARED = ("auto", "ksg", "mine", "gaussian", "scikit-learn")

@@ -23,7 +23,7 @@ from deep_infomax.data import DataOptions, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import extract, knn, svm
 from deep_infomax.evaluation.probes import standardised
-from deep_infomax.run_directory import read_config
+from deep_infomax.experiments.run_directory import read_config
 from deep_infomax.training import keep_freed_memory
 
 

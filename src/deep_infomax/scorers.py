@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from deep_infomax.contracts import Encoded, Scorer, Scores
 from deep_infomax.negatives import all_pairs, chosen_pairs, require_others
-from deep_infomax.processes import first_row, gathered, world_size
+from deep_infomax.runtime.processes import first_row, gathered, world_size
 
 
 class _PairScorer(nn.Module, Scorer):

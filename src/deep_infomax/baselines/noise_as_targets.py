@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Features, Losses
-from deep_infomax.processes import gathered
+from deep_infomax.runtime.processes import gathered
 
 
 class NoiseAsTargets(nn.Module):

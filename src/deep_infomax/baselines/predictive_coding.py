@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from deep_infomax.bounds import INFO_NCE
 from deep_infomax.contracts import Batch, Features, Losses, Scores
 from deep_infomax.negatives import all_pairs
-from deep_infomax.processes import first_row, gathered, world_size
+from deep_infomax.runtime.processes import first_row, gathered, world_size
 
 
 class ContrastivePredictiveCoding(nn.Module):

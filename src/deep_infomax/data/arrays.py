@@ -24,11 +24,11 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from deep_infomax.chunks import at_a_time
 from deep_infomax.data.dataset import Dataset, Source, by, read_as
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out, number_classes
 from deep_infomax.data.options import DataOptions
+from deep_infomax.runtime.chunks import at_a_time
 
 INPUTS = ("x", "inputs", "images", "arr_0")
 LABELS = ("y", "labels")

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
-from deep_infomax.chunks import at_a_time
 from deep_infomax.contracts import Batch
 from deep_infomax.data.dataset import Source, read_as, to_device
+from deep_infomax.runtime.chunks import at_a_time
 
 JOBS: Final = "DEEP_INFOMAX_JOBS"
 """The environment variable by which a process knows that it shares the machine with so many of its kind, itself one."""

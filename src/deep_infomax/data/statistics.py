@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
-from deep_infomax.chunks import at_a_time
 from deep_infomax.data.dataset import Source
+from deep_infomax.runtime.chunks import at_a_time
 
 SAMPLE = 50_000
 """Inputs that are read at most, evenly spaced."""

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
-from deep_infomax.chunks import at_a_time
 from deep_infomax.contracts import Features
 from deep_infomax.encoders import pretrained
+from deep_infomax.runtime.chunks import at_a_time
 
 
 class UnknownArchitectureError(ValueError):

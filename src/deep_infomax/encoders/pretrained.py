@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from deep_infomax import __version__
-from deep_infomax.files import written_whole
+from deep_infomax.runtime.files import written_whole
 
 WEIGHTS = "encoder.safetensors"
 CONFIGURATION = "encoder.json"
@@ -45,7 +45,7 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in module.state_dict().items()
     }
-    described = {"schema": SCHEMA, "package": f"deep-infomax {__version__}", **configuration._asdict()}
+    described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **configuration._asdict()}
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
     _replace(folder / CONFIGURATION, (json.dumps(described, indent=2) + "\n").encode())
@@ -89,8 +89,8 @@ def read_configuration(folder: Path) -> Configuration:
     match described:
         case {"schema": int(schema)} if schema > SCHEMA:
             raise ValueError(
-                f"'{path}' has schema {schema}, written by {described.get('package')}, and deep-infomax {__version__} "
-                f"reads schemas up to {SCHEMA}; upgrade it: pip install --upgrade deep-infomax"
+                f"'{path}' has schema {schema}, written by {described.get('package')}, and this version, "
+                f"{version('deep-infomax')}, reads schemas up to {SCHEMA}; upgrade: pip install --upgrade deep-infomax"
             )
         case {"schema": int(), "architecture": str(architecture), "arguments": dict(arguments)}:
             return Configuration(architecture, arguments)

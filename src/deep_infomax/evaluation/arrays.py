@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deep_infomax.data import Source, evenly_spaced
 from deep_infomax.evaluation.classifiers import nearest_rows
-from deep_infomax.files import save_arrays
+from deep_infomax.runtime.files import save_arrays
 
 
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:

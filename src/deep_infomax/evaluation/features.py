@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deep_infomax.chunks import at_a_time
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import eval_mode
-from deep_infomax.files import partial_path, written_whole
-from deep_infomax.progress import Progress
+from deep_infomax.runtime.chunks import at_a_time
+from deep_infomax.runtime.files import partial_path, written_whole
+from deep_infomax.runtime.progress import Progress
 
 
 def extract(

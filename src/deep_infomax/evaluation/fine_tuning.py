@@ -22,13 +22,13 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deep_infomax.chunks import at_a_time
 from deep_infomax.data import Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information.fitting import batches
-from deep_infomax.progress import Progress
-from deep_infomax.random_numbers import own_random_numbers
+from deep_infomax.runtime.chunks import at_a_time
+from deep_infomax.runtime.progress import Progress
+from deep_infomax.runtime.random_numbers import own_random_numbers
 from deep_infomax.training import TrainingConfig, learning_rate_factor, resolve_precision
 from deep_infomax.training.prepare import use_channels_last
 

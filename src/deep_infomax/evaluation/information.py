@@ -50,11 +50,11 @@ from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information import Fitting, estimate_mi
 from deep_infomax.mutual_information.critics import PairCritic
-from deep_infomax.mutual_information.dependency import neural_dependency
-from deep_infomax.mutual_information.dim_protocol import EPOCHS, dim_dependency
+from deep_infomax.mutual_information.dependency.estimate import neural_dependency
+from deep_infomax.mutual_information.dependency.paper import EPOCHS, dim_dependency
 from deep_infomax.mutual_information.fitting import batches
-from deep_infomax.progress import Progress
-from deep_infomax.random_numbers import own_random_numbers
+from deep_infomax.runtime.progress import Progress
+from deep_infomax.runtime.random_numbers import own_random_numbers
 
 MOST_INPUTS: Final = 10_000
 FITTING: Final = Fitting(steps=1000, batch_size=128, others=32, learning_rate=1e-3)

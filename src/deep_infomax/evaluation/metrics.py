@@ -14,7 +14,7 @@ from deep_infomax.evaluation import probes
 from deep_infomax.evaluation.arrays import neighbour_images
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.results import Outcome
-from deep_infomax.progress import Progress
+from deep_infomax.runtime.progress import Progress
 
 LEAST_INPUTS: Final = 50
 """Inputs below which information is not measured."""

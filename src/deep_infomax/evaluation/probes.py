@@ -52,8 +52,8 @@ from deep_infomax.evaluation.classifiers import (
     train_mlp,
 )
 from deep_infomax.evaluation.results import Outcome
-from deep_infomax.progress import Progress, unseen
-from deep_infomax.random_numbers import own_random_numbers
+from deep_infomax.runtime.progress import Progress, unseen
+from deep_infomax.runtime.random_numbers import own_random_numbers
 
 L2: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 SVM_L2: Final = (1.0, *L2)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from deep_infomax.files import written_whole
+from deep_infomax.runtime.files import written_whole
 
 SCHEMA: Final = 1
 _REMEDY: Final = "move it away and evaluate again"

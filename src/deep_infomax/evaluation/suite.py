@@ -8,15 +8,15 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from deep_infomax.allocator import keep_freed_memory
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.metrics import METRICS, Represented
 from deep_infomax.evaluation.results import Result, merge_results, read_results, speaks_of
-from deep_infomax.files import save_arrays
-from deep_infomax.progress import Progress
+from deep_infomax.runtime.allocator import keep_freed_memory
+from deep_infomax.runtime.files import save_arrays
+from deep_infomax.runtime.progress import Progress
 
 
 def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Sequence[str] | None = None) -> None:

@@ -42,7 +42,7 @@ from deep_infomax.mutual_information.inputs import as_columns, as_samples, check
 from deep_infomax.mutual_information.named import NAMED
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
-from deep_infomax.progress import Progress
+from deep_infomax.runtime.progress import Progress
 
 Array = np.ndarray
 
@@ -81,7 +81,7 @@ def estimate_mi(
     """Estimate the mutual information of paired samples, in nats.
 
     An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
-    the process keeps the memory that it frees (`deep_infomax.allocator`).
+    the process keeps the memory that it frees (`deep_infomax.runtime.allocator`).
 
     Args:
         x: Samples (n,) or (n, ...), an array or a tensor of any real type.

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from deep_infomax.allocator import keep_freed_memory
-from deep_infomax.interrupt import stop_requests
 from deep_infomax.mutual_information.fitting import Watch
-from deep_infomax.progress import Progress, progress_bars
-from deep_infomax.random_numbers import own_random_numbers
+from deep_infomax.runtime.allocator import keep_freed_memory
+from deep_infomax.runtime.interrupt import stop_requests
+from deep_infomax.runtime.progress import Progress, progress_bars
+from deep_infomax.runtime.random_numbers import own_random_numbers
 
 Array = np.ndarray
 _TRAINED: Final = 0.8

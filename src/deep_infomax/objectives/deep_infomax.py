@@ -10,7 +10,7 @@ from deep_infomax.contracts import Batch, Features, Losses
 from deep_infomax.negatives import require_others
 from deep_infomax.objectives.mutual_information import MutualInformation
 from deep_infomax.objectives.prior import PriorMatching
-from deep_infomax.processes import world_size
+from deep_infomax.runtime.processes import world_size
 
 
 class DeepInfoMax(nn.Module):

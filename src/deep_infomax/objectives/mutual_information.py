@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from deep_infomax.contracts import Bound, Features, Scorer, Scores
 from deep_infomax.negatives import draw_others, require_others
 from deep_infomax.objectives.in_parts import in_parts
-from deep_infomax.processes import first_row, gathered, world_size
+from deep_infomax.runtime.processes import first_row, gathered, world_size
 
 MOST_VALUES: Final = 2**26
 """Values of a scorer that are held at a time; of larger batches the anchors are scored in several parts."""

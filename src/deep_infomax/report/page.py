@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from deep_infomax.files import written_whole
 from deep_infomax.report import tables
 from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
@@ -25,6 +24,7 @@ from deep_infomax.report.training_figures import (
     vector_size,
 )
 from deep_infomax.report.vector_figures import histogram, maps
+from deep_infomax.runtime.files import written_whole
 
 # Shared by the runs of a page, so that it stays small and t-SNE stays quick.
 _MOST_POINTS: Final = 4000

@@ -1,6 +1,6 @@
 """Training: one loop for every objective, its settings, and exact checkpoints."""
 
-from deep_infomax.allocator import keep_freed_memory
+from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.training.checkpoint import checkpoint_bytes
 from deep_infomax.training.compilation import can_compile
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor

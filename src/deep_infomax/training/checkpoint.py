@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from deep_infomax.files import written_whole
+from deep_infomax.runtime.files import written_whole
 from deep_infomax.training.errors import WriteError
 
 _SUFFIX = ".safetensors"

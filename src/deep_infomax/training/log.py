@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from deep_infomax.processes import gathered
+from deep_infomax.runtime.processes import gathered
 
 _SUM, _COUNT = "log.sum.", "log.count"
 

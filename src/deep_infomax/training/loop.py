@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from deep_infomax.allocator import keep_freed_memory
-from deep_infomax.chunks import at_a_time
 from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
 from deep_infomax.encoders import Encoder
-from deep_infomax.interrupt import StopRequest, stop_requests
-from deep_infomax.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
-from deep_infomax.random_numbers import seed_generators
+from deep_infomax.runtime.allocator import keep_freed_memory
+from deep_infomax.runtime.chunks import at_a_time
+from deep_infomax.runtime.interrupt import StopRequest, stop_requests
+from deep_infomax.runtime.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
+from deep_infomax.runtime.random_numbers import seed_generators
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor

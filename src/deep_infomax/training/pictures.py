@@ -10,7 +10,7 @@ from torch import Tensor
 from deep_infomax.contracts import Illustrated
 from deep_infomax.data import evenly_spaced
 from deep_infomax.encoders.base import eval_mode
-from deep_infomax.files import save_arrays
+from deep_infomax.runtime.files import save_arrays
 from deep_infomax.training.prepare import Model
 
 _SHOWN: Final = 16

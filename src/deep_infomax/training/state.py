@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deep_infomax.data import Source, fingerprint
 from deep_infomax.objectives import MutualInformation
-from deep_infomax.processes import gathered
+from deep_infomax.runtime.processes import gathered
 from deep_infomax.training.checkpoint import Checkpoints, load_optimizer, optimizer_tensors, what_is_kept
 from deep_infomax.training.config import TrainingConfig
 from deep_infomax.training.errors import NonFiniteLossError

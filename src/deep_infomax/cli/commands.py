@@ -1,0 +1,74 @@
+"""What the commands around encoders do once their arguments are parsed: they call the library and print."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from deep_infomax.cli.tables import print_comparison, print_results
+from deep_infomax.data import DataOptions, load_dataset
+from deep_infomax.evaluation import check_output, encode_dataset, read_results
+from deep_infomax.experiments import evaluate as experiment
+from deep_infomax.experiments.data import data_options_of
+from deep_infomax.experiments.evaluate import load_encoder
+from deep_infomax.experiments.run_directory import plain, read_config
+from deep_infomax.runtime.progress import NOTES, progress_bars
+
+
+def evaluate(
+    *,
+    run: str,
+    probe: str | None,
+    metrics: str,
+    layers: str | None,
+    seeds: int,
+    json: bool,
+    data_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Probe a run's encoder, print the results and keep them in the run."""
+    folder = Path(run)
+    results = experiment.evaluate(
+        folder,
+        probe=probe,
+        metrics=metrics.split(","),
+        layers=None if layers is None else layers.split(","),
+        seeds=seeds,
+        data_options=data_options,
+    )
+    if json:
+        print(dumps({"run": str(folder), "results": [plain(result) for result in results]}))
+    else:
+        print_results(folder, results)
+
+
+def encode(
+    *, run: str, data: str, out: str, layer: str, split: str, data_options: Mapping[str, Any] | None = None
+) -> None:
+    """Write the representation of a data set as a .npy file."""
+    check_output(Path(out))
+    encoder = load_encoder(run)
+    options = data_options_of(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
+    # All rows are wanted, however few the encoder was trained on.
+    dataset = load_dataset(
+        data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
+    )
+    with progress_bars() as progress:
+        encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
+    counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
+    left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
+    NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))
+
+
+def report(*, runs: Sequence[str], out: str | None) -> None:
+    """Write one HTML page about one or several runs, and print their results side by side."""
+    from deep_infomax.report import find_runs, write_report  # drawing takes a second to load, which no training needs
+
+    paths = [Path(run) for run in runs]
+    found = find_runs(paths)
+    for run in found:
+        read_config(run)
+    results = [read_results(run / "evaluation.json") for run in found]  # what is damaged shows before a page is written
+    page = write_report(paths, None if out is None else Path(out))
+    NOTES.print(f"report: {page}")
+    print_comparison([run.name for run in found], results)

@@ -1,0 +1,1 @@
+"""What is tried: a recipe trained into a run, evaluated, compared and studied."""

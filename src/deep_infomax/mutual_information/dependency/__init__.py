@@ -1,0 +1,1 @@
+"""Total correlation: how much the coordinates of one variable depend on each other."""

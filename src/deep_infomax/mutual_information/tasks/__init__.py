@@ -1,0 +1,1 @@
+"""Tasks whose true answer is known, to measure estimators on."""

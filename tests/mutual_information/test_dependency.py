@@ -1,0 +1,320 @@
+"""Total correlation: normal models, critics, and the three methods."""
+
+import json
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from deep_infomax.mutual_information import DEPENDENCY_TASKS, Fitting, neural_dependency
+from deep_infomax.mutual_information.dependency import estimate as dependency
+from deep_infomax.mutual_information.dependency.correlations import conditionals, fit_correlations, normal_log_ratio
+from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic
+from deep_infomax.mutual_information.dependency.folds import Samples, _read_joint, _read_term, _shuffled
+from deep_infomax.mutual_information.tasks.joint import correlated_pairs, equicorrelated
+
+QUICK = Fitting(steps=40)
+
+
+def random_correlations(d, seed=0):
+    factor = np.random.default_rng(seed).normal(size=(d, d + 2))
+    covariance = factor @ factor.T
+    scale = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(scale, scale)
+
+
+def measure(z, method="auto", **options):
+    return neural_dependency(z, method, progress=False, **{"fitting": QUICK} | options)
+
+
+# The normal model
+
+
+def test_normal_log_ratio_is_that_of_the_densities():
+    task = equicorrelated("", 5, 0.3, 0.1)
+    sample = task.sample(100, seed=0)
+    matrix = np.full((5, 5), 0.3) + 0.7 * np.eye(5)
+    np.testing.assert_allclose(normal_log_ratio(sample.z, matrix), sample.log_ratio, atol=1e-10)
+
+
+def test_conditionals_chain_to_the_joint_log_ratio():
+    d = 6
+    matrix = random_correlations(d)
+    z = np.random.default_rng(1).multivariate_normal(np.zeros(d), matrix, size=50)
+    weights, variances = conditionals(matrix, np.arange(1, d), np.tri(d, k=-1, dtype=bool)[1:])
+    own = z[:, 1:]
+    ratios = (own**2 - (own - z @ weights.T) ** 2 / variances - np.log(variances)) / 2
+    np.testing.assert_allclose(ratios.sum(1), normal_log_ratio(z, matrix), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", list(DEPENDENCY_TASKS))
+def test_fitted_correlations_lose_little_on_new_samples(name):
+    task = DEPENDENCY_TASKS[name]
+    z, log_ratio = task.sample(9000, seed=0)
+    matrix = fit_correlations(z[:6000], z[6000:7000])
+    lost = log_ratio[7000:].mean() - normal_log_ratio(z[7000:], matrix).mean()
+    assert 0 <= lost + 0.01 < 0.06  # the sample's own matrix loses 0.17 nats in 64 dimensions
+    assert np.linalg.eigvalsh(matrix)[0] > 0
+
+
+def test_repeated_coordinates_keep_a_regular_matrix():
+    z = np.random.default_rng(0).normal(size=(300, 2))[:, [0, 0, 1]]
+    assert np.linalg.eigvalsh(fit_correlations(z[:200], z[200:]))[0] > 0
+
+
+# Critics
+
+
+def test_critics_start_at_the_normal_model():
+    d = 4
+    matrix = random_correlations(d)
+    z = np.random.default_rng(2).normal(size=(20, d))
+    normal = torch.from_numpy(z).float()
+    joint = JointCritic(d, matrix)(normal, normal)
+    expected = normal_log_ratio(z, matrix) + np.linalg.slogdet(matrix)[1] / 2
+    np.testing.assert_allclose(joint.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def masked_critic(d, matrix, trained):
+    contexts = torch.from_numpy(np.tri(d, k=-1, dtype=bool)[1:])
+    critic = MaskedCritic(torch.arange(d), torch.arange(1, d), contexts, matrix, hidden=8)
+    if trained:
+        torch.nn.init.normal_(critic.last.weight)
+    return critic
+
+
+@torch.no_grad()
+def test_masked_critic_reads_its_context_and_nothing_else():
+    torch.manual_seed(0)
+    critic = masked_critic(5, random_correlations(5), trained=True)
+    z, others = torch.randn(1, 5), torch.randn(1, 3, 5)
+    term = torch.tensor([2])  # coordinate 3 given 0, 1, 2
+    before = critic(term, z, z, others, others)
+    z[:, 3:], others[..., [0, 1, 2, 4]] = 9.0, 9.0
+    assert torch.equal(critic(term, z, z, others, others), before)
+    z[:, 1] = 9.0
+    assert not torch.equal(critic(term, z, z, others, others), before)
+
+
+@torch.no_grad()
+def test_rotations_are_scores_of_the_samples_further_on():
+    torch.manual_seed(1)
+    critic = masked_critic(4, random_correlations(4), trained=True)
+    z = torch.randn(6, 4)
+    rotated = critic.rotated(1, z, z, [0, 2, 5])
+    for i in range(6):
+        others = z[[i, (i + 2) % 6, (i + 5) % 6]][None]
+        expected = critic(torch.tensor([1]), z[[i]], z[[i]], others, others)
+        torch.testing.assert_close(rotated[[i]], expected)
+
+
+# Readouts with a perfect critic
+
+
+def perfect_reading(task, n, seed, chain):
+    z = task.sample(n, seed).z
+    samples = Samples(*[torch.from_numpy(z).float()] * 2)
+    d = z.shape[1]
+    matrix = np.corrcoef(task.sample(200_000, 1).z.T)
+    if not chain:
+        return _read_joint(JointCritic(d, matrix), samples, torch.arange(d))
+    critic = masked_critic(d, matrix, trained=False)
+    return [_read_term(critic, term, samples) for term in range(d - 1)]
+
+
+def test_a_perfect_critic_reads_the_truth_jointly():
+    task = correlated_pairs("", 2, 0.8, 0.1)
+    torch.manual_seed(0)
+    readings = [perfect_reading(task, 500, seed, chain=False)[0] for seed in range(30)]
+    values = np.array([r.value for r in readings])
+    assert values.mean() == pytest.approx(task.truth, abs=4 * values.std() / math.sqrt(30))
+    errors = [float(r.influence.std()) / math.sqrt(500) for r in readings]
+    assert np.mean(errors) == pytest.approx(values.std(ddof=1), rel=0.4)
+    assert all(abs(float(r.influence.mean())) < 1e-5 for r in readings)
+
+
+def test_a_perfect_critic_reads_the_truth_by_the_chain_where_one_shuffle_does_not():
+    task = correlated_pairs("", 32, 0.8, 0.1)
+    torch.manual_seed(0)
+    by_terms = [sum(r.value for r in perfect_reading(task, 1000, seed, chain=True)) for seed in range(3)]
+    assert np.mean(by_terms) == pytest.approx(task.truth, abs=0.4)
+    assert perfect_reading(task, 1000, 0, chain=False)[1] > task.truth + 2
+
+
+# The whole
+
+
+@pytest.mark.parametrize("method", ["joint", "chain"])
+def test_independent_coordinates(method):
+    r = measure(np.random.default_rng(0).random((1000, 3)), method)
+    assert r.total_correlation == pytest.approx(0, abs=0.02)
+    assert r.interval[0] < 0 < r.interval[1]
+    assert (r.method, r.reason) == (method, "as asked for")
+
+
+@pytest.mark.parametrize("method", ["joint", "chain"])
+def test_normal_coordinates_and_which_of_them_depend(method):
+    z = np.random.default_rng(1).normal(size=(2000, 4))
+    z[:, 2] = 0.8 * z[:, 0] + 0.6 * z[:, 2]
+    r = measure(np.exp(z), method)  # ranks undo it
+    truth = -math.log(0.6)
+    assert r.interval[0] < truth < r.interval[1]
+    assert r.per_factor == pytest.approx([truth, 0, truth, 0], abs=0.1)
+    assert (r.per_factor_errors > 0).all()
+
+
+def test_dependence_without_correlation_is_found():
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(3000, 3))
+    z[:, 2] *= np.exp(z[:, 0])
+    r = measure(z, "joint", fitting=Fitting(steps=300))
+    assert r.readouts["gaussian"] == pytest.approx(0, abs=0.02)
+    assert r.total_correlation > 0.2
+    assert r.per_factor[1] < 0.1 < min(r.per_factor[[0, 2]])
+
+
+def test_auto_takes_the_chain_for_large_dependencies_and_says_why():
+    z = correlated_pairs("", 16, 0.8, 0.1).sample(1000, 0).z
+    r = measure(z, folds=2)
+    assert r.method == "chain"
+    assert "the normal model reads" in r.reason
+    assert r.reason in str(r)
+    small = measure(z[:, :2], folds=2)
+    assert small.method == "joint"
+    assert "joint reads 0.5 nats" in small.reason
+    wide = measure(np.random.default_rng(0).normal(size=(400, 33)), folds=2)
+    assert wide.method == "chain"
+    assert "33 coordinates" in wide.reason
+
+
+def test_repeated_coordinates_are_said_to_determine_each_other():
+    z = np.random.default_rng(3).normal(size=(600, 2))[:, [0, 1, 0]]
+    r = measure(z, folds=2)
+    assert r.interval[1] == math.inf
+    assert any("a function of the others" in warning for warning in r.warnings)
+
+
+def test_functions_among_coordinates_leave_the_interval_open():
+    z = np.random.default_rng(3).normal(size=(600, 2))
+    assert measure(np.concatenate([z, z[:, :1] ** 2], axis=1), folds=2).interval[1] == math.inf
+    assert measure(z, folds=2).interval[1] < math.inf
+
+
+def test_a_mean_that_rests_on_few_shuffles_leaves_the_interval_open():
+    pairs = np.random.default_rng(3).normal(size=(600, 2, 1, 12))
+    z = np.concatenate([pairs[:, 0], 0.9 * pairs[:, 0] + 0.44 * pairs[:, 1]], axis=1).reshape(600, 24)  # 9.9 nats
+    r = measure(z, "joint", folds=2)
+    assert any("the exponential mean rests on" in warning for warning in r.warnings)
+    assert r.interval[0] < min(9.9, r.readouts["gaussian"])
+    assert r.interval[1] == math.inf
+
+
+def test_a_coordinate_that_is_constant_in_all_folds_but_one():
+    z = np.random.default_rng(4).normal(size=(600, 3))
+    z[:, 1] = 0
+    z[7, 1] = 1
+    r = measure(z, folds=2)
+    assert np.isfinite(r.per_factor).all()
+    assert r.interval[0] < 0.01
+
+
+@pytest.mark.parametrize(("n", "d"), [(2, 2), (50, 2), (50, 50), (5, 7)])
+def test_no_shuffled_sample_has_two_values_of_one_sample(n, d):
+    samples = Samples(torch.randn(n, d), torch.randn(n, d))
+    shuffled, places = _shuffled(samples, torch.arange(d))
+    assert torch.equal(places.sort(0).values, torch.arange(n)[:, None].expand(n, d))
+    assert torch.equal(shuffled.normal, samples.normal.gather(0, places))
+    assert all(len(set(row)) == min(n, d) for row in places.tolist())
+
+
+def test_constant_and_discrete_coordinates():
+    z = np.random.default_rng(4).integers(3, size=(600, 3))
+    z[:, 1] = 7
+    r = measure(z, folds=2)
+    assert r.per_factor[1] == 0
+    assert any("constant columns are left out (1: 1)" in warning for warning in r.warnings)
+
+
+def test_the_paper_s_protocol(monkeypatch):
+    monkeypatch.setattr("deep_infomax.mutual_information.dependency.estimate.EPOCHS", 3)
+    r = measure(np.random.default_rng(5).random((300, 2)), "dim")
+    assert r.interval is None
+    assert r.per_factor is None
+    assert "one shuffle: no interval" in r.warnings[-1]
+    assert "no interval" in str(r)
+    json.dumps(r.to_json(), allow_nan=False)
+
+
+def test_the_paper_s_protocol_ends_with_its_time():
+    r = measure(np.random.default_rng(5).random((300, 2)), "dim", time_budget=1e-3)
+    assert r.finished
+    assert not r.history[0].complete
+    assert any(warning.startswith("the training ended after ") for warning in r.warnings)
+
+
+def test_the_paper_s_protocol_says_that_its_last_step_was_not_finite(monkeypatch):
+    values = iter([0.1, math.nan])
+
+    def objective(joint, shuffled):
+        return joint.mean() - shuffled.mean() + next(values, 0.2)
+
+    monkeypatch.setattr("deep_infomax.mutual_information.dependency.estimate.EPOCHS", 1)
+    monkeypatch.setattr("deep_infomax.mutual_information.dependency.paper._objective", objective)
+    r = measure(np.random.default_rng(5).random((300, 2)), "dim")
+    assert not r.history[0].complete
+    assert "after 0 of 1 epochs" in r.warnings[-2]
+
+
+def test_result_as_text_json_and_figure(tmp_path):
+    r = measure(np.random.default_rng(6).normal(size=(600, 12)), "chain", folds=2)
+    content = json.loads(json.dumps(r.to_json(), allow_nan=False))
+    assert {"total_correlation", "interval", "method", "per_factor", "warnings", "seconds"} <= set(content)
+    assert len(content["per_factor"]) == 12
+    assert "2 others" in str(r)
+    r.plot().savefig(tmp_path / "figure.png")
+
+
+def test_equal_seeds_give_equal_results_and_leave_random_states_alone():
+    z = np.random.default_rng(7).normal(size=(600, 3))
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    first, second = (measure(z, "joint", folds=2, seed=4) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.total_correlation == second.total_correlation
+    assert (first.per_factor == second.per_factor).all()
+    assert measure(z, "joint", folds=2, seed=5).total_correlation != first.total_correlation
+
+
+def test_an_interrupt_returns_what_is_known():
+    def interrupt(task, done, total):
+        if done >= total // 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    z = np.random.default_rng(8).normal(size=(600, 3))
+    r = neural_dependency(z, "joint", folds=3, progress=interrupt, fitting=QUICK)
+    assert not r.finished
+    assert 1 <= len(r.folds) < 3
+    assert "UNFINISHED" in str(r)
+
+
+@pytest.mark.parametrize(
+    ("z", "options", "sentence"),
+    [
+        (np.zeros((100, 1)), {}, "z is constant"),
+        (np.random.default_rng(0).normal(size=100), {}, "z has one coordinate that varies; a dependency needs two"),
+        (np.random.default_rng(0).normal(size=(100, 2)), {"method": "max"}, "method is 'max'; known are auto, joint"),
+        (np.random.default_rng(0).normal(size=(100, 2)), {"folds": 1}, "folds is 1; give 2 to 10"),
+        (np.random.default_rng(0).normal(size=(9, 2)), {}, "z has 9 samples"),
+        (np.full((100, 2), np.nan), {}, "z holds nan in row 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence(z, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        neural_dependency(z, progress=False, **options)
+
+
+def test_the_methods_are_documented():
+    assert all(f"``{method}``" in dependency.__doc__ + neural_dependency.__doc__ for method in dependency.METHODS)

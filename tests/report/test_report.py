@@ -1,0 +1,674 @@
+"""The report: what it reads from run directories, and what the page says, taken from the parsed HTML."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from deep_infomax.cli import compare
+from deep_infomax.report import find_runs, methods, write_report
+from deep_infomax.report.images import neighbour_rows, png
+from deep_infomax.report.projection import principal_components, tsne
+from deep_infomax.report.published import SUPERVISED, method_of, published_figure
+from deep_infomax.report.reading import read_run, read_runs
+from deep_infomax.report.runs import Neighbours
+from deep_infomax.report.training_figures import bound_pictures
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+DATASET = {
+    "spec": "cifar10", "name": "cifar10", "n_train": 50000, "n_test": 10000, "classes": 10, "shape": "3 x 32 x 32",
+    "encoding": "PNG", "size_rule": "as stored", "split_rule": "test split as published",
+}  # fmt: skip
+
+
+class Run:
+    """Writes a run directory as a training and an evaluation of CIFAR-10 would leave it, in a moment."""
+
+    def __init__(
+        self,
+        path: Path,
+        recipe: str = "local-infonce",
+        seed: int = 0,
+        objective: Mapping[str, Any] | None = None,
+        epochs: int = 12,
+        accuracy: float = 62.0,
+    ) -> None:
+        self.path, self.seed, self.epochs, self.accuracy = path, seed, epochs, accuracy
+        self.rng = np.random.default_rng(seed)
+        self.objective = {
+            "method": "deep-infomax", "bound": "infonce", "alpha": 0.0, "beta": 1.0, "gamma": 0.1, "prior": "uniform",
+            "units": 512, "limit": None,
+        } | dict(objective or {})  # fmt: skip
+        (path / "arrays").mkdir(parents=True)
+        self.config: dict[str, Any] = {
+            "recipe": recipe,
+            "command": f"dim train --recipe {recipe} --data cifar10 --epochs {epochs} --seed {seed}",
+            "seed": seed,
+            "data": "cifar10",
+            "probe": None,
+            "encoder": {"architecture": "auto", "dim": None},
+            "objective": self.objective,
+            "training": {"epochs": float(epochs), "batch_size": 256, "learning_rate": 0.001, "schedule": "one-cycle"},
+            "data_options": {"resize": None, "crop": None, "flip": False},
+            "dataset": DATASET,
+            "environment": {
+                "version": "0.1.0",
+                "torch": "2.13.0+cpu",
+                "device": "cpu",
+                "precision": "bfloat16",
+                "threads": 2,
+            },
+        }
+        self.write_config()
+
+    def write_config(self) -> None:
+        (self.path / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+
+    def log(self, records: int = 120, finished: bool = True) -> "Run":
+        """A bound that rises towards its ceiling, seen through noise."""
+        epochs = np.linspace(0, self.epochs, records + 1)[1:]
+        rise = 1 - np.exp(-3 * epochs / self.epochs)
+        ceiling = float(np.log(256)) if self.objective["bound"] == "infonce" else 2 * float(np.log(2))
+        with (self.path / "metrics.jsonl").open("w") as file:
+            for i, epoch in enumerate(epochs.tolist()):
+                step = (i + 1) * 20
+                bound = 0.8 * ceiling * rise[i] + 0.03 * self.rng.normal()
+                terms = {
+                    "loss": 10.2 - bound, "local_loss": 10.1 - bound, "local_bound": bound, "local_ceiling": ceiling,
+                    "prior_encoder": 0.7 + 0.02 * self.rng.normal(), "prior_adversary": 1.38,
+                    "prior_accuracy": 0.5 + 0.3 / (1 + i),
+                }  # fmt: skip
+                record = {
+                    "kind": "train", "step": step, "epoch": epoch, "images_per_second": 1200 + 40 * self.rng.normal(),
+                    "learning_rate": 1e-3 * float(np.sin(np.pi * epoch / self.epochs)), "seconds": 3.1 * (i + 1),
+                    "terms": terms,
+                }  # fmt: skip
+                file.write(json.dumps(record) + "\n")
+                if i % 10 == 9:
+                    health = {"vector_rank": 20 + 30 * rise[i], "dead_units": 0, "vector_std": 1.0}
+                    file.write(json.dumps({"kind": "health", "step": step, "epoch": epoch} | health) + "\n")
+            if finished:
+                file.write(json.dumps({"kind": "end", "step": step, "epoch": epoch, "seconds": 3.1 * records}) + "\n")
+        arguments = {
+            "channels": 3,
+            "spatial": [32, 32],
+            "convolutions": [{"filters": 64, "kernel": 4, "pool": None}],
+            "dim": 64,
+        }
+        (self.path / "encoder.json").write_text(
+            json.dumps({"schema": 1, "architecture": "convolutional", "arguments": arguments})
+        )
+        return self
+
+    def evaluation(
+        self, results: Sequence[Mapping[str, Any]] | None = None, data: Mapping[str, Any] = DATASET
+    ) -> "Run":
+        if results is None:
+            results = [
+                self.result(metric, layer, self.accuracy + offset - 2.0 * i)
+                for i, metric in enumerate(("linear", "mlp", "knn"))
+                for layer, offset in (("conv", 8.0), ("fc", 4.0), ("Y", 0.0))
+            ]
+        document = {"schema": 1, "data": data, "results": results}
+        (self.path / "evaluation.json").write_text(json.dumps(document))
+        return self
+
+    @staticmethod
+    def result(metric: str, layer: str, value: float, **changes: Any) -> dict[str, Any]:
+        return {
+            "metric": metric, "variant": "default", "layer": layer, "value": value, "unit": "%", "spread": 0.23,
+            "n": 10000, "seeds": [0, 1, 2], "split": "test", "protocol": f"{metric}/1", "seconds": 12.3,
+        } | changes  # fmt: skip
+
+    def representation(self, points: int = 40, d: int = 64) -> "Run":
+        """Vectors in one cluster a class."""
+        labels = self.rng.integers(0, 10, points)
+        centres = 1.5 * np.random.default_rng(7).normal(size=(10, d))
+        vectors = centres[labels] + self.rng.normal(size=(points, d))
+        self.vectors(vectors, labels)
+        return self
+
+    def vectors(self, vectors: np.ndarray, labels: np.ndarray, classes: Sequence[str] = CLASSES) -> "Run":
+        arrays = {"Y": vectors.astype(np.float32), "labels": labels, "index": np.arange(len(labels))}
+        np.savez(self.path / "arrays" / "representation.npz", classes=np.array(classes, dtype=str), **arrays)
+        return self
+
+    def neighbours(self, q: int = 8, r: int = 8, channels: int = 3) -> "Run":
+        """Smooth images, most of them of their query's class."""
+        query_labels = np.arange(q) % 10
+        labels = np.where(self.rng.random((q, r)) < 0.7, query_labels[:, None], self.rng.integers(0, 10, (q, r)))
+        coarse = self.rng.integers(0, 256, (q, r + 1, 4, 4, channels), dtype=np.uint8)
+        images = coarse.repeat(8, axis=2).repeat(8, axis=3)
+        np.savez(
+            self.path / "arrays" / "neighbours.npz",
+            queries=images[:, 0], neighbours=images[:, 1:], query_labels=query_labels, neighbour_labels=labels,
+            distance=np.sort(self.rng.random((q, r)).astype(np.float32)), metric="cosine",
+        )  # fmt: skip
+        return self
+
+    def whole(self) -> "Run":
+        return self.log().evaluation().representation().neighbours()
+
+
+class Page(HTMLParser):
+    """A page as text, elements and tables."""
+
+    VOID = ("meta", "img", "br", "link", "path", "use", "rect")
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.tables: list[list[list[str]]] = []
+        self._text: list[tuple[str, str]] = []
+        self._open: list[str] = []
+        self._sections: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        self.elements.append((tag, attributes))
+        if tag not in self.VOID:
+            self._open.append(tag)
+        if tag == "section":
+            self._sections.append(attributes.get("class", ""))
+        elif tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, f"unbalanced {tag}"
+        if tag == "section":
+            self._sections.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in ("style", "title"):
+            self._text.append((self._sections[-1] if self._sections else "", data))
+        if {"td", "th"} & set(self._open):
+            self.tables[-1][-1][-1] = " ".join(f"{self.tables[-1][-1][-1]} {data}".split())
+
+    def text(self, section: str | None = None) -> str:
+        return " ".join(" ".join(data for name, data in self._text if section in (None, name)).split())
+
+    def attributes(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def figures(self) -> list[str]:
+        return [a["aria-label"] for a in self.attributes("svg")]
+
+
+def report(*runs: Run, **options: Any) -> Page:
+    return Page(write_report([run.path for run in runs], **options))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a whole run, with vectors enough for t-SNE."""
+    return report(Run(tmp_path_factory.mktemp("whole") / "a").whole().representation(points=60))
+
+
+def test_whole_run_tells_what_was_trained_and_found(page: Page) -> None:
+    text = page.text()
+    assert "dim train --recipe local-infonce --data cifar10 --epochs 12 --seed 0" in text
+    assert "12 epochs in 6.2 min on cpu in bfloat16" in text
+    for fact in (
+        "n train 50,000",
+        "batch size 256",
+        "architecture convolutional",
+        "torch 2.13.0+cpu",
+        "filters 64 kernel 4",
+    ):
+        assert fact in page.text("configuration")
+    assert "unfinished" not in text
+    assert "of at most 5.55" in text
+    assert "of 64 units" in text
+
+
+def test_results_stand_beside_the_papers_figures(page: Page) -> None:
+    rows = {row[0].split()[0]: row for row in page.tables[0]}
+    assert rows["metric"][1:4] == ["conv", "fc", "Y"]
+    figures = ["68.00 ± 0.23 paper 75.21", "64.00 ± 0.23 paper 75.57", "60.00 ± 0.23 paper 69.13"]
+    assert rows["mlp"][1:] == [*figures, "mlp/1", "test", "10,000", "3"]
+    assert rows["linear"][1] == "70.00 ± 0.23"
+    note = page.text("results")
+    assert "row DIM(L) InfoNCE of Table 1, after 1,000 epochs, this run after 12." in note
+    assert "not its hyper-parameters. The probe mlp is trained in a way of its own" in note
+    assert SUPERVISED["cifar10"] in note
+
+
+def test_some_of_the_training_inputs_are_told_beside_the_papers_figures(tmp_path: Path) -> None:
+    rule = {"train_rule": "at most 500 training inputs, evenly spaced"}
+    note = report(Run(tmp_path / "a").log().evaluation(data=DATASET | rule)).text("results")
+    assert "Here probes read at most 500 training inputs, evenly spaced; the paper's read all." in note
+
+
+@pytest.mark.parametrize(
+    ("config", "data"),
+    [({"objective": {"bound": "dv"}}, DATASET), ({}, DATASET | {"name": "digits"})],
+    ids=["a bound the paper does not report", "probed on other data than trained on"],
+)
+def test_paper_is_left_out_where_it_does_not_match(
+    tmp_path: Path, config: dict[str, Any], data: dict[str, Any]
+) -> None:
+    page = report(Run(tmp_path / "a", **config).log().evaluation(data=data))
+    assert "paper" not in page.text("results").lower()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"split_rule": "10000 of 50000 labelled inputs held out for testing"}, {"shape": "1 x 32 x 32"}],
+    ids=["a test part of our own", "grey images"],
+)
+def test_paper_is_left_out_where_the_test_part_is_not_the_papers(tmp_path: Path, change: dict[str, str]) -> None:
+    page = report(Run(tmp_path / "a").log().evaluation(data=DATASET | change))
+    assert "75.21" not in page.text("results")
+
+
+@pytest.mark.parametrize("encoder", [{"architecture": "strided-crops"}, {"dim": 512}], ids=["crops", "wider"])
+def test_paper_is_left_out_where_the_encoder_is_another(tmp_path: Path, encoder: dict[str, Any]) -> None:
+    run = Run(tmp_path / "a").log().evaluation()
+    run.config["encoder"] |= encoder
+    run.write_config()
+    assert "75.21" not in report(run).text("results")
+
+
+def test_random_crops_have_the_size_of_the_papers_inputs(tmp_path: Path) -> None:
+    stl10 = DATASET | {"name": "stl10", "shape": "3 x 96 x 96"}
+    run = Run(tmp_path / "a").log()
+    run.config |= {"dataset": stl10, "data": "stl10"}
+    results = [run.result("mlp", "Y", 60.0), run.result("semi_supervised", "conv", 70.0)]
+    run.evaluation(results, stl10)
+    for crop, shown in ((None, False), (64, True)):
+        run.config["data_options"]["random_crop"] = crop
+        run.write_config()
+        text = report(run).text("results")
+        assert [figure in text for figure in ("67.08", "76.81")] == [shown] * 2
+
+
+def test_validation_results_do_not_stand_beside_the_papers_test_results(tmp_path: Path) -> None:
+    result = Run.result("mlp", "Y", 60.0, split="validation")
+    assert "75.39" not in report(Run(tmp_path / "a").evaluation([result])).text()
+
+
+def test_comparison_says_what_its_brackets_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path / "a").log().evaluation([Run.result("mlp", "Y", 60.0)])
+    compare.show(tmp_path, [run.path])
+    said = capsys.readouterr()
+    assert "60.00 (69.13)" in said.out
+    assert "in brackets: the paper's figure" in said.err
+
+
+def test_page_refers_to_nothing_outside_itself(page: Page) -> None:
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    for _, attributes in page.elements:
+        for name in ("href", "src", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,"))
+    assert "@import" not in page.source
+    assert "url(http" not in page.source
+    assert len(page.source.encode()) < 1e6
+
+
+def test_identifiers_are_unique_and_references_resolve(page: Page) -> None:
+    identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(identifiers)) == len(identifiers)
+    references = {a["xlink:href"] for _, a in page.elements if a.get("xlink:href", "").startswith("#")}
+    assert references
+    assert {reference[1:] for reference in references} <= set(identifiers)
+
+
+def test_every_image_and_figure_is_described(page: Page) -> None:
+    images = page.attributes("img")
+    assert len(images) == 72
+    assert images[0]["alt"] == "query: airplane"
+    assert all(image["alt"] for image in images)
+    assert any(alt.startswith("Local bound, InfoNCE over the epochs: local bound from") for alt in page.figures())
+    assert len(page.attributes("figcaption")) == len(page.figures())
+
+
+@pytest.mark.parametrize("missing", ["metrics.jsonl", "evaluation.json", "representation.npz", "neighbours.npz", "all"])
+def test_missing_parts_are_stated_in_words(tmp_path: Path, missing: str) -> None:
+    run = Run(tmp_path / "a").whole()
+    for file in [file for file in run.path.rglob("*.*") if file.is_file() and file.name != "config.yaml"]:
+        if missing in (file.name, "all"):
+            file.unlink()
+    page = report(run)
+    sentences = {
+        "metrics.jsonl": "metrics.jsonl holds no training step",
+        "evaluation.json": "Not evaluated yet",
+        "representation.npz": "No vectors to show yet",
+        "neighbours.npz": "No neighbours to show",
+    }
+    for file, sentence in sentences.items():
+        assert (sentence in page.text()) == (missing in (file, "all"))
+
+
+def test_run_without_any_setting_still_gives_a_page(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("{}")
+    page = Page(write_report([tmp_path]))
+    assert "unnamed recipe on unnamed data" in page.text()
+
+
+def test_killed_run_shows_what_it_logged(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a b").log(finished=False)
+    whole = (run.path / "metrics.jsonl").read_bytes()
+    (run.path / "metrics.jsonl").write_bytes(whole[:-50])
+    page = report(run)
+    assert f"of 12; unless it is still running, continue it with: dim train --resume '{run.path}'" in page.text()
+    assert "damaged" not in page.text()
+    assert len(read_run(run.path, "a").log.train["epoch"]) == 120
+
+
+def test_log_cut_anywhere_keeps_the_whole_lines_before_the_cut(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").log(records=3)
+    whole = (run.path / "metrics.jsonl").read_bytes()
+    for cut in range(0, len(whole), 37):
+        (run.path / "metrics.jsonl").write_bytes(whole[:cut])
+        read = read_run(run.path, "a")
+        assert len(read.log.train.get("epoch", ())) == sum(b'"train"' in line for line in whole[:cut].split(b"\n")[:-1])
+        assert read.notes == ()
+
+
+def test_damaged_files_are_left_out_with_a_note(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").whole()
+    lines = (run.path / "metrics.jsonl").read_bytes().split(b"\n")
+    lines[3] = lines[3][:40]
+    (run.path / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    (run.path / "evaluation.json").write_text('{"schema": 1, "results"')
+    (run.path / "arrays" / "representation.npz").write_bytes(b"PK\x03\x04 cut")
+    np.savez(run.path / "arrays" / "neighbours.npz", queries=np.zeros((1, 2, 2, 1), np.uint8))
+    text = report(run).text()
+    for note in (
+        "metrics.jsonl: 1 damaged line left out.",
+        "evaluation.json is damaged and left out; move it away and run 'dim evaluate' again.",
+        "arrays/representation.npz is damaged",
+        "arrays/neighbours.npz is damaged",
+    ):
+        assert note in text
+
+
+def test_result_that_is_not_understood_is_left_out_with_a_note(tmp_path: Path) -> None:
+    page = report(Run(tmp_path / "a").evaluation([{"metric": "mlp"}, Run.result("knn", "Y", 50.0)]))
+    assert "holds a result that is not understood" in page.text()
+    assert [row[0].split()[0] for row in page.tables[0]] == ["metric", "knn"]
+
+
+def test_user_strings_are_escaped_everywhere(tmp_path: Path) -> None:
+    evil = '<script>alert("x")</script>&$\\frac{'
+    run = Run(tmp_path / "<b>x & y").whole()
+    run.config |= {"recipe": evil, "command": evil, "dataset": DATASET | {"name": evil}}
+    run.write_config()
+    run.evaluation([Run.result(evil, evil, 1.0, protocol=evil)])
+    run.vectors(np.eye(10), np.arange(10), [evil] * 10)
+    page = report(run, Run(tmp_path / "b").log(), out=tmp_path / "page.html")
+    assert not page.attributes("script")
+    assert not page.attributes("b")
+    assert page.text().count(evil) > 5
+
+
+def test_comparison_has_a_row_for_each_run_and_marks_the_floor(tmp_path: Path) -> None:
+    floor = {"method": "untrained", "beta": 0.0, "gamma": 0.0}
+    runs = [
+        Run(tmp_path / "random", "random", objective=floor, accuracy=40.0).evaluation(),
+        Run(tmp_path / "infonce").log().evaluation(),
+        Run(tmp_path / "jsd", "local-jsd", objective={"bound": "jsd"}, accuracy=61.0).evaluation(),
+    ]
+    page = report(*runs, out=tmp_path / "page.html")
+    header, layers, *rows = page.tables[0]
+    assert header[3].split()[:4] == ["linear", "(%)", "linear/1,", "test"]
+    assert layers == ["conv", "fc", "Y"] * 3
+    assert [row[0].split()[0] for row in rows] == ["infonce", "jsd", "random"]
+    assert "random floor" in rows[2][0]
+    assert ["unfinished" in row[0] for row in rows] == [False, True, True]
+    assert rows[1][8] == "59.00 ± 0.23 paper 66.96"
+    assert [attributes["class"] for attributes in page.attributes("tr") if "class" in attributes] == ["floor"]
+    best = [attributes for attributes in page.attributes("span") if attributes.get("class") == "best"]
+    assert len(best) == 9
+
+
+def test_bounds_of_different_kinds_are_not_drawn_together(tmp_path: Path) -> None:
+    runs = [
+        Run(tmp_path / "a").log(),
+        Run(tmp_path / "b", seed=1).log(),
+        Run(tmp_path / "c", objective={"bound": "jsd"}).log(),
+    ]
+    pictures = bound_pictures(read_runs([run.path for run in runs]))
+    assert [picture.title for picture in pictures] == ["Local bound, InfoNCE", "Local bound, Jensen-Shannon"]
+    infonce, jsd = [{key.label: key for key in picture.legend} for picture in pictures]
+    assert list(infonce) == ["a", "b", "ceiling"]
+    assert list(jsd) == ["c", "ceiling"]
+    assert len({infonce["a"].color, infonce["b"].color, jsd["c"].color}) == 3
+
+
+def test_only_runs_that_differ_in_their_seed_alone_are_averaged(tmp_path: Path) -> None:
+    other = {"method": "vae", "beta": 4.0}
+    runs = [
+        Run(tmp_path / "a", seed=0, accuracy=60.0).evaluation(),
+        Run(tmp_path / "b", seed=1, accuracy=62.0).evaluation(),
+        Run(tmp_path / "c", seed=0, objective=other, accuracy=40.0).evaluation(),
+        Run(tmp_path / "d", seed=0, accuracy=50.0).evaluation(data=DATASET | {"split_rule": "a tenth held out"}),
+    ]
+    rows = methods(read_runs([run.path for run in runs]))
+    measure = next(iter(rows[0].cells))[0]
+    assert [(row.seeds, row.cells[measure, "Y"].value) for row in rows] == [
+        ("0, 1", "61.00"),
+        ("0", "40.00"),
+        ("0", "50.00"),
+    ]
+    assert rows[0].cells[measure, "Y"].spread == "± 1.41"
+    assert not rows[1].cells[measure, "Y"].spread  # that of its probes is no spread of trainings
+    assert "beta 4" in rows[1].name
+    assert "split rule a tenth held out" in rows[2].name
+    assert "seed" not in " ".join(row.name for row in rows)
+
+
+def test_best_is_not_marked_across_data_sets(tmp_path: Path) -> None:
+    other = DATASET | {"name": "stl10"}
+    runs = [Run(tmp_path / "a").evaluation(), Run(tmp_path / "b").evaluation(data=other)]
+    page = report(*runs, out=tmp_path / "page.html")
+    assert not [attributes for attributes in page.attributes("span") if attributes.get("class") == "best"]
+
+
+def test_runs_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    page = report(Run(tmp_path / "x" / "run"), Run(tmp_path / "y" / "run"), out=tmp_path / "page.html")
+    assert "x/run" in page.text()
+    assert "y/run" in page.text()
+
+
+@pytest.mark.parametrize(
+    ("prior", "gamma", "title"),
+    [
+        ("uniform", 1.0, "Histogram of sigmoid(Y) against the uniform prior"),
+        ("gaussian", 1.0, "Histogram of Y against the standard normal prior"),
+        ("ball", 1.0, "Histogram of the norms of Y, mean 0.5"),
+        ("sphere", 1.0, "Histogram of the norms of Y, mean 0.5"),
+        ("uniform", 0.0, "Histogram of Y from"),
+    ],
+)
+def test_histogram_is_drawn_against_the_prior_of_the_configuration(
+    tmp_path: Path, prior: str, gamma: float, title: str
+) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, 5))
+    vectors *= 0.5 / np.linalg.norm(vectors, axis=1, keepdims=True)
+    run = Run(tmp_path / "a", objective={"prior": prior, "gamma": gamma}).vectors(vectors, np.arange(40) % 10)
+    assert any(alt.startswith(title) for alt in report(run).figures())
+
+
+def test_the_means_of_a_variational_autoencoder_are_drawn_without_a_prior(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, 5))
+    run = Run(tmp_path / "a", objective={"method": "vae", "gamma": 1.0}).vectors(vectors, np.arange(40) % 10)
+    assert any(alt.startswith("Histogram of Y from") for alt in report(run).figures())
+
+
+@pytest.mark.parametrize(
+    ("vectors", "shown"),
+    [
+        (np.zeros((60, 4)), ["Histogram of Y from"]),
+        (np.full((60, 4), np.nan), []),
+        (np.zeros((0, 4)), []),
+        (np.arange(3.0)[:, None], ["Map of Y (principal components): 3 points", "Histogram of Y from 0 to 2"]),
+        (np.arange(60.0)[:, None], ["Map of Y (principal components)", "Histogram of Y"]),
+        (np.r_[np.eye(4), [[np.inf] * 4]], ["Map of Y (principal components): 4 points", "Histogram of Y from 0 to 1"]),
+    ],
+    ids=["collapsed", "not finite", "none", "three of one unit", "one unit", "one not finite"],
+)
+def test_degenerate_vectors_give_what_can_be_drawn(tmp_path: Path, vectors: np.ndarray, shown: list[str]) -> None:
+    run = Run(tmp_path / "a", objective={"gamma": 0.0}).vectors(vectors, np.full(len(vectors), -1), ())
+    alts = report(run).figures()
+    assert len(alts) == len(shown)
+    assert all(alt.startswith(start) for alt, start in zip(alts, shown, strict=True))
+
+
+def test_values_that_are_not_finite_leave_gaps(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").log(records=4)
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    for record in lines[1:]:
+        if "terms" in record:
+            record["terms"]["loss"] = float("nan")
+            record["terms"]["local_bound"] = float("inf")
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in lines))
+    log = read_run(run.path, "a").log
+    assert np.isfinite(log.terms["loss"]).tolist() == [True, False, False, False]
+    assert any("local bound" in alt for alt in report(run).figures())
+
+
+def test_images_of_grey_and_large_inputs_fit(tmp_path: Path) -> None:
+    page = report(Run(tmp_path / "a").neighbours(channels=1))
+    assert len(page.attributes("img")) == 72
+    assert len(png(np.zeros((500, 300, 3), np.uint8))) < 1000
+
+
+def test_neighbours_say_in_which_layer_they_are_near(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").neighbours()
+    (run.path / "arrays" / "neighbours.npz").rename(run.path / "arrays" / "neighbours-l1-conv.npz")
+    assert "nearest to them in conv by cosine distance" in report(run).text("neighbours")
+
+
+def test_neighbours_keep_to_their_budget_but_show_two() -> None:
+    q, r = 8, 8
+    neighbours = Neighbours(
+        np.zeros((q, 32, 32, 3), np.uint8), np.zeros((q, r, 32, 32, 3), np.uint8),
+        np.zeros(q, np.int64), np.ones((q, r), np.int64), np.zeros((q, r), np.float32), "cosine", "Y",
+    )  # fmt: skip
+    assert [len(neighbour_rows(neighbours, CLASSES, budget)) for budget in (0, 40_000, 10**9)] == [2, 4, 8]
+    row = neighbour_rows(neighbours, CLASSES, 0)[0]
+    assert [image.other_class for image in row] == [False] + [True] * 8
+
+
+def test_find_runs_takes_runs_and_folders_of_runs_once(tmp_path: Path) -> None:
+    paths = [Run(tmp_path / name).path for name in ("b", "a", "deep/c")]
+    assert find_runs([tmp_path / "b", tmp_path]) == [tmp_path / "b", tmp_path / "a", tmp_path / "deep" / "c"]
+    assert find_runs(paths) == paths
+
+
+def test_page_of_a_folder_lies_in_that_folder(tmp_path: Path) -> None:
+    Run(tmp_path / "a")
+    assert write_report([tmp_path]) == tmp_path / "report.html"
+    assert write_report([tmp_path / "a"], tmp_path / "new" / "x.html") == tmp_path / "new" / "x.html"
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "is no folder; give a folder that 'dim train --out' named"),
+        (lambda path: path.mkdir(), "holds no run"),
+        (lambda path: path.write_text(""), "is no folder"),
+        (
+            lambda path: (
+                shutil.copytree(Run(path.parent / "b").path, path) and (path / "config.yaml").write_text("a: [")
+            ),
+            "is damaged",
+        ),
+        (
+            lambda path: (
+                shutil.copytree(Run(path.parent / "b").path, path) and (path / "config.yaml").write_text("- a")
+            ),
+            "is no config",
+        ),
+    ],
+    ids=["nothing there", "empty folder", "a file", "damaged configuration", "a list for a configuration"],
+)
+def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path, make: Any, message: str) -> None:
+    make(tmp_path / "a")
+    with pytest.raises(ValueError, match=message) as error:
+        write_report([tmp_path / "a"])
+    assert str(tmp_path / "a") in str(error.value)
+
+
+def test_a_folder_cannot_be_the_page(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder; name the file"):
+        write_report([Run(tmp_path / "a").path], tmp_path)
+
+
+def test_principal_components_are_those_of_the_covariance() -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 4)) * [3.0, 2.0, 1.0, 0.5]
+    points, shares = principal_components(vectors)
+    values, directions = np.linalg.eigh(np.cov(vectors.T))
+    expected = (vectors - vectors.mean(axis=0)) @ directions[:, ::-1][:, :2]
+    np.testing.assert_allclose(np.abs(points), np.abs(expected), atol=1e-9)
+    assert shares == pytest.approx(values[::-1][:2] / values.sum())
+
+
+def test_tsne_keeps_clusters_together_and_repeats_itself() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 26)
+    vectors = (20.0 * labels[:, None] + rng.normal(size=(52, 5))).astype(np.float32)
+    points = tsne(vectors)
+    assert points is not None
+    distance = np.linalg.norm(points[:, None] - points, axis=-1)
+    nearest = (distance + np.diag(np.full(52, np.inf))).argmin(axis=1)
+    assert (labels[nearest] == labels).all()
+    np.testing.assert_array_equal(points, tsne(vectors))
+    assert tsne(vectors[:49]) is None
+
+
+@pytest.mark.parametrize(
+    ("alpha", "beta", "bound", "method"),
+    [
+        (0.0, 1.0, "infonce", "DIM(L) InfoNCE"), (0.0, 1.0, "jsd", "DIM(L) JSD"), (0.0, 1.0, "dv", None),
+        (1.0, 0.0, "jsd", "DIM(G)"), (1.0, 0.0, "infonce", None), (0.5, 0.1, "jsd", "DIM(L+G)"),
+    ],
+)  # fmt: skip
+def test_method_of_an_objective(alpha: float, beta: float, bound: str, method: str | None) -> None:
+    assert method_of("any", {"method": "deep-infomax", "alpha": alpha, "beta": beta, "bound": bound}) == method
+
+
+def test_published_figures_by_data_set_method_metric_and_layer() -> None:
+    figures = {
+        ("cifar10", "DIM(L) JSD", "mlp", "conv"): "73.25",
+        ("CIFAR-100", "DIM(G)", "mlp", "Y"): "19.98",
+        ("tiny-imagenet", "DIM(L) InfoNCE", "mlp", "fc"): "38.09",
+        ("stl10", "DIM(L) InfoNCE", "mlp", "Y"): "67.08",
+        ("cifar10", "DIM(L) InfoNCE", "svm", "Y"): "49.62",
+        ("cifar10", method_of("beta-vae", {}), "mlp", "Y"): None,
+        ("cifar10", method_of("vae-paper", {}), "ms_ssim", "Y"): "0.72",
+        ("cifar10", "DIM(L) JSD", "ms_ssim", "conv"): None,
+        ("cifar10", "DIM(L) JSD", "mine", "Y"): None,
+        ("digits", "DIM(L) JSD", "mlp", "Y"): None,
+    }
+    found = {key: published_figure(*key) for key in figures}
+    assert {key: figure and figure.value for key, figure in found.items()} == figures
+
+
+def test_report_never_loads_torch(tmp_path: Path) -> None:
+    Run(tmp_path / "a").log(records=3).evaluation().vectors(np.eye(4), np.arange(4))
+    code = (
+        "import sys; from pathlib import Path; from deep_infomax.report import write_report;"
+        "write_report([Path(sys.argv[1])]); sys.exit(int('torch' in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=True)

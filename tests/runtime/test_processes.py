@@ -1,0 +1,425 @@
+"""Several processes equal one with all inputs: losses, gradients, batch statistics; on a CPU, by gloo."""
+
+import copy
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psutil
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, multiprocessing, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from deep_infomax.baselines import AdversarialAutoencoder, ContrastivePredictiveCoding, NoiseAsTargets
+from deep_infomax.bounds import BOUNDS
+from deep_infomax.cli import main
+from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.decoders import Decoder
+from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
+from deep_infomax.objectives import (
+    DeepInfoMax,
+    Gaussian,
+    MutualInformation,
+    PriorMatching,
+    Untrained,
+    mutual_information,
+)
+from deep_infomax.runtime.interrupt import StopRequest
+from deep_infomax.runtime.processes import (
+    SynchronisedBatchNorm,
+    _Normalise,
+    first_row,
+    gathered,
+    main_process_first,
+    synchronise_batch_norms,
+)
+from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
+from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
+from deep_infomax.training.log import RunningMeans
+from deep_infomax.training.prepare import Model
+
+INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
+
+
+def encoder() -> Encoder:
+    network = ConvolutionalNetwork(2, (6, 5), tuple(Convolution(8, 3, 1, 1) for _ in range(3)), 2, (UNITS,), 6)
+    return ConvolutionalEncoder(network)
+
+
+SCORERS: dict[str, Callable[[Encoder], nn.Module]] = {
+    "folded": lambda e: FoldedEncodeAndDot(e.local_shape[0], e.vector_size, UNITS),
+    "encode-and-dot": lambda e: EncodeAndDot(e.local_shape[0], e.vector_size, UNITS),
+    "concat-and-convolve": lambda e: ConcatAndConvolve(e.local_shape[0], e.vector_size, UNITS),
+    "global-concat": lambda e: GlobalConcat(8 * 6 * 5, e.vector_size, UNITS),
+    "global-encode-and-dot": lambda e: GlobalEncodeAndDot(e.remaining_layers(UNITS), e.vector_size, UNITS),
+}
+
+
+def deep_infomax(scorer: str, bound: str, **options: Any) -> Model:
+    inside = encoder()
+    term = MutualInformation(SCORERS[scorer](inside), BOUNDS[bound], **options)
+    return Model(inside, DeepInfoMax(local_term=term, beta=1.0))
+
+
+class FixedSamples(Gaussian):
+    """The same samples for the same inputs, whichever process they are in."""
+
+    def sample(self, n: int, d: int, device: torch.device) -> Tensor:
+        samples = torch.randn(INPUTS, d, generator=torch.Generator().manual_seed(0))
+        return samples[first_row(n) : first_row(n) + n]
+
+
+def baseline(name: str) -> Model:
+    inside = strided_crops(2, (6, 5), 6) if name == "cpc" else encoder()
+    objective = {
+        "cpc": lambda: ContrastivePredictiveCoding(*inside.local_shape[:2], steps=2, units=UNITS),
+        "nat": lambda: NoiseAsTargets(INPUTS, 6),
+        "aae": lambda: AdversarialAutoencoder(
+            Decoder(6, 2, (6, 5), filters=(8, 8, 8, 8)), PriorMatching(FixedSamples(), 6, units=(8,)), inside.normalise
+        ),
+    }[name]()
+    return Model(inside, objective)
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    **{f"folded, {bound}": partial(deep_infomax, "folded", bound) for bound in BOUNDS},
+    **{f"{scorer}, infonce": partial(deep_infomax, scorer, "infonce", limit=9.0, penalty=0.1) for scorer in SCORERS},
+    **{f"{scorer}, dv": partial(deep_infomax, scorer, "dv") for scorer in ("encode-and-dot", "global-concat")},
+    **{name: partial(baseline, name) for name in ("cpc", "nat", "aae")},
+    **{f"folded, {bound}, in parts": partial(deep_infomax, "folded", bound) for bound in ("infonce", "dv")},
+}
+
+
+@contextmanager
+def joined(rank: int, world: int, folder: Path) -> Iterator[None]:
+    torch.set_num_threads(1)
+    of_torchrun = {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "RANK": rank, "LOCAL_RANK": rank}
+    os.environ |= {name: str(value) for name, value in of_torchrun.items()}
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def unlike_new(module: nn.Module) -> None:
+    """Scales that are not 1 and shifts that are not 0."""
+    for parameter in module.parameters():
+        if parameter.dim() == 1:
+            parameter.data.add_(0.3 * torch.randn_like(parameter))
+
+
+def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
+    """The terms, gradients and buffers of one step with a share of the inputs."""
+    torch.manual_seed(0)
+    dtype = torch.float32 if name == "nat" else torch.float64  # it computes its distances in float32
+    model = MODELS[name]().to(dtype)
+    unlike_new(model)
+    batch = Batch(torch.randn(INPUTS, 2, 6, 5, dtype=dtype)[own], torch.randperm(INPUTS)[own])
+    module: nn.Module = model
+    if parallel:
+        synchronise_batch_norms(model)
+        module = DistributedDataParallel(model)
+        module.broadcast_buffers = False
+    most_values = 1 if "in parts" in name else mutual_information.MOST_VALUES  # 1: anchors one by one
+    with mock.patch.object(mutual_information, "MOST_VALUES", most_values):
+        losses: Losses = module(batch)
+        (losses.encoder if losses.adversary is None else losses.encoder + losses.adversary).backward()
+    terms = {f"terms.{key}": gathered(value[None]).mean() for key, value in losses.terms.items()}
+    gradients = {f"gradients.{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
+    return terms | gradients | {f"buffers.{key}": buffer.clone() for key, buffer in model.named_buffers()}
+
+
+def normalised(own: slice, affine: bool, parallel: bool) -> dict[str, Tensor]:
+    """Values and gradients of a batch normalisation of bfloat16 inputs, in one process computed in float32."""
+    torch.manual_seed(0)
+    inputs, sent_back = torch.randn(2, INPUTS, 4, 3, 2).to(torch.bfloat16)
+    dtype = torch.bfloat16 if parallel else torch.float32
+    module: nn.Module = nn.BatchNorm2d(4, affine=affine)
+    unlike_new(module)
+    if parallel:
+        module = SynchronisedBatchNorm.of(module)
+    x = (inputs[own] + 1).to(dtype).requires_grad_()
+    y = module(x)
+    y.backward(sent_back[own].to(dtype))
+    assert x.grad is not None
+    of_parameters = {name: parameter.grad for name, parameter in module.named_parameters()}
+    return {"output": y.detach(), "input": x.grad, **of_parameters}
+
+
+def steps(rank: int, world: int, folder: Path) -> None:
+    share = INPUTS // world
+    with joined(rank, world, folder):
+        own = slice(rank * share, (rank + 1) * share)
+        found: dict[str, Any] = {name: step(name, own, parallel=True) for name in MODELS}
+        found["normalised"] = {affine: normalised(own, affine, parallel=True) for affine in (True, False)}
+    torch.save(found, folder / f"{rank}.pt")
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What every process of a world found, by the name of the model."""
+    folder = tmp_path_factory.mktemp("processes")
+    multiprocessing.spawn(steps, (request.param, folder), request.param)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(request.param)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_several_processes_take_the_step_of_one(several: list[dict[str, Any]], name: str) -> None:
+    expected = step(name, slice(None), parallel=False)
+    assert {key.split(".")[0] for key in expected} == {"terms", "gradients", "buffers"}
+    for found in several:
+        assert found[name].keys() == expected.keys()
+        for key, value in expected.items():
+            torch.testing.assert_close(found[name][key], value, msg=lambda said, key=key: f"{key}: {said}")
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_normalisation_of_16_bits_has_the_statistics_of_all(several: list[dict[str, Any]], affine: bool) -> None:
+    expected = normalised(slice(None), affine, parallel=False)
+    found = [process["normalised"][affine] for process in several]
+    for name, value in expected.items():
+        own = [part[name].float() for part in found]
+        together = torch.cat(own) if name in ("output", "input") else torch.stack(own).sum(0)
+        torch.testing.assert_close(together, value, rtol=0.02, atol=0.02)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def lonely(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """A device with a process group of one."""
+    backend = {"cpu": "gloo", "cuda": "nccl"}[request.param]
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    yield torch.device(request.param)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(8, 4), (8, 4, 6), (8, 4, 3, 2), (8, 4, 3, 2, 2)])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_kernels_of_all_layouts_agree(
+    lonely: torch.device, shape: tuple[int, ...], channels_last: bool, dtype: torch.dtype, affine: bool
+) -> None:
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    layout = layouts.get(len(shape), torch.contiguous_format) if channels_last else torch.contiguous_format
+    x, sent_back = torch.randn(2, *shape, device=lonely).to(dtype)
+    parameters = torch.randn(2, 4, device=lonely) if affine else (None, None)
+
+    def gradients(normalise: Callable[..., Tensor], wanted: torch.dtype) -> list[Tensor]:
+        """And the output before them."""
+        own = [p if p is None else p.clone().requires_grad_() for p in parameters]
+        inputs = x.to(wanted, copy=True).contiguous(memory_format=layout).requires_grad_()
+        output = normalise(inputs, *own)
+        output.backward(sent_back.to(wanted).contiguous(memory_format=layout))
+        return [output.detach().float(), *(value.grad.float() for value in (inputs, *own) if value is not None)]
+
+    found = gradients(lambda inputs, *own: _Normalise.apply(inputs, *own, 1e-5)[0], dtype)
+    expected = gradients(lambda inputs, *own: F.batch_norm(inputs, None, None, *own, training=True), torch.float32)
+    tolerance = 0.03 if dtype is torch.bfloat16 else 1e-4
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_batch_normalisation_alone_is_the_usual_one() -> None:
+    module = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4, momentum=None))
+    usual, inputs = copy.deepcopy(module), torch.randn(5, 2, 8)
+    synchronise_batch_norms(module)
+    assert type(module[1]).__name__ == "SynchronisedBatchNorm"
+    assert module.state_dict().keys() == usual.state_dict().keys()
+    assert torch.equal(module(inputs), usual(inputs))
+    assert torch.equal(module.eval()(inputs), usual.eval()(inputs))
+
+
+def test_a_batch_normalisation_of_another_class_is_refused() -> None:
+    class Activated(nn.BatchNorm1d):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input).relu()
+
+    with pytest.raises(ValueError, match=r"the layer 'body\.1', a Activated, cannot share its statistics"):
+        synchronise_batch_norms(nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 4), Activated(4))}))
+
+
+def two_trainings(rank: int, world: int, folder: Path) -> None:
+    """One after the other, of an encoder with a layer that no loss reaches and that has to be frozen first."""
+    with joined(rank, world, folder):
+        torch.manual_seed(0)
+        trained = encoder()
+        trained.aside = nn.Linear(2, 2)
+        term = MutualInformation(SCORERS["folded"](trained), BOUNDS["infonce"])
+        untouched = trained.aside.weight.detach().clone()
+        objective, data = DeepInfoMax(local_term=term, beta=1.0), torch.randn(18, 2, 6, 5)
+        training = TrainingConfig(epochs=1, batch_size=6, device="cpu")
+        with pytest.raises(ValueError, match=r"does not reach encoder\.aside\.weight \(parameters left out: 2\)"):
+            fit(trained, objective, data, training, progress=False)
+        trained.aside.requires_grad_(False)
+        for seed in (0, 1):
+            assert fit(trained, objective, data, training, seed=seed, progress=False).steps == 3
+        assert torch.equal(trained.aside.weight, untouched)
+        every = gathered(trained.output.weight.detach()[None])
+        assert torch.equal(every[0], every[1])
+        means = RunningMeans()
+        means.add(1, torch.tensor(0.0), {"term": torch.tensor(float(rank))})
+        assert means.tensors()["log.sum.term"] == 0.5
+
+
+def test_trainings_follow_each_other_and_refuse_what_no_loss_reaches(tmp_path: Path) -> None:
+    multiprocessing.spawn(two_trainings, (2, tmp_path), 2)
+
+
+def takes_its_turn(rank: int, world: int, folder: Path) -> None:
+    """Three processes, of which the third is alone on a second machine."""
+    with joined(rank, world, folder):
+        os.environ["LOCAL_RANK"] = ("0", "1", "0")[rank]
+        with main_process_first(timedelta(minutes=1)):
+            time.sleep(0.2 * (world - rank))  # those who have to wait would be the first to be done
+            with (folder / "order").open("a") as file:
+                file.write(f"{rank} ")
+
+
+def test_the_first_process_is_first_and_then_those_of_other_machines(tmp_path: Path) -> None:
+    multiprocessing.spawn(takes_its_turn, (3, tmp_path), 3)
+    assert (tmp_path / "order").read_text() == "0 2 1 "
+
+
+def one_is_infinite(rank: int, world: int, folder: Path) -> None:
+    """Train in two processes, the second of which has an infinite loss in the third step, which is logged."""
+
+    class Overflowing(Untrained):
+        steps = 0
+
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            self.steps += 1
+            losses = super().forward(batch, encode)
+            return losses._replace(encoder=losses.encoder + (math.inf if rank == 1 and self.steps == 3 else 0.0))
+
+    with joined(rank, world, folder):
+        training = TrainingConfig(epochs=2, batch_size=6, log_every=3, device="cpu")
+        with pytest.raises(NonFiniteLossError, match="the loss of step 3 is not finite"):
+            fit(encoder(), Overflowing(), torch.randn(18, 2, 6, 5), training, progress=False)
+
+
+def test_a_loss_that_one_process_cannot_compute_ends_all(tmp_path: Path) -> None:
+    multiprocessing.spawn(one_is_infinite, (2, tmp_path), 2)
+
+
+def test_a_process_that_lost_another_outlives_the_launcher_s_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Alone(Untrained):
+        def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+            raise RuntimeError("gloo: connection closed by peer")
+
+    monkeypatch.setattr(loop, "lost_process", lambda error: True)
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(LostProcessError, match="cannot be reached any more, after step 0 or in it"):
+            fit(encoder(), Alone(), torch.randn(8, 2, 6, 5), TrainingConfig(batch_size=4, device="cpu"), progress=False)
+        assert isinstance(signal.getsignal(signal.SIGTERM), StopRequest)
+        assert signal.getsignal(signal.SIGINT) is usual[signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGTERM, usual[signal.SIGTERM])
+
+
+def launched(world: int, run: Path, *options: str) -> list[str]:
+    """The command that trains on the digits in several processes."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(world), "-m", "deep_infomax.cli"]
+    flags = "train --data digits --training.batch_size 96 --objective.units 32"
+    device = ["--training.device", "cpu"] if torch.cuda.is_available() else []  # without a GPU nothing has to be said
+    return [*launch, *flags.split(), *device, "--out", str(run), *options]
+
+
+def train_terms(run: Path) -> list[dict[str, float]]:
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [record["terms"] for record in records if record["kind"] == "train"]
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
+    options = ["--epochs", "1", "--training.log_every", "1", "--training.precision", "float32"]
+    done = subprocess.run(launched(2, tmp_path / "two", *options), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("trained 13 steps") == 1
+    words = launched(1, tmp_path / "one", *options)
+    assert main(words[words.index("train") :]) == 0
+    one, two = train_terms(tmp_path / "one"), train_terms(tmp_path / "two")
+    assert len(one) == len(two) == 1297 // 96
+    for expected, found in zip(one, two, strict=True):
+        assert found == pytest.approx(expected, rel=5e-3)
+    assert two[0] == pytest.approx(one[0], rel=1e-5)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place: int) -> None:
+    run = tmp_path / "run"
+    options = ["--epochs", "6", "--training.log_every", "1", "--training.checkpoint_seconds", "0.5"]
+    process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
+    try:
+        while not list((run / "checkpoints").glob("*.safetensors")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        victim = psutil.Process(process.pid).children()[place]
+        victim.kill()
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 1, said
+    lines = [line for line in said.splitlines() if line.startswith("dim: ")]
+    assert len(lines) == 1, said
+    [line] = lines
+    assert "another process of the training cannot be reached any more" in line
+    assert line.endswith(f"continue with: dim train --resume {run}")
+    assert main(["train", "--resume", str(run)]) == 0
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 6 * 13 + 1))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_signal_to_all_stops_them_at_a_checkpoint_from_which_more_go_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--epochs", "6", "--training.log_every", "1", "--training.precision", "float32"]
+    process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
+    try:
+        while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text()):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        launcher = psutil.Process(process.pid)
+        for one in [*launcher.children(), launcher]:  # as a scheduler does; the launcher sends it on once more
+            one.terminate()
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
+    assert line.startswith("dim: interrupted after step ")
+    assert line.endswith(f" of 78; continue with: dim train --resume {run}")
+    words = launched(3, tmp_path / "one", *options)
+    place = words.index("train")
+    subprocess.run([*words[:place], "train", "--resume", str(run)], check=True, capture_output=True, timeout=240)
+    assert main(words[place:]) == 0
+    one, resumed = train_terms(tmp_path / "one"), train_terms(run)
+    assert len(one) == len(resumed) == 78
+    for expected, found in zip(one, resumed, strict=True):
+        assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_processes_that_cannot_share_a_batch_are_told_so(tmp_path: Path) -> None:
+    command = launched(2, tmp_path / "run", "--training.batch_size", "97")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1  # torchrun's; each process of dim ends with 2
+    assert "2 processes cannot share a batch of 97 equally; set --training.batch_size to a multiple of 2" in done.stderr
