@@ -1,0 +1,170 @@
+"""Values of settings, read from what a command line, a YAML file or Python gives for them."""
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+
+
+class Known:
+    """Names that a setting can be, beside its type: ``Annotated[str, Known(TABLE)]``; a table may grow later.
+
+    >>> Known(["auto"], {"small": 1}).names()
+    ['auto', 'small']
+    """
+
+    def __init__(self, *tables: Iterable[str]) -> None:
+        self._tables = tables
+
+    def names(self) -> list[str]:
+        """All names, in their order."""
+        return [name for table in self._tables for name in table]
+
+
+class _UnfitError(Exception):
+    """A value is none of the type that is asked for."""
+
+
+def read_setting(name: str, kind: Any, value: Any) -> Any:
+    """A value of a setting's type.
+
+    Args:
+        name: What the setting is called in an error.
+        kind: `str`, `int`, `float`, `bool`, a `Literal`, ``Annotated[str, Known(...)]``, a union of such types with
+            each other or None, or ``tuple[such a type, ...]``.
+        value: What is given. Text stands for the number, the truth value or the list that it spells.
+
+    Raises:
+        ValueError: The value is of another type, or a number is not finite.
+
+    >>> read_setting("epochs", float | None, "2")
+    2.0
+    >>> read_setting("layers", tuple[str, ...], "conv,Y")
+    ('conv', 'Y')
+    """
+    try:
+        return _read(kind, value)
+    except _UnfitError:
+        names = choices(kind)
+        if names and isinstance(value, str) and get_origin(kind) is not tuple:
+            raise unknown(name, value, names) from None
+        raise ValueError(f"`{name}` is {shown(value)}; give {wanted(kind)}") from None
+
+
+def unknown(name: str, value: object, known: Iterable[str]) -> ValueError:
+    """The error of a setting that names something unknown.
+
+    >>> print(unknown("bound", "infonec", ["infonce", "jsd"]))
+    `bound` is infonec, which is unknown; did you mean infonce? Known are infonce, jsd
+    """
+    return ValueError(f"`{name}` is {shown(value)}, which is unknown; {suggestion(value, known)}")
+
+
+def suggestion(value: object, known: Iterable[str]) -> str:
+    """The names that are known, led by the one that was probably meant."""
+    names = list(known)
+    close = difflib.get_close_matches(str(value), names, n=1)
+    return f"{f'did you mean {close[0]}? Known' if close else 'known'} are {', '.join(names)}"
+
+
+def choices(kind: Any) -> list[str]:
+    """The words that a value of a type can be; none where any text or number will do."""
+    if get_origin(kind) is Literal:
+        return [str(word) for word in get_args(kind)]
+    if get_origin(kind) is Annotated:
+        return [name for known in get_args(kind)[1:] if isinstance(known, Known) for name in known.names()]
+    return [word for member in get_args(kind) for word in choices(member)]
+
+
+def wanted(kind: Any) -> str:
+    """What a value of a type is, in words.
+
+    >>> wanted(int | None)
+    'a whole number or none'
+    """
+    origin, members = get_origin(kind), get_args(kind)
+    if names := choices(kind) if origin in (Literal, Annotated) else []:
+        return f"one of {', '.join(names)}" if len(names) > 1 else names[0]
+    if origin in (Union, UnionType):
+        return " or ".join(map(wanted, members))
+    if origin is tuple:
+        return f"a list with commas between, each {wanted(members[0])}"
+    words = {int: "a whole number", float: "a finite number", bool: "true or false", NoneType: "none"}
+    return words.get(kind, "a name or other text")
+
+
+def shown(value: object) -> str:
+    """A value as YAML and the command line spell it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    return repr(value) if value == "" else str(value)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    origin, members = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return _read_any(members, value)
+    if origin is tuple:
+        return tuple(_read(members[0], part) for part in _parts(value))
+    if origin is Literal:
+        return _one_of(members, value)
+    if origin is Annotated:
+        return _one_of(choices(kind), value)
+    text = value.strip().lower() if isinstance(value, str) else None
+    if kind is NoneType and value is None:
+        return None
+    if kind is str and isinstance(value, str):
+        return value
+    if kind is bool and (isinstance(value, bool) or text in ("true", "false", "yes", "no")):
+        return value if text is None else text in ("true", "yes")
+    if kind in (int, float) and not isinstance(value, bool):
+        return _number(kind, value)
+    raise _UnfitError
+
+
+def _read_any(kinds: Sequence[Any], value: Any) -> Any:
+    if NoneType in kinds and value in (None, "null"):
+        return None
+    for kind in kinds:
+        try:
+            return _read(kind, value)
+        except _UnfitError:
+            continue
+    if NoneType in kinds and isinstance(value, str) and value.lower() == "none":
+        return None
+    raise _UnfitError
+
+
+def _one_of(known: Sequence[Any], value: Any) -> Any:
+    if value not in known:
+        raise _UnfitError
+    return value
+
+
+def _number(kind: type[int] | type[float], value: Any) -> int | float:
+    if not isinstance(value, str | int | float) or (kind is int and isinstance(value, float)):
+        raise _UnfitError
+    try:
+        number = kind(value)
+    except (ValueError, OverflowError):
+        raise _UnfitError from None
+    if not math.isfinite(number):
+        raise _UnfitError
+    return number
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    """The entries of a list: of Python, of YAML, or with commas between."""
+    if isinstance(value, str):
+        if not value.startswith("["):
+            return value.split(",")
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise _UnfitError from None
+    if not isinstance(value, list | tuple):
+        raise _UnfitError
+    return value
