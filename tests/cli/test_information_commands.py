@@ -59,15 +59,15 @@ def printed(capfd: pytest.CaptureFixture[str]) -> Callable[[], tuple[dict, str]]
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, module: str, times: int) -> None:
     """Let so many signals come before the first fold."""
-    name = f"deep_infomax.mutual_information.{module}.split_folds"
-    original = sys.modules[f"deep_infomax.mutual_information.{module}"].split_folds
+    name = f"deep_infomax.mutual_information.{module}"
+    original = sys.modules[name].split_folds
 
     def interrupted(*arguments: object) -> object:
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
         return original(*arguments)
 
-    monkeypatch.setattr(name, interrupted)
+    monkeypatch.setattr(f"{name}.split_folds", interrupted)
 
 
 def test_estimate_prints_one_object_and_nothing_else(samples, printed) -> None:
@@ -216,19 +216,21 @@ def test_an_interrupt_prints_what_is_known_by_then(printed, monkeypatch: pytest.
     assert len(result["folds"]) == 1
     assert result["processing"] is None
     assert error.splitlines()[-1] == "dim: interrupted; the figures are those known by then"
-    interrupt(monkeypatch, "dependency", times=1)
+    interrupt(monkeypatch, "dependency.estimate", times=1)
     assert dim("dependency z.npy --json --method joint --plot figure.png") == 130
     assert not printed()[0]["finished"]
     assert Path("figure.png").exists()
 
 
-@pytest.mark.parametrize(("module", "command"), [("estimate", "x.npy y.npy"), ("dependency", "z.npy")])
+@pytest.mark.parametrize(
+    ("module", "command"), [("estimate", "estimate x.npy y.npy"), ("dependency.estimate", "dependency z.npy")]
+)
 def test_a_second_interrupt_ends_at_once(
     module: str, command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("deep_infomax.runtime.interrupt.ECHO_SECONDS", 0.0)
     interrupt(monkeypatch, module, times=2)
-    assert dim(f"{module} {command} --json") == 130
+    assert dim(f"{command} --json") == 130
     assert capfd.readouterr() == ("", "dim: interrupted\n")
 
 

@@ -89,8 +89,9 @@ def read_configuration(folder: Path) -> Configuration:
     match described:
         case {"schema": int(schema)} if schema > SCHEMA:
             raise ValueError(
-                f"'{path}' has schema {schema}, written by {described.get('package')}, and this version, "
-                f"{version('deep-infomax')}, reads schemas up to {SCHEMA}; upgrade: pip install --upgrade deep-infomax"
+                f"'{path}' has schema {schema}, written by {described.get('package')}, and deep-infomax "
+                f"{version('deep-infomax')} reads schemas up to {SCHEMA}; upgrade it: "
+                "pip install --upgrade deep-infomax"
             )
         case {"schema": int(), "architecture": str(architecture), "arguments": dict(arguments)}:
             return Configuration(architecture, arguments)
