@@ -243,23 +243,60 @@ def _reduce(scores: Float[Tensor, "rows terms m"], reduction: _Reduction) -> Flo
     return result
 
 
-def _maximised(name: str, report: Callable[[Scores], Tensor], ceiling: float = math.inf) -> Bound:
+def _maximised(
+    name: str, report: Callable[[Scores], Tensor], title: str, meaning: str, most: float = math.inf
+) -> Bound:
     def evaluate(scores: Scores) -> tuple[Tensor, Tensor]:
         value = report(scores)
         return -value, value
 
-    return Bound(name, evaluate, ceiling=lambda k: ceiling)
+    return Bound(name, evaluate, ceiling=lambda k: most, title=title, meaning=meaning)
 
 
-INFO_NCE = Bound("infonce", _info_nce, ceiling=lambda k: math.log(k + 1))
-JENSEN_SHANNON = _maximised("jsd", jensen_shannon, ceiling=2 * math.log(2))
-DONSKER_VARADHAN = _maximised("dv", donsker_varadhan)._replace(pooled=_log_mean_exp_per_anchor)
-NWJ = _maximised("nwj", nwj)
-REVERSE_KL = _maximised("reverse-kl", reverse_kl)
-SQUARED_HELLINGER = _maximised("hellinger", squared_hellinger, ceiling=2.0)
-PEARSON_CHI_SQUARED = _maximised("chi2", pearson_chi_squared)
+INFO_NCE = Bound(
+    "infonce",
+    _info_nce,
+    ceiling=lambda k: math.log(k + 1),
+    title="InfoNCE",
+    meaning="A lower bound on the mutual information of what is scored, at most log(k + 1) against k other inputs.",
+)
+JENSEN_SHANNON = _maximised(
+    "jsd",
+    jensen_shannon,
+    "Jensen-Shannon",
+    "Twice the Jensen-Shannon divergence of paired and unpaired features, which is below the mutual information and at "
+    "most 2 log 2 nats.",
+    most=2 * math.log(2),
+)
+DONSKER_VARADHAN = _maximised(
+    "dv",
+    donsker_varadhan,
+    "Donsker-Varadhan",
+    "A lower bound on the mutual information of what is scored, without a ceiling; a finite batch makes it read high.",
+)._replace(pooled=_log_mean_exp_per_anchor)
+NWJ = _maximised("nwj", nwj, "NWJ", "A lower bound on the mutual information of what is scored, without a ceiling.")
+REVERSE_KL = _maximised(
+    "reverse-kl",
+    reverse_kl,
+    "reverse KL",
+    "A lower bound on the reverse KL divergence, not on the mutual information.",
+)
+SQUARED_HELLINGER = _maximised(
+    "hellinger",
+    squared_hellinger,
+    "squared Hellinger",
+    "A lower bound on the squared Hellinger distance, not on the mutual information.",
+    most=2.0,
+)
+PEARSON_CHI_SQUARED = _maximised(
+    "chi2",
+    pearson_chi_squared,
+    "Pearson chi-squared",
+    "A lower bound on the chi-squared divergence, not on the mutual information.",
+)
 
 BOUNDS: dict[str, Bound] = {
     bound.name: bound
     for bound in (INFO_NCE, JENSEN_SHANNON, DONSKER_VARADHAN, NWJ, REVERSE_KL, SQUARED_HELLINGER, PEARSON_CHI_SQUARED)
 }
+"""The bounds by the names that recipes use."""

@@ -85,6 +85,10 @@ class Bound(NamedTuple):
     pooled: Callable[[Scores], Scores] | None = None
     """Of a bound that is no mean over anchors: equivalent scores, one unpaired score for each anchor and location, so
     that those of several processes can be put together."""
+    title: str = ""
+    """What the field calls it."""
+    meaning: str = ""
+    """What its figure says, in one sentence."""
 
     def loss(self, scores: Scores) -> Float[Tensor, ""]:
         """What is minimised."""

@@ -8,10 +8,10 @@ open is chosen here: encode-and-dot scorers for every local bound, a concatenati
 for local-global, and a gradient penalty of weight 1 on the prior's discriminator.
 """
 
-import math
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Final, Literal
+from typing import Annotated, Final, NamedTuple, get_args, get_type_hints
 
 from torch import nn
 
@@ -28,41 +28,155 @@ from deep_infomax.bounds import BOUNDS
 from deep_infomax.contracts import Scorer
 from deep_infomax.data import DataOptions, Source
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import ENCODERS, Encoder, VariationalEncoder, encoder_for
+from deep_infomax.encoders import ENCODERS, Encoder, Network, VariationalEncoder, encoder_for
 from deep_infomax.objectives import PRIORS, DeepInfoMax, MutualInformation, PriorMatching, Untrained
-from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
+from deep_infomax.runtime.names import Titled
+from deep_infomax.runtime.values import Known, read_setting
+from deep_infomax.scorers import GLOBAL_SCORERS, LOCAL_SCORERS
 from deep_infomax.training import TrainingConfig
+
+
+class Method(NamedTuple):
+    """A way to train an encoder that a recipe can name."""
+
+    title: str
+    meaning: str
+    build: Callable[["ObjectiveConfig", Encoder, Source | None], nn.Module]
+    """The objective, from its settings, the encoder that it trains and the data that it trains on."""
+    reads: frozenset[str] | None = frozenset()
+    """The settings of `ObjectiveConfig` that it reads, beside the method; None stands for all."""
+    labelled: bool = False
+    """Whether it learns from labels, and so from labelled inputs alone."""
+    variational: bool = False
+    """Whether the encoder gives a variance beside Y."""
+
+
+def _deep_infomax(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> DeepInfoMax:
+    def term(scorer: Scorer) -> MutualInformation:
+        return MutualInformation(scorer, BOUNDS[config.bound], config.others, config.limit, config.penalty)
+
+    global_scorer, local_scorer = GLOBAL_SCORERS[config.global_scorer], LOCAL_SCORERS[config.local_scorer]
+    return DeepInfoMax(
+        global_term=term(global_scorer.build(encoder, config.global_units)) if config.alpha else None,
+        local_term=term(local_scorer.build(encoder, config.units)) if config.beta else None,
+        prior=_prior(config, encoder) if config.gamma else None,
+        alpha=config.alpha,
+        beta=config.beta,
+        gamma=config.gamma,
+    )
+
+
+def _prior(config: "ObjectiveConfig", encoder: Encoder) -> PriorMatching:
+    return PriorMatching(PRIORS[config.prior], encoder.vector_size, gradient_penalty=config.gradient_penalty)
+
+
+def _vae(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> VariationalAutoencoder:
+    return VariationalAutoencoder(_decoder(encoder), encoder.normalise, config.beta)
+
+
+def _aae(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> AdversarialAutoencoder:
+    return AdversarialAutoencoder(_decoder(encoder), _prior(config, encoder), encoder.normalise, config.gamma)
+
+
+def _bigan(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> BiGAN:
+    discriminator = PairDiscriminator(encoder.channels, encoder.spatial, encoder.vector_size)
+    prior = PRIORS[config.prior]
+    return BiGAN(_decoder(encoder), discriminator, prior, encoder.normalise, config.gradient_penalty)
+
+
+def _decoder(encoder: Encoder) -> Decoder:
+    return Decoder(encoder.vector_size, encoder.channels, encoder.spatial)
+
+
+def _nat(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> NoiseAsTargets:
+    return NoiseAsTargets(len(_given(data)), encoder.vector_size)
+
+
+def _cpc(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> ContrastivePredictiveCoding:
+    return ContrastivePredictiveCoding(*encoder.local_shape[:2])
+
+
+def _supervised(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> Supervised:
+    data = _given(data)
+    if data.labels is None or data.classes is None:
+        raise ValueError(
+            f"supervised training needs labels, {data.name} {data.split} has none; add them, or choose another recipe"
+        )
+    return Supervised(encoder.vector_size, len(data.classes))
+
+
+def _given(data: Source | None) -> Source:
+    assert data is not None, "this method is made for the data it is trained on"
+    return data
+
+
+def _untrained(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> Untrained:
+    return Untrained()
+
+
+METHODS: Final[dict[str, Method]] = {
+    "deep-infomax": Method(
+        "Deep InfoMax",
+        "Maximises information between Y and the local map, or its locations, and matches Y to a prior.",
+        _deep_infomax,
+        reads=None,
+    ),
+    "vae": Method(
+        "VAE",
+        "Variational autoencoder: reconstructs inputs from a noisy Y that is kept near a normal distribution.",
+        _vae,
+        reads=frozenset({"beta"}),
+        variational=True,
+    ),
+    "aae": Method(
+        "AAE",
+        "Adversarial autoencoder: reconstructs inputs from Y, which an adversary matches to a prior.",
+        _aae,
+        reads=frozenset({"gamma", "prior", "gradient_penalty"}),
+    ),
+    "bigan": Method(
+        "BiGAN",
+        "Bidirectional GAN: an adversary tells inputs with their Y from decoded samples with theirs.",
+        _bigan,
+        reads=frozenset({"prior", "gradient_penalty"}),
+    ),
+    "nat": Method("NAT", "Noise as targets: every input is drawn to a random target of its own on the sphere.", _nat),
+    "cpc": Method("CPC", "Contrastive predictive coding: rows of the local map predict the rows below them.", _cpc),
+    "supervised": Method(
+        "supervised",
+        "Classification with labels, the ceiling of every comparison.",
+        _supervised,
+        labelled=True,
+    ),
+    "untrained": Method("untrained", "Weights as initialised, the floor of every comparison.", _untrained),
+}
+"""The methods by the names that recipes use."""
+
+_BY_SIZE: Final = Network("by size", "The network for inputs of this size.", encoder_for)
+_ARCHITECTURES: Final = ChainMap(ENCODERS, {"auto": _BY_SIZE})
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
     """Which network learns."""
 
-    architecture: str = "auto"
-    """A name of `deep_infomax.encoders.ENCODERS`; auto: by the size of the inputs."""
+    architecture: Annotated[str, Known(_ARCHITECTURES)] = "auto"
+    """Network, chosen by the size of the inputs unless named."""
     dim: int | None = None
     """Units of the global vector Y; none: the architecture's own (64; 16 for digits)."""
 
-
-_READ: Final[dict[str, frozenset[str]]] = {
-    "vae": frozenset({"beta"}),
-    "aae": frozenset({"gamma", "prior", "gradient_penalty"}),
-    "bigan": frozenset({"prior", "gradient_penalty"}),
-    "nat": frozenset(),
-    "cpc": frozenset(),
-    "supervised": frozenset(),
-    "untrained": frozenset(),
-}
-"""What the baselines read of `ObjectiveConfig`, beside the method."""
+    def __post_init__(self) -> None:
+        """Reject unknown names."""
+        _check_names("encoder", self)
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """What is maximised: ``alpha * global + beta * local - gamma * divergence(prior, Y)``."""
 
-    method: Literal["deep-infomax", "vae", "aae", "bigan", "nat", "cpc", "supervised", "untrained"] = "deep-infomax"
-    """Baselines (see `deep_infomax.baselines`), supervised training (the ceiling), untrained (the floor)."""
-    bound: Literal["infonce", "jsd", "dv", "nwj", "reverse-kl", "hellinger", "chi2"] = "infonce"
+    method: Annotated[str, Known(METHODS)] = "deep-infomax"
+    """Deep InfoMax, a baseline, supervised training (the ceiling) or none (the floor)."""
+    bound: Annotated[str, Known(BOUNDS)] = "infonce"
     """Bound of the global and the local term."""
     alpha: float = 0.0
     """Weight of the bound between Y and the whole local map."""
@@ -70,9 +184,9 @@ class ObjectiveConfig:
     """Weight of the bound between Y and each location of the local map; of the divergence, for a vae."""
     gamma: float = 0.0
     """Weight of the adversarial prior."""
-    local_scorer: Literal["folded", "encode-and-dot", "concat-and-convolve"] = "folded"
-    """How a location and a vector are scored; folded: encode-and-dot without an output layer for locations."""
-    global_scorer: Literal["encode-and-dot", "concat"] = "encode-and-dot"
+    local_scorer: Annotated[str, Known(LOCAL_SCORERS)] = "folded"
+    """How a location and a vector are scored."""
+    global_scorer: Annotated[str, Known(GLOBAL_SCORERS)] = "encode-and-dot"
     """How a whole map and a vector are scored."""
     units: int = 512
     """Units of the local scorer's network."""
@@ -84,21 +198,22 @@ class ObjectiveConfig:
     """Soft limit of the scores, in nats; none: unlimited."""
     penalty: float = 0.0
     """Weight of the scores' mean square."""
-    prior: Literal["uniform", "gaussian", "ball", "sphere"] = "uniform"
+    prior: Annotated[str, Known(PRIORS)] = "uniform"
     """Distribution that Y is matched to."""
     gradient_penalty: float = 1.0
     """Weight of the squared gradient norm at the inputs of the prior's discriminator."""
 
     def __post_init__(self) -> None:
-        """Reject sizes no network can have."""
+        """Reject unknown names, sizes no network can have, and settings that the method does not read."""
+        _check_names("objective", self)
         for name in ("units", "global_units"):
             if getattr(self, name) < 1:
-                raise ValueError(f"objective.{name} is {getattr(self, name)}; give 1 or more")
-        if self.method != "deep-infomax":
-            for option in fields(self):
-                own = option.name == "method" or option.name in _READ[self.method]
-                if not own and getattr(self, option.name) != option.default:
-                    raise ValueError(f"objective.{option.name} says nothing to the method {self.method}; leave it out")
+                raise ValueError(f"`objective.{name}` is {getattr(self, name)}; give 1 or more")
+        reads = METHODS[self.method].reads
+        for option in fields(self):
+            read = reads is None or option.name in {"method", *reads}
+            if not read and getattr(self, option.name) != option.default:
+                raise ValueError(f"`objective.{option.name}` says nothing to the method {self.method}; leave it out")
 
 
 @dataclass(frozen=True)
@@ -109,6 +224,24 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data_options: DataOptions = field(default_factory=DataOptions)
+
+
+def _tables(group: str, kind: type) -> dict[str, Mapping[str, Titled]]:
+    """The tables of a group's settings whose values are names."""
+    hints = get_type_hints(kind, include_extras=True).items()
+    return {
+        f"{group}.{name}": known.table for name, hint in hints for known in get_args(hint) if isinstance(known, Known)
+    }
+
+
+CHOICES: Final = _tables("encoder", EncoderConfig) | _tables("objective", ObjectiveConfig)
+"""The tables of all settings whose values are names, ``objective.bound`` and the like."""
+
+
+def _check_names(group: str, config: EncoderConfig | ObjectiveConfig) -> None:
+    for option in fields(config):
+        if (table := CHOICES.get(setting := f"{group}.{option.name}")) is not None:
+            read_setting(setting, Annotated[str, Known(table)], getattr(config, option.name))
 
 
 _LOCAL = ObjectiveConfig(limit=20.0)
@@ -173,13 +306,11 @@ def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> En
     """An encoder for inputs of (channels, *spatial), with a variance beside Y for the methods that learn one.
 
     Raises:
-        ValueError: the architecture is unknown or does not fit the inputs.
+        ValueError: the architecture does not fit the inputs.
     """
     architecture, dim = config.encoder.architecture, config.encoder.dim
-    if architecture not in ("auto", *ENCODERS):
-        raise ValueError(f"encoder.architecture is {architecture!r}; known are auto, {', '.join(ENCODERS)}")
-    encoder = (encoder_for if architecture == "auto" else ENCODERS[architecture])(channels, spatial, dim)
-    return VariationalEncoder(encoder) if config.objective.method == "vae" else encoder
+    encoder = _ARCHITECTURES[architecture](channels, spatial, dim)
+    return VariationalEncoder(encoder) if METHODS[config.objective.method].variational else encoder
 
 
 def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | None = None) -> nn.Module:
@@ -194,73 +325,4 @@ def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | No
         ValueError: Supervised training on data without labels, a weight or limit that is negative or not finite, or a
             local map with too few rows to predict.
     """
-    makers: dict[str, Callable[[], nn.Module]] = {
-        "deep-infomax": lambda: _deep_infomax(config, encoder),
-        "vae": lambda: VariationalAutoencoder(_decoder(encoder), encoder.normalise, config.beta),
-        "aae": lambda: AdversarialAutoencoder(
-            _decoder(encoder), _prior(config, encoder), encoder.normalise, config.gamma
-        ),
-        "bigan": lambda: _bigan(config, encoder),
-        "nat": lambda: NoiseAsTargets(len(_given(data)), encoder.vector_size),
-        "cpc": lambda: ContrastivePredictiveCoding(*encoder.local_shape[:2]),
-        "supervised": lambda: Supervised(encoder.vector_size, _classes(_given(data))),
-        "untrained": Untrained,
-    }
-    return makers[config.method]()
-
-
-def _deep_infomax(config: ObjectiveConfig, encoder: Encoder) -> DeepInfoMax:
-    def term(scorer: Scorer) -> MutualInformation:
-        return MutualInformation(scorer, BOUNDS[config.bound], config.others, config.limit, config.penalty)
-
-    return DeepInfoMax(
-        global_term=term(_global_scorer(config, encoder)) if config.alpha else None,
-        local_term=term(_local_scorer(config, encoder)) if config.beta else None,
-        prior=_prior(config, encoder) if config.gamma else None,
-        alpha=config.alpha,
-        beta=config.beta,
-        gamma=config.gamma,
-    )
-
-
-def _prior(config: ObjectiveConfig, encoder: Encoder) -> PriorMatching:
-    return PriorMatching(PRIORS[config.prior], encoder.vector_size, gradient_penalty=config.gradient_penalty)
-
-
-def _bigan(config: ObjectiveConfig, encoder: Encoder) -> BiGAN:
-    discriminator = PairDiscriminator(encoder.channels, encoder.spatial, encoder.vector_size)
-    prior = PRIORS[config.prior]
-    return BiGAN(_decoder(encoder), discriminator, prior, encoder.normalise, config.gradient_penalty)
-
-
-def _decoder(encoder: Encoder) -> Decoder:
-    return Decoder(encoder.vector_size, encoder.channels, encoder.spatial)
-
-
-def _given(data: Source | None) -> Source:
-    assert data is not None, "this method is made for the data it is trained on"
-    return data
-
-
-def _classes(data: Source) -> int:
-    if data.labels is None or data.classes is None:
-        raise ValueError(
-            f"supervised training needs labels, {data.name} {data.split} has none; add them, or choose another recipe"
-        )
-    return len(data.classes)
-
-
-def _local_scorer(config: ObjectiveConfig, encoder: Encoder) -> Scorer:
-    channels, units = encoder.local_shape[0], config.units
-    makers: dict[str, Callable[[], Scorer]] = {
-        "folded": lambda: FoldedEncodeAndDot(channels, encoder.vector_size, units),
-        "encode-and-dot": lambda: EncodeAndDot(channels, encoder.vector_size, units),
-        "concat-and-convolve": lambda: ConcatAndConvolve(channels, encoder.vector_size, units),
-    }
-    return makers[config.local_scorer]()
-
-
-def _global_scorer(config: ObjectiveConfig, encoder: Encoder) -> Scorer:
-    if config.global_scorer == "concat":
-        return GlobalConcat(math.prod(encoder.local_shape), encoder.vector_size, config.global_units)
-    return GlobalEncodeAndDot(encoder.remaining_layers(config.global_units), encoder.vector_size, config.global_units)
+    return METHODS[config.method].build(config, encoder, data)

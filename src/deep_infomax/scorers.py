@@ -12,7 +12,8 @@ arXiv 1808.06670.
 
 import math
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -285,3 +286,65 @@ def _as_multiplied(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     if encoded.dtype == torch.float32 and torch.is_autocast_enabled(kind):
         return encoded.to(torch.get_autocast_dtype(kind))
     return encoded
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """What of an encoder a scorer is built for."""
+
+    @property
+    def local_shape(self) -> tuple[int, ...]:
+        """Channels and spatial sizes of the local map."""
+        ...
+
+    @property
+    def vector_size(self) -> int:
+        """Units of ``Y``."""
+        ...
+
+    def remaining_layers(self, units: int) -> nn.Module:
+        """New layers like the encoder's own behind its local map, ending in some units."""
+        ...
+
+
+class NamedScorer(NamedTuple):
+    """A scorer that a recipe can name."""
+
+    title: str
+    meaning: str
+    build: Callable[[Sized, int], Scorer]
+    """From an encoder and a number of units."""
+
+
+LOCAL_SCORERS: Final[dict[str, NamedScorer]] = {
+    "folded": NamedScorer(
+        "encode-and-dot, folded",
+        "Dot products of encoded locations and vectors, without an output layer for locations.",
+        lambda encoder, units: FoldedEncodeAndDot(encoder.local_shape[0], encoder.vector_size, units),
+    ),
+    "encode-and-dot": NamedScorer(
+        "encode-and-dot",
+        "Dot products of encoded locations and vectors, as in the authors' code.",
+        lambda encoder, units: EncodeAndDot(encoder.local_shape[0], encoder.vector_size, units),
+    ),
+    "concat-and-convolve": NamedScorer(
+        "concat-and-convolve",
+        "A network on each location concatenated with the vector, which is slow for many pairs.",
+        lambda encoder, units: ConcatAndConvolve(encoder.local_shape[0], encoder.vector_size, units),
+    ),
+}
+"""How a location and a vector are scored, by the names that recipes use."""
+
+GLOBAL_SCORERS: Final[dict[str, NamedScorer]] = {
+    "encode-and-dot": NamedScorer(
+        "encode-and-dot",
+        "Dot products of encoded maps and vectors; maps are encoded by layers like the encoder's own.",
+        lambda encoder, units: GlobalEncodeAndDot(encoder.remaining_layers(units), encoder.vector_size, units),
+    ),
+    "concat": NamedScorer(
+        "concat",
+        "A network on the whole map concatenated with the vector.",
+        lambda encoder, units: GlobalConcat(math.prod(encoder.local_shape), encoder.vector_size, units),
+    ),
+}
+"""How a whole map and a vector are scored, by the names that recipes use."""

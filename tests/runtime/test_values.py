@@ -2,11 +2,12 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from deep_infomax.runtime.names import Entry
 from deep_infomax.runtime.values import Known, choices, read_setting, wanted
 
-TABLE = {"small": 1, "large": 2}
+TABLE = {name: Entry(name, "A size.") for name in ("auto", "small", "large")}
 WORDS = Literal["jsd", "dv"]
-NAMED = Annotated[str, Known(["auto"], TABLE)]
+NAMED = Annotated[str, Known(TABLE)]
 
 
 @pytest.mark.parametrize(
@@ -75,9 +76,9 @@ def test_a_value_of_another_type_gets_a_sentence(kind: Any, given: object, sente
 
 
 def test_a_table_may_grow_after_its_type_was_written() -> None:
-    table = {"small": 1}
+    table = {"small": TABLE["small"]}
     kind = Annotated[str, Known(table)]
-    table["mine"] = 2
+    table["mine"] = Entry("mine", "My own.")
     assert choices(kind) == ["small", "mine"]
     assert read_setting("name", kind, "mine") == "mine"
 

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 
 import deep_infomax
 from deep_infomax.data import DataOptions
-from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.recipes import CHOICES, RECIPES, Config
 
 _LAYERS: Final = "Comma-separated layers (default: each metric's own, all of them for probes)."
 _JOBS: Final = "Trainings at a time, which share the processor's threads."
@@ -29,6 +29,9 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     train.add_argument("--config", action="config", help="YAML file of settings, such as the config.yaml of a run.")
     for field in dataclasses.fields(Config):
         train.add_class_arguments(field.type, field.name)
+    for action in train._actions:  # the settings whose values are names say which
+        if action.dest in CHOICES:
+            action.help = f"{action.help} One of {', '.join(CHOICES[action.dest])}."
 
     evaluation = ArgumentParser(exit_on_error=False, description="Probe the frozen encoder of a run.")
     evaluation.add_argument("run", type=str, help="Run directory.")

@@ -8,6 +8,7 @@ from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder
 from deep_infomax.encoders.crops import StridedCropsEncoder
 from deep_infomax.encoders.networks import (
     ENCODERS,
+    Network,
     convolutional,
     convolutional_28,
     convolutional_32,
@@ -26,6 +27,7 @@ __all__ = [
     "ConvolutionalEncoder",
     "ConvolutionalNetwork",
     "Encoder",
+    "Network",
     "StridedCropsEncoder",
     "TappedEncoder",
     "VariationalEncoder",

@@ -6,12 +6,26 @@ estimation and maximization", 2019, arXiv 1808.06670, for any number of channels
 
 import math
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from deep_infomax.encoders.base import Encoder
 from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
 from deep_infomax.encoders.crops import StridedCropsEncoder
 
-Factory = Callable[[int, tuple[int, ...], int | None], Encoder]
+
+class Network(NamedTuple):
+    """A network that a recipe can name; called with ``(channels, spatial, dim)`` it builds one."""
+
+    title: str
+    meaning: str
+    build: Callable[[int, tuple[int, ...], int | None], Encoder]
+    """From channels, spatial sizes and units of ``Y``; None for the latter takes the network's own."""
+    side: int | None = None
+    """The side of the squares that are encoded by it unless another is named."""
+
+    def __call__(self, channels: int, spatial: tuple[int, ...], dim: int | None = None) -> Encoder:
+        """Build a network with fresh weights."""
+        return self.build(channels, spatial, dim)
 
 
 def convolutional_28(channels: int = 1, dim: int = 64) -> ConvolutionalEncoder:
@@ -96,9 +110,8 @@ def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None)
         spatial: Spatial sizes of an input: one, two or three.
         dim: Units of ``Y``; None takes the network's own (16 for 8x8, else 64).
     """
-    sides = {"digits": 8, "convolutional-28": 28, "convolutional-32": 32, "convolutional-64": 64}
-    name = next((name for name, side in sides.items() if tuple(spatial) == (side, side)), "convolutional")
-    return ENCODERS[name](channels, spatial, dim)
+    fitting = (network for network in ENCODERS.values() if network.side and tuple(spatial) == (network.side,) * 2)
+    return next(fitting, ENCODERS["convolutional"])(channels, spatial, dim)
 
 
 def _halving(filters: int, sides: tuple[int, ...]) -> Convolution:
@@ -116,8 +129,8 @@ def _crops(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> S
     return strided_crops(channels, spatial) if dim is None else strided_crops(channels, spatial, dim)
 
 
-def _square(network: Callable[..., ConvolutionalEncoder], side: int) -> Factory:
-    """The factory of a network that takes squares of one size only."""
+def _square(title: str, meaning: str, network: Callable[..., ConvolutionalEncoder], side: int) -> Network:
+    """A network that takes squares of one size only."""
 
     def build(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
         if tuple(spatial) != (side, side):
@@ -127,15 +140,21 @@ def _square(network: Callable[..., ConvolutionalEncoder], side: int) -> Factory:
             )
         return network(channels) if dim is None else network(channels, dim)
 
-    return build
+    return Network(title, meaning, build, side)
 
 
-ENCODERS: dict[str, Factory] = {
-    "convolutional-28": _square(convolutional_28, 28),
-    "convolutional-32": _square(convolutional_32, 32),
-    "convolutional-64": _square(convolutional_64, 64),
-    "digits": _square(digits, 8),
-    "convolutional": _generic,
-    "strided-crops": _crops,
+ENCODERS: Final[dict[str, Network]] = {
+    "convolutional-28": _square("convolutional, 28x28", "The paper's network for 28x28 images.", convolutional_28, 28),
+    "convolutional-32": _square("convolutional, 32x32", "The paper's network for 32x32 images.", convolutional_32, 32),
+    "convolutional-64": _square(
+        "convolutional, 64x64", "The paper's network for 64x64 images, after AlexNet.", convolutional_64, 64
+    ),
+    "digits": _square("convolutional, 8x8", "A small network for 8x8 images, whose Y has 16 units.", digits, 8),
+    "convolutional": Network(
+        "convolutional, any size", "A network for series, images or volumes of any size.", _generic
+    ),
+    "strided-crops": Network(
+        "strided crops", "A small network on overlapping crops of a quarter of each side.", _crops
+    ),
 }
 """By the names that recipes use: ``(channels, spatial, dim)`` to a network; a dim of None takes the network's own."""

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from deep_infomax.data import NAMES, DataOptions, Dataset, Source, load_dataset, require_labels
 from deep_infomax.experiments.run_directory import read_config
-from deep_infomax.recipes import Config
+from deep_infomax.recipes import METHODS, Config
 
 
 def trained_on(config: Config, dataset: Dataset) -> Source:
     """The inputs that a method learns from: those without labels, too, unless it is told the classes."""
-    return dataset.labelled if config.objective.method == "supervised" else dataset.pretraining
+    return dataset.labelled if METHODS[config.objective.method].labelled else dataset.pretraining
 
 
 def same_spec(named: str, trained_on: str) -> str:

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -20,6 +20,11 @@ from torch.func import functional_call
 
 class Prior(ABC):
     """A distribution that global vectors are made to follow."""
+
+    title: ClassVar[str]
+    """What it is called."""
+    meaning: ClassVar[str]
+    """What it is, in one sentence."""
 
     @abstractmethod
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
@@ -33,6 +38,9 @@ class Prior(ABC):
 class Uniform(Prior):
     """Uniform on [0, 1]^d, compared with the sigmoid of ``Y``."""
 
+    title = "uniform"
+    meaning = "Uniform on [0, 1] in every unit, compared with the sigmoid of Y."
+
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
         """Draw n vectors."""
         return torch.rand(n, d, device=device)
@@ -45,6 +53,9 @@ class Uniform(Prior):
 class Gaussian(Prior):
     """Standard normal in d dimensions."""
 
+    title = "Gaussian"
+    meaning = "Standard normal in every unit."
+
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
         """Draw n vectors."""
         return torch.randn(n, d, device=device)
@@ -53,6 +64,9 @@ class Gaussian(Prior):
 class Sphere(Prior):
     """Uniform on the unit sphere in d dimensions."""
 
+    title = "sphere"
+    meaning = "Uniform on the unit sphere."
+
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
         """Draw n vectors: directions of normal vectors (Muller, 1959)."""
         return F.normalize(torch.randn(n, d, device=device))
@@ -60,6 +74,9 @@ class Sphere(Prior):
 
 class Ball(Prior):
     """Uniform in the unit ball in d dimensions."""
+
+    title = "ball"
+    meaning = "Uniform in the unit ball."
 
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
         """Draw n vectors: uniform directions at distances r with P(r < s) = s^d, the share of the volume within s."""

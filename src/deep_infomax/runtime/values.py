@@ -2,26 +2,29 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 
+from deep_infomax.runtime.names import Titled
+
 
 class Known:
     """Names that a setting can be, beside its type: ``Annotated[str, Known(TABLE)]``; a table may grow later.
 
-    >>> Known(["auto"], {"small": 1}).names()
-    ['auto', 'small']
+    >>> from deep_infomax.runtime.names import Entry
+    >>> Known({"small": Entry("small", "Few units.")}).names()
+    ['small']
     """
 
-    def __init__(self, *tables: Iterable[str]) -> None:
-        self._tables = tables
+    def __init__(self, table: Mapping[str, Titled]) -> None:
+        self.table = table
 
     def names(self) -> list[str]:
         """All names, in their order."""
-        return [name for table in self._tables for name in table]
+        return list(self.table)
 
 
 class _UnfitError(Exception):

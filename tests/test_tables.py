@@ -1,0 +1,78 @@
+"""The tables of names: every entry says what it is, and is what its name stands for wherever a name can be given."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+
+from deep_infomax.cli.parser import build_parser
+from deep_infomax.contracts import Batch
+from deep_infomax.data import Source
+from deep_infomax.recipes import CHOICES, Config, ObjectiveConfig, build_encoder, build_objective
+from deep_infomax.runtime.names import Titled
+
+TABLES: dict[str, Mapping[str, Titled]] = {**CHOICES}
+ENTRIES = [pytest.param(table[name], id=f"{where}-{name}") for where, table in TABLES.items() for name in table]
+NAMED = [pytest.param(setting, name, id=f"{setting}-{name}") for setting, table in CHOICES.items() for name in table]
+SIDES = {"convolutional-28": 28, "convolutional-32": 32, "convolutional-64": 64}
+NEEDS = {"objective.global_scorer": {"alpha": 1.0}, "objective.prior": {"gamma": 1.0}}
+"""What makes a method read a setting."""
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_has_a_title_and_a_meaning_of_one_sentence(entry: Titled) -> None:
+    assert entry.title == entry.title.strip() != ""
+    assert re.fullmatch(r"[A-Z](?!.*[.!?] ).*\.", entry.meaning)
+    assert len(entry.meaning.split()) <= 25
+
+
+@pytest.mark.parametrize("where", TABLES)
+def test_titles_of_one_table_differ(where: str) -> None:
+    titles = [entry.title for entry in TABLES[where].values()]
+    assert len(set(titles)) == len(titles)
+
+
+def configured(setting: str, name: str) -> Config:
+    group, option = setting.split(".")
+    config = Config(objective=ObjectiveConfig(units=8, global_units=8))
+    if setting == "objective.method":
+        config = replace(config, objective=ObjectiveConfig(method=name))
+    return replace(config, **{group: replace(getattr(config, group), **{option: name} | NEEDS.get(setting, {}))})
+
+
+@pytest.mark.parametrize(("setting", "name"), NAMED)
+def test_a_name_is_a_configuration_that_trains(setting: str, name: str) -> None:
+    config = configured(setting, name)
+    side = SIDES.get(config.encoder.architecture, 8)
+    inputs = torch.rand(4, 1, side, side)
+    encoder = build_encoder(config, 1, (side, side))
+    source = Source(inputs, torch.tensor([0, 1, 0, 1]), ("a", "b"), "four", "train")
+    objective = build_objective(config.objective, encoder, source)
+    losses = objective(Batch(inputs, torch.arange(4), source.labels), encoder)
+    assert losses.encoder.isfinite()
+    losses.encoder.backward()
+    assert any(parameter.grad is not None for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize(("setting", "name"), NAMED)
+def test_the_command_takes_a_name_and_its_help_shows_it(setting: str, name: str) -> None:
+    parser, train = build_parser()
+    flags = [f"--{setting}", name]
+    config = configured(setting, name)
+    flags += [f"--objective.{option}={value}" for option, value in NEEDS.get(setting, {}).items()]
+    found = parser.parse_args(["train", *flags]).train
+    group, option = setting.split(".")
+    assert found[group][option] == name == getattr(getattr(config, group), option)
+    [described] = [action.help for action in train._actions if action.dest == setting]
+    assert re.search(rf"[ ,]{re.escape(name)}[,.]", described)
+
+
+@pytest.mark.parametrize("setting", CHOICES)
+def test_an_unknown_name_is_refused_with_those_known(setting: str) -> None:
+    *_, last = CHOICES[setting]
+    known = ", ".join(CHOICES[setting])
+    for wrong, said in (("9", "known are"), (f"{last}x", f"did you mean {last}? Known are")):
+        with pytest.raises(ValueError, match=re.escape(f"`{setting}` is {wrong}, which is unknown; {said} {known}")):
+            configured(setting, wrong)
