@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from data_helpers import BLUE, GREEN, RED, picture
 from PIL import Image
 
-from data_helpers import BLUE, GREEN, RED, picture
 from deep_infomax.data import DataOptions, cache, load_dataset, require_labels
 from deep_infomax.data.sources import centred
 

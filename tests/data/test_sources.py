@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-
 from data_helpers import BLUE, GREEN, RED, encoded, parquet, picture
+
 from deep_infomax.data import DataOptions, Source, load_dataset, require_labels
 from deep_infomax.data.columns import Columns, find_columns
 from deep_infomax.data.labels import hold_out, number_classes
