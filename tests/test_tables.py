@@ -10,10 +10,12 @@ import torch
 from deep_infomax.cli.parser import build_parser
 from deep_infomax.contracts import Batch
 from deep_infomax.data import Source
+from deep_infomax.evaluation import METRICS
+from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import CHOICES, Config, ObjectiveConfig, build_encoder, build_objective
 from deep_infomax.runtime.names import Titled
 
-TABLES: dict[str, Mapping[str, Titled]] = {**CHOICES}
+TABLES: dict[str, Mapping[str, Titled]] = {**CHOICES, "metrics": METRICS}
 ENTRIES = [pytest.param(table[name], id=f"{where}-{name}") for where, table in TABLES.items() for name in table]
 NAMED = [pytest.param(setting, name, id=f"{setting}-{name}") for setting, table in CHOICES.items() for name in table]
 SIDES = {"convolutional-28": 28, "convolutional-32": 32, "convolutional-64": 64}
@@ -76,3 +78,8 @@ def test_an_unknown_name_is_refused_with_those_known(setting: str) -> None:
     for wrong, said in (("9", "known are"), (f"{last}x", f"did you mean {last}? Known are")):
         with pytest.raises(ValueError, match=re.escape(f"`{setting}` is {wrong}, which is unknown; {said} {known}")):
             configured(setting, wrong)
+
+
+def test_reports_are_told_the_title_of_every_bound_and_metric() -> None:
+    assert set(titles().bounds) == set(CHOICES["objective.bound"])
+    assert set(titles().metrics) == set(METRICS)

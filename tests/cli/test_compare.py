@@ -254,7 +254,7 @@ def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
         (["--recipes", "nat,vea"], "--recipes names 'vea', which is unknown; known are local-infonce"),
         (["--seeds", "0"], "--seeds is 0; give 1 or more"),
         (["--jobs", "0"], "--jobs is 0; give 1 or more"),
-        (["--metrics", "knn,accuracy"], "unknown metric 'accuracy'; known are linear"),
+        (["--metrics", "knn,accuracy"], "is accuracy, which is unknown; known are linear"),
         (["--metrics", "ms_ssim"], "ms_ssim compares images and volumes"),
         (["--layers", "top"], "unknown layer 'top'; this encoder has conv, fc, Y"),
         (["--epochs", "-1"], "training.epochs is -1"),

@@ -336,7 +336,7 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({}, {"metrics": ["svn"]}, "unknown metric 'svn'; known are linear, svm, mlp, knn"),
+        ({}, {"metrics": ["svn"]}, "`metrics` is svn, which is unknown; did you mean svm. Known are linear, svm, mlp"),
         ({}, {"layers": ["Z"]}, "unknown layer 'Z'; this encoder has conv, fc, Y"),
         ({}, {"seeds": 0}, "at least 1 seed, got 0"),
         ({"test": None}, {}, "no test part to measure on; .*--probe"),

@@ -350,7 +350,3 @@ def test_published_dependency_with_and_without_the_sigmoid() -> None:
     assert figure("DIM(L+G)", metric="ndm-paper") == ("22.89", "DIM(L+G)", 3)
     assert figure("DIM(L+G)", metric="ndm-paper (sigmoid)") == ("0.5", "DIM(L+G)", 3)
     assert figure("VAE", metric="ndm-paper (sigmoid)") is None
-
-
-def test_new_metrics_have_names_in_tables() -> None:
-    assert {"mine", "ndm", "mine-paper", "ndm-paper"} <= set(METRICS) & set(tables.METRICS)

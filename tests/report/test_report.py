@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 import yaml
 
+from deep_infomax.bounds import BOUNDS
 from deep_infomax.cli import compare
-from deep_infomax.report import find_runs, methods, write_report
+from deep_infomax.experiments.titles import titles
+from deep_infomax.report import Titles, find_runs, methods, write_report
 from deep_infomax.report.images import neighbour_rows, png
 from deep_infomax.report.projection import principal_components, tsne
 from deep_infomax.report.published import SUPERVISED, method_of, published_figure
 from deep_infomax.report.reading import read_run, read_runs
 from deep_infomax.report.runs import Neighbours
 from deep_infomax.report.training_figures import bound_pictures
+from deep_infomax.runtime.names import Entry
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DATASET = {
@@ -213,7 +216,7 @@ class Page(HTMLParser):
 
 
 def report(*runs: Run, **options: Any) -> Page:
-    return Page(write_report([run.path for run in runs], **options))
+    return Page(write_report([run.path for run in runs], **{"titles": titles()} | options))
 
 
 @pytest.fixture(scope="module")
@@ -440,13 +443,24 @@ def test_comparison_has_a_row_for_each_run_and_marks_the_floor(tmp_path: Path) -
     assert len(best) == 9
 
 
+def test_bounds_and_metrics_are_called_what_the_caller_says_or_by_their_names(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").log().evaluation()
+    told = Titles(bounds={"infonce": Entry("Noise", "Says much.")}, metrics={"linear": Entry("Lines", "Says little.")})
+    called, unnamed = report(run, titles=told), report(run, titles=Titles())
+    assert any(alt.startswith("Local bound, Noise over") for alt in called.figures())
+    assert any(alt.startswith("Local bound, infonce over") for alt in unnamed.figures())
+    assert "Says much. Near its ceiling" in called.text()
+    assert "linear (%) Lines" in called.text()
+    assert "Lines" not in unnamed.text()
+
+
 def test_bounds_of_different_kinds_are_not_drawn_together(tmp_path: Path) -> None:
     runs = [
         Run(tmp_path / "a").log(),
         Run(tmp_path / "b", seed=1).log(),
         Run(tmp_path / "c", objective={"bound": "jsd"}).log(),
     ]
-    pictures = bound_pictures(read_runs([run.path for run in runs]))
+    pictures = bound_pictures(read_runs([run.path for run in runs]), BOUNDS)
     assert [picture.title for picture in pictures] == ["Local bound, InfoNCE", "Local bound, Jensen-Shannon"]
     infonce, jsd = [{key.label: key for key in picture.legend} for picture in pictures]
     assert list(infonce) == ["a", "b", "ceiling"]

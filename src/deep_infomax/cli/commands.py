@@ -62,13 +62,14 @@ def encode(
 
 def report(*, runs: Sequence[str], out: str | None) -> None:
     """Write one HTML page about one or several runs, and print their results side by side."""
-    from deep_infomax.report import find_runs, write_report  # drawing takes a second to load, which no training needs
+    from deep_infomax.experiments.titles import titles  # drawing takes a second to load, which no training needs
+    from deep_infomax.report import find_runs, write_report
 
     paths = [Path(run) for run in runs]
     found = find_runs(paths)
     for run in found:
         read_config(run)
     results = [read_results(run / "evaluation.json") for run in found]  # what is damaged shows before a page is written
-    page = write_report(paths, None if out is None else Path(out))
+    page = write_report(paths, None if out is None else Path(out), titles())
     NOTES.print(f"report: {page}")
     print_comparison([run.name for run in found], results)

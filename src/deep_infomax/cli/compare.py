@@ -8,6 +8,7 @@ from rich.table import Table
 
 from deep_infomax.cli.tables import print_results, print_table
 from deep_infomax.experiments.series import Measured, Plan, carry_out, changed, require_seeds
+from deep_infomax.experiments.titles import titles
 from deep_infomax.report import Cell, comparison, methods, read_runs, write_report
 from deep_infomax.runtime.progress import NOTES
 
@@ -40,7 +41,7 @@ def compare(
 
 def show(folder: Path, runs: Sequence[Path]) -> None:
     """Print what was measured of runs, the means over seeds side by side, and write the report into a folder."""
-    page = write_report(runs, folder / "report.html")
+    page = write_report(runs, folder / "report.html", titles())
     found = read_runs(runs)
     rows = methods(found)
     for measure, layers in comparison(found)[0]:

@@ -18,6 +18,7 @@ from rich.table import Table
 from deep_infomax.cli.tables import print_results, print_table
 from deep_infomax.evaluation import METRICS
 from deep_infomax.experiments.series import Measured, Plan, carry_out, changed, require_seeds
+from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.report import (
     StudyPoint,
@@ -184,7 +185,7 @@ def _finish(options: Options, study: str, points: Sequence[StudyPoint], draw: Ca
     content = {"schema": 1, "study": study, "data": options.data, "points": [point._asdict() for point in points]}
     (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     draw().savefig(folder / f"{study}.png", dpi=150)
-    page = write_report([folder], folder / "report.html")
+    page = write_report([folder], folder / "report.html", titles())
     table = Table(title=f"{study}: {_LAYER}, means over {max(map(_seeds, points))} seed(s)", title_justify="left")
     protocols = list(points[0].values)
     for heading in (*points[0].setting, *protocols):

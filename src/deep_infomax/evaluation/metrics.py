@@ -51,19 +51,25 @@ class Metric(NamedTuple):
     """The layers that it is measured on unless some are named; None stands for all."""
     check: Callable[[Source, Encoder, str], None] = lambda source, encoder, layer: None
     """Raises ValueError where it cannot be measured on this part, or at this layer of the encoder."""
+    title: str = ""
+    """What tables call it."""
+    meaning: str = ""
+    """What its figure says, in one sentence."""
 
 
-def _probe(protocol: str, probe: Callable[..., list[Outcome]]) -> Metric:
+def _labelled(probe: Callable[..., list[Outcome]]) -> Measure:
+    """What a probe says of features and labels."""
+
     def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
         device = train.features.device
         labels, test_labels = (require_labels(part.source)[0].to(device) for part in (train, test))
         return probe(train.features, labels, test.features, test_labels, seeds, progress)
 
-    return Metric(protocol, "%", measure, labelled=True)
+    return measure
 
 
 def _neighbours(distance: str) -> Measure:
-    agreement = _probe("neighbours/1", partial(probes.neighbours, distance=distance)).measure
+    agreement = _labelled(partial(probes.neighbours, distance=distance))
 
     def measure(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
         first, *others = agreement(train, test, seeds, progress)
@@ -159,10 +165,9 @@ def _check_posterior(source: Source, encoder: Encoder, layer: str) -> None:
 
 
 METRICS: Final[dict[str, Metric]] = {
-    "linear": _probe("linear/1", probes.linear),
-    "svm": _probe("svm/2", probes.svm),
-    "mlp": _probe("mlp/1", probes.mlp),
-    "knn": _probe("knn/1", probes.knn),
+    name: Metric(probe.protocol, "%", _labelled(probe.measure), labelled=True, title=probe.title, meaning=probe.meaning)
+    for name, probe in probes.PROBES.items()
+} | {
     "neighbours": Metric(
         "neighbours/1",
         "%",
@@ -170,9 +175,18 @@ METRICS: Final[dict[str, Metric]] = {
         {"l1": _neighbours("l1"), "l2": _neighbours("l2")},
         labelled=True,
         layers=("Y",),
+        title="Neighbours of the same class",
+        meaning="How many of the 8 nearest training inputs are of the test input's class.",
     ),
-    "mlp-paper": _probe("mlp-paper/1", probes.mlp_paper),
-    "ms_ssim": Metric("ms_ssim/1", "", _ms_ssim, layers=("Y",), check=_check_images),
+    "ms_ssim": Metric(
+        "ms_ssim/1",
+        "",
+        _ms_ssim,
+        layers=("Y",),
+        check=_check_images,
+        title="Reconstruction (MS-SSIM)",
+        meaning="Likeness of test images to what a decoder trained on the frozen layer makes of it, at most 1.",
+    ),
     "semi_supervised": Metric(
         "semi_supervised/2",
         "%",
@@ -180,11 +194,46 @@ METRICS: Final[dict[str, Metric]] = {
         {f"{percent}%": partial(_semi_supervised, share=percent / 100) for percent in (10, 1)},
         labelled=True,
         layers=("conv",),
+        title="Semi-supervised",
+        meaning="Accuracy of the whole encoder after fine-tuning with all, a tenth or a hundredth of the labels.",
     ),
-    "mine": Metric("mine/1", "nats", _mine, layers=("Y",), check=_check_inputs),
-    "ndm": Metric("ndm/1", "nats", _ndm, layers=("Y",), check=_check_units),
-    "ndm-sample": Metric("ndm-sample/1", "nats", _ndm_sample, layers=("Y",), check=_check_posterior),
-    "mine-paper": Metric("mine-paper/2", "nats", _mine_paper, split="train", layers=("Y",), check=_check_inputs),
+    "mine": Metric(
+        "mine/1",
+        "nats",
+        _mine,
+        layers=("Y",),
+        check=_check_inputs,
+        title="Information I(X; Y), held out",
+        meaning="Mutual information of inputs and representation, read by a critic on inputs it was not trained on.",
+    ),
+    "ndm": Metric(
+        "ndm/1",
+        "nats",
+        _ndm,
+        layers=("Y",),
+        check=_check_units,
+        title="Dependence of units, held out",
+        meaning="Total correlation of the units, read by a critic on vectors it was not trained on.",
+    ),
+    "ndm-sample": Metric(
+        "ndm-sample/1",
+        "nats",
+        _ndm_sample,
+        layers=("Y",),
+        check=_check_posterior,
+        title="Dependence of posterior samples, held out",
+        meaning="Total correlation of the units of vectors drawn from a variational encoder's posterior.",
+    ),
+    "mine-paper": Metric(
+        "mine-paper/2",
+        "nats",
+        _mine_paper,
+        split="train",
+        layers=("Y",),
+        check=_check_inputs,
+        title="Information I(X; Y), the paper's way",
+        meaning="The paper's figure of mutual information, read on the critic's own training samples.",
+    ),
     "ndm-paper": Metric(
         "ndm-paper/1",
         "nats",
@@ -193,6 +242,8 @@ METRICS: Final[dict[str, Metric]] = {
         split="train",
         layers=("Y",),
         check=_check_units,
+        title="Dependence of units, the paper's way",
+        meaning="The paper's figure of dependence, read on the discriminator's own training samples.",
     ),
 }
 """Metrics by the names users type."""

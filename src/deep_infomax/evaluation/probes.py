@@ -32,7 +32,7 @@ Shapes: n training inputs, p test inputs, d features. Accuracies are in percent.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -313,3 +313,31 @@ def _classes(labels: Int[Tensor, " n"], test_labels: Int[Tensor, " p"]) -> int:
 
 def _percent(predicted: Int[Tensor, " p"], labels: Int[Tensor, " p"]) -> float:
     return 100 * (predicted == labels).double().mean().item()
+
+
+class Probe(NamedTuple):
+    """An accuracy that classes are read with."""
+
+    title: str
+    meaning: str
+    protocol: str
+    """Name and version."""
+    measure: Callable[..., list[Outcome]]
+    """One outcome a seed, from features and labels of both parts, the seeds and a progress."""
+
+
+PROBES: Final[dict[str, Probe]] = {
+    "linear": Probe(
+        "Logistic regression", "Accuracy of multinomial logistic regression on the features.", "linear/1", linear
+    ),
+    "svm": Probe("Linear SVM", "Accuracy of a linear support vector machine on the features.", "svm/2", svm),
+    "mlp": Probe("Network of 200 units", "Accuracy of a network with one hidden layer on the features.", "mlp/1", mlp),
+    "knn": Probe("Nearest neighbours", "Accuracy of a vote of the nearest training inputs by cosine.", "knn/1", knn),
+    "mlp-paper": Probe(
+        "Network of 200 units, the paper's way",
+        "Accuracy of the same network on raw features, trained slowly as in the paper.",
+        "mlp-paper/1",
+        mlp_paper,
+    ),
+}
+"""The probes by the names users type."""

@@ -17,6 +17,7 @@ from deep_infomax.evaluation.results import Result, merge_results, read_results,
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.files import save_arrays
 from deep_infomax.runtime.progress import Progress
+from deep_infomax.runtime.values import unknown
 
 
 def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Sequence[str] | None = None) -> None:
@@ -100,10 +101,10 @@ def evaluate(
 
 def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None) -> dict[str, list[str]]:
     """The metrics of each layer."""
-    if unknown := [name for name in metrics if name not in METRICS]:
-        raise ValueError(f"unknown metric {unknown[0]!r}; known are {', '.join(METRICS)}")
-    if unknown := [layer for layer in layers or () if layer not in encoder.layers]:
-        raise ValueError(f"unknown layer {unknown[0]!r}; this encoder has {', '.join(encoder.layers)}")
+    if strange := [name for name in metrics if name not in METRICS]:
+        raise unknown("metrics", strange[0], METRICS)
+    if strange := [layer for layer in layers or () if layer not in encoder.layers]:
+        raise ValueError(f"unknown layer {strange[0]!r}; this encoder has {', '.join(encoder.layers)}")
     measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
     for name, its_layers in measured.items():
         if not set(its_layers) & set(encoder.layers):

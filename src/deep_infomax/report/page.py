@@ -1,9 +1,10 @@
 """The page: sections of each run, a comparison of several, and the one file they are written to."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from deep_infomax.report.training_figures import (
 )
 from deep_infomax.report.vector_figures import histogram, maps
 from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.names import Titled
 
 # Shared by the runs of a page, so that it stays small and t-SNE stays quick.
 _MOST_POINTS: Final = 4000
@@ -36,6 +38,16 @@ _OWN_PROTOCOLS: Final = {
     "ms_ssim": " The paper leaves open the scales of MS-SSIM and the training of its decoder.",
 }
 """What to know of a metric beside the paper's figures."""
+
+
+class Titles(NamedTuple):
+    """What the report calls bounds and metrics, and what they mean; one that is not there is shown by its name."""
+
+    bounds: Mapping[str, Titled] = MappingProxyType({})
+    metrics: Mapping[str, Titled] = MappingProxyType({})
+
+
+_UNTITLED: Final = Titles()
 
 
 class Tile(NamedTuple):
@@ -79,12 +91,13 @@ class RunView:
     configuration: list[Facts]
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles = _UNTITLED) -> Path:
     """Write one HTML page about run directories, or folders of them; it opens offline and refers to no other file.
 
     Args:
         runs: run directories, and folders that hold some.
         out: the file to write; ``report.html`` in the first of ``runs`` unless given.
+        titles: what bounds and metrics are called (`deep_infomax.experiments.titles`).
 
     Returns:
         The file written.
@@ -97,14 +110,14 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     target = Path(runs[0]) / "report.html" if out is None else Path(out)
     if target.is_dir():
         raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'report.html'}")
-    page = render(read_runs(find_runs(runs)))
+    page = render(read_runs(find_runs(runs)), titles)
     target.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(target) as partial:
         partial.write_text(page, encoding="utf-8")
     return target
 
 
-def render(runs: Sequence[Run]) -> str:
+def render(runs: Sequence[Run], titles: Titles) -> str:
     """The page as text, untrained encoders last."""
     runs = sorted(runs, key=lambda run: run.is_floor)
     environment = Environment(
@@ -116,10 +129,10 @@ def render(runs: Sequence[Run]) -> str:
     )
     several = len(runs) > 1
     columns, rows = tables.comparison(runs) if several else ([], [])
-    overlaid = [*bound_pictures(runs), *health_pictures(runs), *speed_picture(runs)] if several else []
+    overlaid = [*bound_pictures(runs, titles.bounds), *health_pictures(runs), *speed_picture(runs)] if several else []
     return environment.get_template("report.html").render(
         title=f"{len(runs)} runs compared" if several else f"{runs[0].recipe} on {runs[0].data_name}",
-        views=[_view(run, len(runs)) for run in runs],
+        views=[_view(run, len(runs), titles) for run in runs],
         columns=columns,
         rows=rows,
         methods=methods if len(methods := tables.methods(runs)) < len(runs) else [],
@@ -128,7 +141,7 @@ def render(runs: Sequence[Run]) -> str:
     )
 
 
-def _view(run: Run, n_runs: int) -> RunView:
+def _view(run: Run, n_runs: int, titles: Titles) -> RunView:
     points = max(_FEWEST_POINTS_OF_A_RUN, min(_MOST_POINTS_OF_A_RUN, _MOST_POINTS // n_runs))
     vectors = run.representation
     classes = vectors.classes if vectors is not None else ()
@@ -139,9 +152,9 @@ def _view(run: Run, n_runs: int) -> RunView:
         status=_status(run),
         tiles=_tiles(run),
         layers=tables.layers_of(run.results or ()),
-        rows=tables.result_rows(run),
+        rows=tables.result_rows(run, titles.metrics),
         paper=_paper(run),
-        bounds=bound_pictures([run]),
+        bounds=bound_pictures([run], titles.bounds),
         learning=learning_pictures(run),
         health=health_pictures([run]),
         prior=None if vectors is None else histogram(vectors, run.prior),

@@ -25,11 +25,11 @@ EPOCHS: Final = {"cifar10": 1000, "cifar100": 1000, "stl10": 200}
 SUPERVISED: Final = {"cifar10": "75.39", "cifar100": "42.27", "tinyimagenet": "36.60", "stl10": "68.7"}
 """Accuracy of the paper's fully supervised network, in %."""
 
-TEST_SPLIT: Final = {"tinyimagenet": "validation"}
-"""What the paper's figures were measured on; the test split where not named here."""
+_HELD_OUT: Final = {"tinyimagenet": "validation"}
+"""What the paper's figures were measured on, by data set; the test split where it is not named here."""
 
-TRAINING_METRICS: Final = ("mine-paper", "ndm-paper")
-"""Metrics that the paper reads on the representation of the training split."""
+_ON_TRAINING_SPLIT: Final = ("mine-paper", "ndm-paper")
+"""Figures that the paper has of the representation of the training split."""
 
 SHAPES: Final = {
     "cifar10": "3 x 32 x 32",
@@ -126,7 +126,8 @@ _TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
 }  # fmt: skip
 
 _BASELINES: Final = {"vae": "VAE", "aae": "AAE", "bigan": "BiGAN", "nat": "NAT"}
-_BOUNDS: Final = {"infonce": "InfoNCE", "jsd": "JSD"}
+_LOCAL_ROWS: Final = {"infonce": "DIM(L) InfoNCE", "jsd": "DIM(L) JSD"}
+"""By bound."""
 
 
 def data_key(name: str) -> str:
@@ -136,6 +137,24 @@ def data_key(name: str) -> str:
     'tinyimagenet'
     """
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def held_out_split(data: str) -> str:
+    """The split of a data set, in the key of `data_key`, that the paper measured most figures on.
+
+    >>> held_out_split("cifar10"), held_out_split("tinyimagenet")
+    ('test', 'validation')
+    """
+    return _HELD_OUT.get(data, "test")
+
+
+def measured_split(data: str, metric: str) -> str:
+    """The split that the paper measured a metric on.
+
+    >>> measured_split("cifar10", "mlp"), measured_split("cifar10", "ndm-paper")
+    ('test', 'train')
+    """
+    return "train" if metric in _ON_TRAINING_SPLIT else held_out_split(data)
 
 
 def method_of(recipe: str, objective: Mapping[str, Any]) -> str | None:
@@ -153,10 +172,9 @@ def method_of(recipe: str, objective: Mapping[str, Any]) -> str | None:
     if "bound" not in objective:
         return _BASELINES.get(recipe.removesuffix("-paper"))
     has_global, has_local = bool(objective.get("alpha")), bool(objective.get("beta"))
-    bound = _BOUNDS.get(str(objective["bound"]))
     if has_local and not has_global:
-        return f"DIM(L) {bound}" if bound else None
-    if has_global and bound == "JSD":
+        return _LOCAL_ROWS.get(str(objective["bound"]))
+    if has_global and objective["bound"] == "jsd":
         return "DIM(L+G)" if has_local else "DIM(G)"
     return None
 

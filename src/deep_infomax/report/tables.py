@@ -8,32 +8,18 @@ from typing import Any, Final, NamedTuple
 
 from deep_infomax.report.published import (
     SHAPES,
-    TEST_SPLIT,
-    TRAINING_METRICS,
     VECTOR_SIZE,
     PublishedFigure,
     data_key,
+    held_out_split,
+    measured_split,
     method_of,
     published_figure,
 )
 from deep_infomax.report.runs import Result, Run
+from deep_infomax.runtime.names import Titled
 
-METRICS: Final = {
-    "linear": "Logistic regression",
-    "mlp": "Network of 200 units",
-    "mlp-paper": "Network of 200 units, the paper's way",
-    "svm": "Linear SVM",
-    "knn": "Nearest neighbours",
-    "neighbours": "Neighbours of the same class",
-    "ms_ssim": "Reconstruction (MS-SSIM)",
-    "mine": "Information I(X; Y), held out",
-    "mine-paper": "Information I(X; Y), the paper's way",
-    "ndm": "Dependence of units, held out",
-    "ndm-sample": "Dependence of posterior samples, held out",
-    "ndm-paper": "Dependence of units, the paper's way",
-    "semi_supervised": "Semi-supervised",
-}
-"""What the metrics are called in tables."""
+_UNTITLED: Final[Mapping[str, Titled]] = {}
 
 
 class Cell(NamedTuple):
@@ -59,16 +45,13 @@ class Measure(NamedTuple):
         """The metric, with its variant where it has several."""
         return self.metric if self.variant == "default" else f"{self.metric} ({self.variant})"
 
-    @property
-    def title(self) -> str:
-        """The metric in words."""
-        return METRICS.get(self.metric, "")
-
 
 class ResultRow(NamedTuple):
     """One measure of one run."""
 
     measure: Measure
+    title: str
+    """The metric in words; empty where it has none."""
     cells: dict[str, Cell]
     """By layer."""
     n: str
@@ -108,14 +91,15 @@ def layers_of(results: Iterable[Result]) -> list[str]:
     return sorted(layers, key=lambda layer: layer == "Y")
 
 
-def result_rows(run: Run) -> list[ResultRow]:
-    """The results of one run, a row for each measure."""
+def result_rows(run: Run, metrics: Mapping[str, Titled] = _UNTITLED) -> list[ResultRow]:
+    """The results of one run, a row for each measure, with the titles of the metrics that have one."""
     groups: dict[Measure, list[Result]] = {}
     for result in run.results or ():
         groups.setdefault(_measure(result), []).append(result)
     return [
         ResultRow(
             measure,
+            metrics[measure.metric].title if measure.metric in metrics else "",
             {result.layer: _cell(run, result) for result in results},
             _range(result.n for result in results),
             _range(result.seeds for result in results),
@@ -292,15 +276,14 @@ def _cell(run: Run, result: Result, best: bool = False) -> Cell:
 def _as_published(run: Run, result: Result) -> bool:
     """Whether a result was measured on the split, the inputs and an encoder that the paper's figures are about."""
     key = data_key(probe_name(run))
-    held_out = TEST_SPLIT.get(key, "test")
-    measured = "train" if result.metric in TRAINING_METRICS else held_out
     rule, shape = run.probe_data.get("split_rule"), str(run.probe_data.get("shape"))
     if (crop := run.group("data_options").get("random_crop")) is not None:
         channels, *spatial = shape.split(" x ")
         shape = " x ".join([channels, *(str(crop) for _ in spatial)])
     encoder = run.group("encoder")
     same_encoder = encoder.get("architecture", "auto") == "auto" and encoder.get("dim") in (None, VECTOR_SIZE)
-    as_read = result.split == measured and rule == f"{held_out} split as published" and shape == SHAPES.get(key)
+    same_split = result.split == measured_split(key, result.metric)
+    as_read = same_split and rule == f"{held_out_split(key)} split as published" and shape == SHAPES.get(key)
     return as_read and same_encoder
 
 

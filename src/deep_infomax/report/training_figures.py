@@ -1,38 +1,12 @@
 """Which curves are drawn of the trainings: bounds under their ceilings, losses, signs of collapse, speed."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from deep_infomax.report.figures import Curve, Picture, curves
 from deep_infomax.report.runs import Run
-
-BOUNDS: Final = {
-    "infonce": (
-        "InfoNCE",
-        "A lower bound on the mutual information of what is scored. Against k other inputs it cannot exceed "
-        "log(k + 1): near that ceiling it says only that there is more information than the batch can show.",
-    ),
-    "jsd": (
-        "Jensen-Shannon",
-        "Twice the Jensen-Shannon divergence between paired and unpaired features, at most 2 log 2 = 1.386 nats. It "
-        "lies below the mutual information and is no estimate of it.",
-    ),
-    "dv": (
-        "Donsker-Varadhan",
-        "A lower bound on the mutual information of what is scored, in expectation. It has no ceiling, and a "
-        "finite batch makes it read high.",
-    ),
-    "nwj": ("NWJ", "A lower bound on the mutual information of what is scored, without a ceiling."),
-    "reverse-kl": ("reverse KL", "A lower bound on the reverse KL divergence, not on the mutual information."),
-    "hellinger": (
-        "squared Hellinger",
-        "A lower bound on the squared Hellinger distance, not on the mutual information.",
-    ),
-    "chi2": ("Pearson chi-squared", "A lower bound on the chi-squared divergence, not on the mutual information."),
-}
-"""By the name in the configuration: the name, and what the values mean."""
+from deep_infomax.runtime.names import Titled
 
 
 def bound_names(run: Run) -> list[str]:
@@ -40,8 +14,11 @@ def bound_names(run: Run) -> list[str]:
     return [term.removesuffix("_bound") for term in run.log.terms if term.endswith("_bound")]
 
 
-def bound_pictures(runs: Sequence[Run]) -> list[Picture]:
-    """The estimates in nats under their ceilings: a figure for each kind of bound, since kinds cannot be compared."""
+def bound_pictures(runs: Sequence[Run], bounds: Mapping[str, Titled]) -> list[Picture]:
+    """The estimates in nats under their ceilings: a figure for each kind of bound, since kinds cannot be compared.
+
+    ``bounds`` says what the kinds are called and mean; one that is not there is shown by its name.
+    """
     lines: dict[tuple[str, str], list[Curve]] = {}
     for index, run in enumerate(runs):
         kind = str(run.group("objective").get("bound") or "")
@@ -52,11 +29,14 @@ def bound_pictures(runs: Sequence[Run]) -> list[Picture]:
             lines.setdefault((name, kind), []).append(curve)
     pictures = []
     for (name, kind), group in lines.items():
-        title, meaning = BOUNDS.get(kind, (kind, ""))
-        caption = f"{meaning} Means over training batches; on inputs not trained on it can be lower."
-        pictures.append(
-            curves(group, f"{name.capitalize()} bound, {title}".strip(" ,"), "nats", caption.strip(), zero=True)
+        title, meaning = (bounds[kind].title, bounds[kind].meaning) if kind in bounds else (kind, "")
+        ceiling = any(curve.ceiling is not None for curve in group)
+        caption = (
+            f"{meaning} {'Near its ceiling it says only that there is more. ' * ceiling}"
+            "Means over training batches; on inputs not trained on it can be lower."
         )
+        heading = f"{name.capitalize()} bound, {title}".strip(" ,")
+        pictures.append(curves(group, heading, "nats", caption.strip(), zero=True))
     return pictures
 
 

@@ -1,0 +1,14 @@
+"""What reports call bounds and metrics, taken from the tables that define them."""
+
+from deep_infomax.bounds import BOUNDS
+from deep_infomax.evaluation import METRICS
+from deep_infomax.report import Titles
+
+
+def titles() -> Titles:
+    """The titles and meanings that `deep_infomax.report.write_report` is to show.
+
+    >>> titles().bounds["jsd"].title, titles().metrics["knn"].title
+    ('Jensen-Shannon', 'Nearest neighbours')
+    """
+    return Titles(bounds=BOUNDS, metrics=METRICS)
