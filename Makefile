@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,11 +27,15 @@ lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+docs: $(READY)  ## Build the documents into docs/_build/html; warnings are errors.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 bench: $(READY)  ## Time the training step: against plain PyTorch, by operator, of every recipe, compiled, with data on disk (half an hour).
 	$(BIN)/python benchmarks/training_step.py --json runs/bench.json
 
 clean:  ## Remove the environment and the tools' caches; runs stay.
-	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist docs/_build
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # One call of pip resolves everything under the constraints, so the pinned PyTorch is the only one ever downloaded.

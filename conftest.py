@@ -16,6 +16,9 @@ from beartype import beartype
 from jaxtyping import jaxtyped
 
 from deep_infomax.contracts import Batch, Features, Losses, Scores
+from document_blocks import documents
+
+pytest_collect_file = documents.pytest()  # the blocks of README and guides
 
 # jaxtyping's import hook (see pyproject.toml) checks functions and dataclasses, but passes over named tuples.
 for contract in (Batch, Features, Losses, Scores):

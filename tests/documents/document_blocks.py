@@ -1,0 +1,106 @@
+"""Runs the blocks of README and guides: Python as it stands, and the commands of console blocks.
+
+Each document runs in a folder of its own, which holds small data under the names that the documents use. Commands
+that take a reader minutes get the arguments of `SMALL` as well, so that they take seconds here.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+from sybil import Document, Example, Region, Sybil
+from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SMALL = {
+    "train": "--epochs 0.2",
+    "evaluate": "--metrics knn --seeds 1",
+    "compare": "--epochs 0.2 --metrics knn --seeds 1",
+    "study": "--epochs 0.2 --metrics knn",
+}
+"""What the commands of documents run with beside their own arguments; of a flag given twice the last one holds."""
+
+
+class ConsoleBlocks:
+    """Finds the console blocks of a document."""
+
+    def __call__(self, document: Document) -> Iterable[Region]:
+        for found in _BLOCK.finditer(document.text):
+            yield Region(found.start(), found.end(), found[1], run_block)
+
+
+def run_block(example: Example) -> None:
+    """Run the commands of a block, one after the other; each has to end well."""
+    for command in commands_of(example.parsed):
+        run_command(command)
+
+
+def commands_of(source: str) -> list[str]:
+    """The commands of a console block: what follows a prompt, with the lines that a backslash continues."""
+    joined = re.sub(r"\\\n\s*", " ", source)
+    commands = [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
+    assert commands, f"a console block without a prompt: {source}"
+    return commands
+
+
+def run_command(command: str) -> None:
+    """Run one command, `dim` in this process."""
+    words = shlex.split(command, comments=True)
+    if words[0] == "dim":
+        from deep_infomax.cli import main
+
+        if "--resume" not in words:
+            words += shlex.split(SMALL.get(words[1], ""))
+        with contextlib.suppress(SystemExit):  # which is how a help ends
+            code = main(words[1:])
+            assert code == 0, f"{command} ended with {code}"
+        return
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stderr}"
+
+
+def enter_folder(namespace: dict[str, Any]) -> None:
+    """Go to a new folder with the data that the documents name."""
+    namespace["_left"] = Path.cwd()
+    namespace["_folder"] = tempfile.TemporaryDirectory()
+    os.chdir(namespace["_folder"].name)
+    make_data(Path())
+
+
+def leave_folder(namespace: dict[str, Any]) -> None:
+    """Go back, and remove the folder."""
+    os.chdir(namespace["_left"])
+    namespace["_folder"].cleanup()
+
+
+def make_data(folder: Path) -> None:
+    """Small data of every kind: class folders of images, the same without classes, series, volumes."""
+    digits = load_digits()
+    for i, (image, label) in enumerate(zip(digits.images[:300], digits.target, strict=False)):
+        picture = Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16))
+        for path in (folder / "my-images" / f"{i:03}.png", folder / "my-labelled-images" / str(label) / f"{i:03}.png"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    generator = np.random.default_rng(0)
+    np.save(folder / "series.npy", generator.normal(size=(200, 2, 64)).astype(np.float32))
+    np.save(folder / "volumes.npy", generator.normal(size=(100, 1, 12, 12, 12)).astype(np.float32))
+
+
+documents = Sybil(
+    parsers=[PythonCodeBlockParser(), ConsoleBlocks(), SkipParser()],
+    patterns=["docs/start.md", "docs/guides/*.md"],
+    path=str(Path(__file__).parents[2]),
+    setup=enter_folder,
+    teardown=leave_folder,
+)
