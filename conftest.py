@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from beartype import beartype
+from document_blocks import documents
 from jaxtyping import jaxtyped
 
 from deep_infomax.contracts import Batch, Features, Losses, Scores
-from document_blocks import documents
 
 pytest_collect_file = documents.pytest()  # the blocks of README and guides
 

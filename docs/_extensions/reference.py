@@ -1,12 +1,12 @@
 """Directives that show what the code itself knows: the command's help, settings, and the names of a module."""
 
 import contextlib
-import dataclasses
 import io
 import os
 import re
 import typing
 from collections.abc import Iterable
+from dataclasses import Field, fields
 from importlib import import_module
 from inspect import getdoc
 from pathlib import Path
@@ -20,6 +20,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 from deep_infomax.cli import main
+from deep_infomax.recipes import CHOICES, RECIPES
 
 
 class CommandHelp(SphinxDirective):
@@ -59,8 +60,12 @@ class Settings(SphinxDirective):
         meanings = attribute_docstrings(cls)
         types = typing.get_type_hints(cls)
         rows = [
-            (f"`{prefix}.{field.name}`", shown_default(field), f"{meanings[field.name]} {choices(types[field.name])}")
-            for field in dataclasses.fields(cls)
+            (
+                f"`{prefix}.{field.name}`",
+                shown_default(field),
+                f"{meanings[field.name]} {choices(f'{prefix}.{field.name}', types[field.name])}",
+            )
+            for field in fields(cls)
         ]
         return self.parse_text_to_nodes(table(("setting", "default", "meaning"), rows))
 
@@ -107,11 +112,29 @@ def meaning_of(package: ModuleType, name: str) -> list[str]:
     raise ValueError(f"{package.__name__}.{name} has no docstring; write one below it")
 
 
+class Recipes(SphinxDirective):
+    """A table of the recipes, with what each changes."""
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes(table(("recipe", "what it sets"), [(f"`{n}`", changes(n)) for n in RECIPES]))
+
+
+def changes(recipe: str) -> str:
+    """What a recipe sets that differs from the defaults."""
+    config, default = RECIPES[recipe], type(RECIPES[recipe])()
+    groups = [(field.name, getattr(config, field.name), getattr(default, field.name)) for field in fields(config)]
+    return ", ".join(
+        f"`{group}.{field.name} {value:g}`" if isinstance(value, float) else f"`{group}.{field.name} {value}`"
+        for group, own, usual in groups
+        for field in fields(own)
+        if (value := getattr(own, field.name)) != getattr(usual, field.name)
+    )
+
+
 class TableOfNames(SphinxDirective):
     """A table of a mapping from names to entries with a title and a meaning: ``{names} deep_infomax.bounds.BOUNDS``."""
 
     required_arguments = 1
-    option_spec: ClassVar = {"title": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         entries: dict[str, Any] = imported(self.arguments[0])
@@ -130,7 +153,7 @@ def attribute_docstrings(cls: type) -> dict[str, str]:
     return {name: " ".join(lines).strip() for (owner, name), lines in found.items() if owner == cls.__qualname__}
 
 
-def shown_default(field: "dataclasses.Field[Any]") -> str:
+def shown_default(field: Field[Any]) -> str:
     value = field.default
     if value is None:
         return "none"
@@ -139,13 +162,14 @@ def shown_default(field: "dataclasses.Field[Any]") -> str:
     return "`[]`" if value == () else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def choices(annotation: Any) -> str:
+def choices(setting: str, annotation: Any) -> str:
     """The values of a setting that has only some."""
+    known = CHOICES.get(setting)
     if typing.get_origin(annotation) is tuple:
         annotation = typing.get_args(annotation)[0]
-    if typing.get_origin(annotation) is not typing.Literal:
+    if known is None and typing.get_origin(annotation) is not typing.Literal:
         return ""
-    return f"One of {', '.join(f'`{value}`' for value in typing.get_args(annotation))}."
+    return f"One of {', '.join(f'`{value}`' for value in known or typing.get_args(annotation))}."
 
 
 def home_of(name: str, value: Any) -> str | None:
@@ -183,6 +207,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("command-help", CommandHelp)
     app.add_directive("settings", Settings)
     app.add_directive("public-names", PublicNames)
+    app.add_directive("recipes", Recipes)
     app.add_directive("public-module", PublicModule)
     app.add_directive("names", TableOfNames)
     app.connect("autodoc-process-docstring", escape_stars)
