@@ -43,6 +43,22 @@ class Features(NamedTuple):
     hidden: dict[str, Float[Tensor, "n _"]]
     """Layers that probes read beside ``Y``, flattened, by name (``conv``, ``fc``)."""
 
+    def layer(self, name: str) -> Float[Tensor, "n _"]:
+        """The layer of a name: the global vector for ``Y``, else one of ``hidden``.
+
+        >>> import torch
+        >>> features = Features(torch.zeros(2, 3, 4), torch.ones(2, 5), {"fc": torch.zeros(2, 6)})
+        >>> features.layer("Y").shape, features.layer("fc").shape
+        (torch.Size([2, 5]), torch.Size([2, 6]))
+
+        Raises:
+            ValueError: there is no such layer; the error names those there are.
+        """
+        layers = {**self.hidden, "Y": self.vector}
+        if name not in layers:
+            raise ValueError(f"unknown layer {name!r}; the features have {', '.join(layers)}")
+        return layers[name]
+
 
 class Scores(NamedTuple):
     """What a scorer hands over: real scores ``T(C^(location), Y)`` of pairs."""

@@ -123,6 +123,13 @@ def test_encoded_file_holds_the_features(encoder: Encoder, dataset: Dataset, tmp
     np.testing.assert_array_equal(np.load(path), extract(encoder, dataset.test, ["Y"])["Y"].numpy())
 
 
+def test_encoding_is_that_of_extract_whatever_the_autocast_outside(encoder: Encoder, dataset: Dataset) -> None:
+    expected = extract(encoder, dataset.train, encoder.layers, batch_size=64)
+    with torch.autocast("cpu", torch.bfloat16):
+        for layer in encoder.layers:
+            assert torch.equal(encoder.encode(dataset.train.inputs, layer, batch_size=64), expected[layer])
+
+
 def test_what_was_held_out_is_encoded_in_its_place(encoder: Encoder, tmp_path: Path) -> None:
     encode_dataset(encoder, load_dataset("digits"), tmp_path / "y.npy")
     stored = torch.from_numpy(load_digits().images)[:, None].mul(255 / 16).round().to(torch.uint8)

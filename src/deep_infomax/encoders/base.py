@@ -5,7 +5,7 @@ its own, so that a saved encoder can be used without knowing how its training da
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,6 +76,16 @@ class Encoder(nn.Module, ABC):
     def vector_size(self) -> int:
         """Units d of the global vector ``Y``."""
         return self.layer_sizes["Y"]
+
+    def units(self, layer: str) -> int:
+        """How many units a layer has.
+
+        Raises:
+            ValueError: an unknown layer; the error names those there are.
+        """
+        if layer not in self.layer_sizes:
+            raise ValueError(f"unknown layer {layer!r}; this encoder has {', '.join(self.layer_sizes)}")
+        return self.layer_sizes[layer]
 
     @abstractmethod
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
@@ -150,7 +160,7 @@ class Encoder(nn.Module, ABC):
         layer: str = "Y",
         batch_size: int | None = None,
     ) -> Float[Tensor, "n _"]:
-        """Representations of raw inputs, as ``float32`` on the CPU, in evaluation mode and without gradients.
+        """Representations of raw inputs, as ``float32`` on the CPU, in evaluation mode, without gradients or autocast.
 
         The mode of every submodule is restored afterwards. Memory-mapped arrays are read one batch at a time.
 
@@ -169,19 +179,47 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError: an unknown layer, inputs that do not fit, or a batch size below 1.
         """
-        if layer not in self.layer_sizes:
-            raise ValueError(f"unknown layer '{layer}'; this encoder has {', '.join(self.layer_sizes)}")
+        encoded = torch.empty(*inputs.shape[:1], self.units(layer))
+        for rows, found in self.in_batches(lambda rows: _tensor(inputs[rows]), inputs.shape, [layer], batch_size):
+            encoded[rows] = found[layer]
+        return encoded
+
+    def in_batches(
+        self,
+        take: Callable[[slice], Num[Tensor, "k channels *spatial"]],
+        shape: Sequence[int],
+        layers: Sequence[str],
+        batch_size: int | None = None,
+    ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "k _"]]]]:
+        """Encode inputs batch by batch: the rows of each batch and its layers, ``float32`` on the CPU.
+
+        The encoder is in evaluation mode during a batch. It computes without gradients and without autocast, so that
+        representations depend neither on the precision of a training nor on the code around this one.
+
+        Args:
+            take: Gives the raw inputs of some rows.
+            shape: Of all inputs: ``(n, channels, *spatial)``.
+            layers: Some of :attr:`layer_sizes`.
+            batch_size: Inputs encoded at a time; None takes 512, and fewer of large ones.
+
+        Raises:
+            ValueError: an unknown layer, inputs that do not fit, or a batch size below 1.
+        """
+        for layer in layers:
+            self.units(layer)
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.check_inputs(inputs.shape)
-        rows = batch_size or at_a_time(inputs.shape[1:], 512)
-        encoded = torch.empty(len(inputs), self.layer_sizes[layer])
-        with eval_mode(self), torch.no_grad():
-            for start in range(0, len(inputs), rows):
-                batch = _tensor(inputs[start : start + rows]).to(self.mean.device)
-                features = self(batch)
-                encoded[start : start + len(batch)] = features.vector if layer == "Y" else features.hidden[layer]
-        return encoded
+        self.check_inputs(shape)
+        n, size = shape[0], batch_size or at_a_time(shape[1:], 512)
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            yield rows, self._encoded(take(rows), layers)
+
+    def _encoded(self, inputs: Num[Tensor, "k channels *spatial"], layers: Sequence[str]) -> dict[str, Tensor]:
+        device = self.mean.device
+        with eval_mode(self), torch.no_grad(), torch.autocast(device.type, enabled=False):
+            features = self(inputs.to(device))
+        return {layer: features.layer(layer).float().cpu() for layer in layers}
 
     def remaining_layers(self, units: int) -> nn.Module:
         """A fresh network from the local map to ``units`` outputs, shaped like the layers after the local map.

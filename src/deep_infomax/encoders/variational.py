@@ -54,7 +54,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
         found = self.encoder.features(inputs)
-        log_variance = self.log_variance({**found.hidden, "Y": found.vector}[self.read])
+        log_variance = self.log_variance(found.layer(self.read))
         return found._replace(hidden={**found.hidden, LOG_VARIANCE: log_variance})
 
     def remaining_layers(self, units: int) -> nn.Module:

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
-from deep_infomax.encoders.base import eval_mode
-from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.files import partial_path, written_whole
 from deep_infomax.runtime.progress import Progress
 
@@ -47,7 +45,7 @@ def extract(
     Raises:
         ValueError: An unknown layer, inputs that do not fit the encoder, or features that are not finite.
     """
-    features = {layer: torch.empty(len(source), size) for layer, size in _sizes(encoder, layers).items()}
+    features = {layer: torch.empty(len(source), encoder.units(layer)) for layer in layers}
     for rows, batch in _batches(encoder, source, layers, batch_size, progress):
         for layer in layers:
             features[layer][rows] = batch[layer]
@@ -75,7 +73,7 @@ def encode_dataset(
     if split not in dataset.stored:
         raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.stored)}")
     parts = dataset.stored[split]
-    shape = (sum(len(source) for source, _ in parts), _sizes(encoder, [layer])[layer])
+    shape = (sum(len(source) for source, _ in parts), encoder.units(layer))
     check_output(path)
     with written_whole(path) as partial:
         encoded = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
@@ -102,13 +100,6 @@ def check_output(path: Path) -> None:
         raise ValueError(f"cannot write {path} ({error.strerror}); name another file or folder") from error
 
 
-def _sizes(encoder: Encoder, layers: Sequence[str]) -> dict[str, int]:
-    for layer in layers:
-        if layer not in encoder.layer_sizes:
-            raise ValueError(f"unknown layer {layer!r}; this encoder has {', '.join(encoder.layer_sizes)}")
-    return {layer: encoder.layer_sizes[layer] for layer in layers}
-
-
 def _batches(
     encoder: Encoder,
     source: Source,
@@ -117,21 +108,17 @@ def _batches(
     progress: Progress | None,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "k _"]]]]:
     """Rows of the source and their features, on the CPU."""
-    encoder.check_inputs(source.inputs.shape)
-    device = encoder.mean.device
-    batch_size = batch_size or at_a_time(source.shape, 512)
-    with eval_mode(encoder), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        for start in range(0, len(source), batch_size):
-            rows = slice(start, min(start + batch_size, len(source)))
-            features = encoder(source.take(torch.arange(rows.start, rows.stop)).to(device))
-            named = {**features.hidden, "Y": features.vector}
-            batch = {layer: named[layer].float().cpu() for layer in layers}
-            for layer, values in batch.items():
-                if not values.isfinite().all():
-                    raise ValueError(
-                        f"the encoder gives values that are not finite at layer {layer!r} for {source.name} "
-                        f"{source.split}, inputs {rows.start} to {rows.stop - 1}; check those inputs, or train anew"
-                    )
-            yield rows, batch
-            if progress is not None:
-                progress(f"encoding {source.name} {source.split}", rows.stop, len(source))
+
+    def take(rows: slice) -> Tensor:
+        return source.take(torch.arange(rows.start, rows.stop))
+
+    for rows, batch in encoder.in_batches(take, source.inputs.shape, layers, batch_size):
+        for layer, values in batch.items():
+            if not values.isfinite().all():
+                raise ValueError(
+                    f"the encoder gives values that are not finite at layer {layer!r} for {source.name} "
+                    f"{source.split}, inputs {rows.start} to {rows.stop - 1}; check those inputs, or train anew"
+                )
+        yield rows, batch
+        if progress is not None:
+            progress(f"encoding {source.name} {source.split}", rows.stop, len(source))

@@ -105,8 +105,7 @@ class _Network(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         fast = resolve_precision("auto", inputs.device) is torch.bfloat16
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=fast):
-            features = self.encoder(inputs)
-            scores: Tensor = self.head(features.vector if self.layer == "Y" else features.hidden[self.layer])
+            scores: Tensor = self.head(self.encoder(inputs).layer(self.layer))
         return scores.float()
 
 
