@@ -73,8 +73,10 @@ def draw_tasks(rows: list[list[str]]) -> None:
         truth, mean = ([float(row[column]) for row in some] for column in (1, 2))
         axes.plot(truth, mean, "o", color=colour, markersize=5, alpha=0.6, label=f"{name}: {len(some)} tasks")
         if kept == "NO":
-            for row, x, y in zip(some, truth, mean, strict=True):
-                axes.annotate(row[0], (x, y), (12, -14), textcoords="offset points", fontsize=8, color=colour)
+            for number, (row, x, y) in enumerate(zip(some, truth, mean, strict=True)):
+                axes.annotate(
+                    row[0], (x, y), (12, 2 - 12 * number), textcoords="offset points", fontsize=8, color=colour
+                )
     axes.axline((0, 0), slope=1, color="grey", linewidth=1, zorder=0)
     axes.set_xscale("function", functions=(np.sqrt, np.square))  # most tasks share less than 2 nats
     axes.set_yscale("function", functions=(np.sqrt, np.square))
