@@ -5,15 +5,17 @@ from deep_infomax.data.batches import Batches
 from deep_infomax.data.dataset import Dataset, Source, as_source, evenly_spaced, require_labels
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.sources import NAMES, load_dataset
+from deep_infomax.data.sources import NAMES, READERS, Reader, load_dataset
 from deep_infomax.data.statistics import statistics
 
 __all__ = [
     "NAMES",
+    "READERS",
     "Batches",
     "CropAndFlip",
     "DataOptions",
     "Dataset",
+    "Reader",
     "Source",
     "as_source",
     "augmentation",

@@ -1,8 +1,10 @@
 """From what a user types for ``--data`` to a `Dataset`."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.dataset import Dataset
@@ -13,7 +15,89 @@ from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
 
-NAMES = ("digits", *KNOWN)
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of data that a user can name, and how it is read."""
+
+    title: str
+    meaning: str
+    spec: str
+    """What is typed."""
+    read: Callable[[str, Path, DataOptions], Dataset]
+    """From what was typed, the path that it may be, and the options."""
+    names: tuple[str, ...] = ()
+    """Names of data sets, which go before paths called the same."""
+    prefix: str | None = None
+    """How a spec of this kind begins, unless it is a path."""
+    suffixes: tuple[str, ...] = ()
+    """Endings of files of this kind."""
+    folders: bool = False
+    """Whether it reads folders."""
+
+    def is_named(self, spec: str) -> bool:
+        """Whether a spec stands for such data by its words."""
+        return spec in self.names or (self.prefix is not None and spec.startswith(self.prefix))
+
+    def is_at(self, path: Path) -> bool:
+        """Whether such data lie at a path that exists."""
+        return self.folders if path.is_dir() else path.suffix in self.suffixes
+
+
+def _read_hub(spec: str, path: Path, options: DataOptions) -> Dataset:
+    repository = spec.removeprefix("hub:")
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        raise ValueError(f"{spec!r} is not the name of a Hub data set; write hub:owner/name")
+    return load_hub(repository, options)
+
+
+READERS: Final[dict[str, Reader]] = {
+    "digits": Reader(
+        "Digits",
+        "The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn.",
+        "digits",
+        lambda spec, path, options: load_digits(options),
+        names=("digits",),
+    ),
+    "known": Reader(
+        "Well-known images",
+        "Image data sets that have a name of their own, downloaded from the Hugging Face Hub once.",
+        ", ".join(KNOWN),
+        lambda spec, path, options: load_known(spec, options),
+        names=tuple(KNOWN),
+    ),
+    "hub": Reader(
+        "Hugging Face Hub",
+        "Any data set of images on the Hugging Face Hub, downloaded once.",
+        "hub:owner/name",
+        _read_hub,
+        prefix="hub:",
+    ),
+    "folder": Reader(
+        "Folder",
+        "A folder of images, sorted into folders by split and class if you like, or of parquet files.",
+        "FOLDER",
+        lambda spec, path, options: load_folder(path, options),
+        folders=True,
+    ),
+    "arrays": Reader(
+        "NumPy arrays",
+        "Series, images or volumes as arrays, with labels and test inputs in an .npz file.",
+        "FILE.npy or FILE.npz",
+        lambda spec, path, options: load_arrays(path, options),
+        suffixes=(".npy", ".npz"),
+    ),
+    "parquet": Reader(
+        "Parquet file",
+        "A column of encoded images and a column of labels.",
+        "FILE.parquet",
+        lambda spec, path, options: load_parquet(path.parent, [path], options),
+        suffixes=(".parquet",),
+    ),
+}
+"""The kinds of data that ``--data`` and ``--probe`` take."""
+
+NAMES: Final = tuple(name for reader in READERS.values() for name in reader.names)
 """The data sets that have a name of their own."""
 
 
@@ -53,25 +137,17 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
 
 def read(spec: str, options: DataOptions) -> Dataset:
     """Find out what a spec stands for, and load that."""
-    if spec == "digits":
-        return load_digits(options)
-    if spec in KNOWN:
-        return load_known(spec, options)
-    if spec.startswith("hub:"):
-        repository = spec.removeprefix("hub:")
-        if repository.count("/") != 1 or not all(repository.split("/")):
-            raise ValueError(f"{spec!r} is not the name of a Hub data set; write hub:owner/name")
-        return load_hub(repository, options)
     path = Path(spec).expanduser()
-    if not spec or not path.exists():
-        raise ValueError(nothing_called(spec))
-    if path.is_dir():
-        return load_folder(path, options)
-    if path.suffix in (".npy", ".npz"):
-        return load_arrays(path, options)
-    if path.suffix == ".parquet":
-        return load_parquet(path.parent, [path], options)
-    raise ValueError(f"{spec} is a file of no known kind; give a .npy, .npz or .parquet file, or a folder of images")
+    readers = [reader for reader in READERS.values() if reader.is_named(spec)]
+    if not readers:
+        if not spec or not path.exists():
+            raise ValueError(nothing_called(spec))
+        readers = [reader for reader in READERS.values() if reader.is_at(path)]
+    if not readers:
+        *others, last = [suffix for reader in READERS.values() for suffix in reader.suffixes]
+        kinds = f"{', '.join(others)} or {last}"
+        raise ValueError(f"{spec} is a file of no known kind; give a {kinds} file, or a folder of images")
+    return readers[0].read(spec, path, options)
 
 
 def nothing_called(spec: str) -> str:
