@@ -1,21 +1,24 @@
 """The tables of names: every entry says what it is, and is what its name stands for wherever a name can be given."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
 
 from deep_infomax.cli.parser import build_parser
 from deep_infomax.contracts import Batch
-from deep_infomax.data import Source
+from deep_infomax.data import READERS, DataOptions, Source
+from deep_infomax.data.sources import read
 from deep_infomax.evaluation import METRICS
 from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import CHOICES, Config, ObjectiveConfig, build_encoder, build_objective
 from deep_infomax.runtime.names import Titled
 
-TABLES: dict[str, Mapping[str, Titled]] = {**CHOICES, "metrics": METRICS}
+TABLES: dict[str, Mapping[str, Titled]] = {**CHOICES, "metrics": METRICS, "data": READERS}
 ENTRIES = [pytest.param(table[name], id=f"{where}-{name}") for where, table in TABLES.items() for name in table]
 NAMED = [pytest.param(setting, name, id=f"{setting}-{name}") for setting, table in CHOICES.items() for name in table]
 SIDES = {"convolutional-28": 28, "convolutional-32": 32, "convolutional-64": 64}
@@ -82,4 +85,34 @@ def test_an_unknown_name_is_refused_with_those_known(setting: str) -> None:
 
 def test_reports_are_told_the_title_of_every_bound_and_metric() -> None:
     assert set(titles().bounds) == set(CHOICES["objective.bound"])
+    assert set(titles().priors) == set(CHOICES["objective.prior"])
     assert set(titles().metrics) == set(METRICS)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_has_a_versioned_protocol_of_its_name_and_can_be_asked_for(name: str) -> None:
+    assert re.fullmatch(rf"{name}/\d+", METRICS[name].protocol)
+    parser, _ = build_parser()
+    assert parser.parse_args(["evaluate", "run", "--metrics", name]).evaluate.metrics == name
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_reader_gets_what_is_typed_for_its_kind(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = READERS[kind]
+    path = tmp_path / f"here{next(iter(reader.suffixes), '')}"
+    if reader.folders:
+        path.mkdir()
+    if reader.suffixes:
+        path.touch()
+    spec = next(iter(reader.names), None) or (f"{reader.prefix}owner/name" if reader.prefix else str(path))
+
+    def stand_in(name: str) -> Callable[..., NoReturn]:
+        def raise_its_name(*given: object) -> NoReturn:
+            raise LookupError(name)
+
+        return raise_its_name
+
+    for name, other in READERS.items():
+        monkeypatch.setitem(READERS, name, replace(other, read=stand_in(name)))
+    with pytest.raises(LookupError, match=f"^{kind}$"):
+        read(spec, DataOptions())

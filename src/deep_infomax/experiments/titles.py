@@ -1,7 +1,8 @@
-"""What reports call bounds and metrics, taken from the tables that define them."""
+"""What reports call bounds, metrics and priors, taken from the tables that define them."""
 
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.evaluation import METRICS
+from deep_infomax.objectives import PRIORS
 from deep_infomax.report import Titles
 
 
@@ -11,4 +12,4 @@ def titles() -> Titles:
     >>> titles().bounds["jsd"].title, titles().metrics["knn"].title
     ('Jensen-Shannon', 'Nearest neighbours')
     """
-    return Titles(bounds=BOUNDS, metrics=METRICS)
+    return Titles(bounds=BOUNDS, metrics=METRICS, priors=PRIORS)

@@ -53,7 +53,7 @@ class Uniform(Prior):
 class Gaussian(Prior):
     """Standard normal in d dimensions."""
 
-    title = "Gaussian"
+    title = "standard normal"
     meaning = "Standard normal in every unit."
 
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
@@ -64,7 +64,7 @@ class Gaussian(Prior):
 class Sphere(Prior):
     """Uniform on the unit sphere in d dimensions."""
 
-    title = "sphere"
+    title = "unit sphere"
     meaning = "Uniform on the unit sphere."
 
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:
@@ -75,7 +75,7 @@ class Sphere(Prior):
 class Ball(Prior):
     """Uniform in the unit ball in d dimensions."""
 
-    title = "ball"
+    title = "unit ball"
     meaning = "Uniform in the unit ball."
 
     def sample(self, n: int, d: int, device: torch.device) -> Float[Tensor, "n d"]:

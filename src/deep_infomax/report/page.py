@@ -41,10 +41,11 @@ _OWN_PROTOCOLS: Final = {
 
 
 class Titles(NamedTuple):
-    """What the report calls bounds and metrics, and what they mean; one that is not there is shown by its name."""
+    """What the report calls bounds, metrics and priors; one that is not there is shown by its name."""
 
     bounds: Mapping[str, Titled] = MappingProxyType({})
     metrics: Mapping[str, Titled] = MappingProxyType({})
+    priors: Mapping[str, Titled] = MappingProxyType({})
 
 
 _UNTITLED: Final = Titles()
@@ -97,7 +98,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles =
     Args:
         runs: run directories, and folders that hold some.
         out: the file to write; ``report.html`` in the first of ``runs`` unless given.
-        titles: what bounds and metrics are called (`deep_infomax.experiments.titles`).
+        titles: what bounds, metrics and priors are called (`deep_infomax.experiments.titles`).
 
     Returns:
         The file written.
@@ -157,7 +158,7 @@ def _view(run: Run, n_runs: int, titles: Titles) -> RunView:
         bounds=bound_pictures([run], titles.bounds),
         learning=learning_pictures(run),
         health=health_pictures([run]),
-        prior=None if vectors is None else histogram(vectors, run.prior),
+        prior=None if vectors is None else histogram(vectors, run.prior, titles.priors),
         maps=[] if vectors is None else maps(vectors, points),
         neighbours=[
             (found.metric, found.layer, neighbour_rows(found, classes, _MOST_PIXELS // n_runs // len(run.neighbours)))

@@ -1,6 +1,6 @@
 """Figures of the global vectors Y: in two dimensions by class, and against the prior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,14 +11,14 @@ from deep_infomax.report.figures import DASHES, REST, Key, Picture
 from deep_infomax.report.projection import principal_components, tsne
 from deep_infomax.report.runs import Representation, class_name
 from deep_infomax.report.svg import HALO, PALETTE, draw
+from deep_infomax.runtime.names import Titled
 
 _MOST_CLASSES_IN_COLOUR: Final = 10
-_PRIOR_NAMES: Final = {
-    "uniform": "uniform",
-    "gaussian": "standard normal",
-    "ball": "unit ball",
-    "sphere": "unit sphere",
+_DENSITIES: Final[dict[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "uniform": np.ones_like,
+    "gaussian": lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
 }
+"""Of the priors whose units can be drawn each by itself."""
 
 
 def maps(representation: Representation, most_points: int) -> list[Picture]:
@@ -91,36 +91,39 @@ def _largest_classes(labels: Int[np.ndarray, " p"]) -> list[int]:
     return sorted(int(label) for label in largest)
 
 
-def histogram(representation: Representation, prior: str | None) -> Picture | None:
-    """The values of Y (norms, for a prior on a ball or a sphere) against the prior's density; None without values."""
+def histogram(representation: Representation, prior: str | None, priors: Mapping[str, Titled]) -> Picture | None:
+    """The values of Y (norms, for a prior on a ball or a sphere) against the prior's density; None without values.
+
+    ``priors`` says what priors are called; one that is not there is shown by its name.
+    """
     vectors, _ = _finite(representation, len(representation.vectors))
     if not vectors.size:
         return None
     vectors = vectors.astype(np.float64)
+    called = f"{priors[prior].title if prior is not None and prior in priors else prior} prior"
     if prior in ("ball", "sphere"):
-        return _norms(np.linalg.norm(vectors, axis=1), vectors.shape[1], prior)
+        return _norms(np.linalg.norm(vectors, axis=1), vectors.shape[1], prior, called)
     if prior == "uniform":
-        return _values(1 / (1 + np.exp(-np.clip(vectors, -60, 60))), "sigmoid(Y)", prior, np.linspace(0, 1, 41))
+        return _values(1 / (1 + np.exp(-np.clip(vectors, -60, 60))), "sigmoid(Y)", prior, called, np.linspace(0, 1, 41))
     low, high = float(vectors.min()), float(vectors.max())
     if high - low < 1e-6 * max(1.0, abs(low)):
         low, high = low - 0.5, high + 0.5
-    return _values(vectors, "Y", prior if prior in _PRIOR_NAMES else None, np.linspace(low, high, 41))
+    return _values(vectors, "Y", prior if prior in _DENSITIES else None, called, np.linspace(low, high, 41))
 
 
 def _values(
-    values: Float[np.ndarray, "p d"], name: str, prior: str | None, bins: Float[np.ndarray, " edges"]
+    values: Float[np.ndarray, "p d"], name: str, prior: str | None, called: str, bins: Float[np.ndarray, " edges"]
 ) -> Picture:
     """Density of the values of all units, with a band for the single units, and the prior's."""
     units = np.stack([np.histogram(column, bins)[0] for column in values.T]) / (len(values) * np.diff(bins))
     low, high = (np.append(edge, edge[-1]) for edge in np.quantile(units, (0.1, 0.9), axis=0))
     x = np.linspace(bins[0], bins[-1], 200)
-    densities = {"uniform": np.ones_like(x), "gaussian": np.exp(-x * x / 2) / np.sqrt(2 * np.pi)}
 
     def paint(axes: Axes) -> None:
         axes.fill_between(bins, low, high, step="post", color=PALETTE[5], alpha=0.35, linewidth=0)
         axes.stairs(units.mean(axis=0), bins, color=PALETTE[0], linewidth=1.6)
         if prior is not None:
-            axes.plot(x, densities[prior], color=PALETTE[1], linestyle=DASHES)
+            axes.plot(x, _DENSITIES[prior](x), color=PALETTE[1], linestyle=DASHES)
         axes.set_xlabel(name)
         axes.set_ylabel("density")
         axes.set_ylim(bottom=0)
@@ -130,8 +133,8 @@ def _values(
         caption = "Y was matched to no prior: its shape is free. A spike means that inputs are encoded alike."
         alt = f"Histogram of {name} from {values.min():.3g} to {values.max():.3g}"
         return Picture(draw(paint, alt), f"Values of {name}", caption, tuple(legend))
-    legend.append(Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
-    title = f"{name} against the {_PRIOR_NAMES[prior]} prior"
+    legend.append(Key(called, PALETTE[1], "dashed"))
+    title = f"{name} against the {called}"
     caption = (
         "Matched where the line follows the dashed one and the band, which holds 80 % of the single units, is narrow. "
         "Mass at the ends means saturated units. Each unit alone is shown, not the dependence between units."
@@ -139,7 +142,7 @@ def _values(
     return Picture(draw(paint, f"Histogram of {title}"), title, caption, tuple(legend))
 
 
-def _norms(norms: Float[np.ndarray, " p"], d: int, prior: str) -> Picture:
+def _norms(norms: Float[np.ndarray, " p"], d: int, prior: str, called: str) -> Picture:
     """Norms of Y; those of a uniform ball in d dimensions have the density d r^(d - 1), a sphere's are all 1."""
     bins = np.linspace(0, max(1.05, float(norms.max())), 41)
     density = np.histogram(norms, bins)[0] / (len(norms) * np.diff(bins))
@@ -154,7 +157,7 @@ def _norms(norms: Float[np.ndarray, " p"], d: int, prior: str) -> Picture:
         axes.set_xlabel("norm of Y")
         axes.set_ylabel("density")
 
-    title = f"Norm of Y against the {_PRIOR_NAMES[prior]} prior"
+    title = f"Norm of Y against the {called}"
     caption = "Matched where the line follows the dashed one. Lengths only: directions do not show."
-    legend = (Key("norm of Y", PALETTE[0], "line"), Key(f"{_PRIOR_NAMES[prior]} prior", PALETTE[1], "dashed"))
+    legend = (Key("norm of Y", PALETTE[0], "line"), Key(called, PALETTE[1], "dashed"))
     return Picture(draw(paint, f"Histogram of the norms of Y, mean {norms.mean():.3g}"), title, caption, legend)
