@@ -52,7 +52,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"start": [], "changelog": [], "contributing": [], "results": [], "speed": []}
+wide = ("start", "changelog", "contributing", "results", "speed", "benchmarks", "information", "information/*")
+html_sidebars = {page: [] for page in wide}
 html_theme_options = {
     "logo": {"text": "Deep InfoMax"},
     "github_url": "https://github.com/deep-infomax/deep-infomax",
