@@ -23,7 +23,7 @@ from deep_infomax.data import DataOptions, load_dataset, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import extract, knn, svm
 from deep_infomax.evaluation.probes import standardised
-from deep_infomax.experiments.run_directory import read_config
+from deep_infomax.experiments.run_directory import read_settings
 from deep_infomax.training import keep_freed_memory
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     keep_freed_memory()
     encoder = Encoder.from_pretrained(given.run)
-    dataset = load_dataset(given.data or read_config(given.run)["data"], DataOptions(train_inputs=given.train_inputs))
+    dataset = load_dataset(given.data or read_settings(given.run).data, DataOptions(train_inputs=given.train_inputs))
     if dataset.test is None:
         parser.error(f"{dataset.name} has no test part; name other data with --data")
     labels, test_labels = (require_labels(part)[0] for part in (dataset.train, dataset.test))

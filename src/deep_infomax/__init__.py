@@ -11,18 +11,21 @@ if TYPE_CHECKING:
     from deep_infomax.data import DataOptions, Dataset, Source, load_dataset
     from deep_infomax.encoders import Encoder, TappedEncoder
     from deep_infomax.evaluation import evaluate
+    from deep_infomax.experiments.run import Run, train
     from deep_infomax.mutual_information import estimate_mi, neural_dependency
     from deep_infomax.objectives import DeepInfoMax
-    from deep_infomax.training import TrainingConfig, fit
+    from deep_infomax.training import Callback, TrainingConfig, fit
 
 __all__ = [
     "Batch",
+    "Callback",
     "DataOptions",
     "Dataset",
     "DeepInfoMax",
     "Encoder",
     "Features",
     "Losses",
+    "Run",
     "Scores",
     "Source",
     "TappedEncoder",
@@ -33,6 +36,7 @@ __all__ = [
     "fit",
     "load_dataset",
     "neural_dependency",
+    "train",
 ]
 
 __version__ = "0.1.0"
@@ -42,9 +46,10 @@ _MODULES = {
     "data": ("DataOptions", "Dataset", "Source", "load_dataset"),
     "encoders": ("Encoder", "TappedEncoder"),
     "evaluation": ("evaluate",),
+    "experiments.run": ("Run", "train"),
     "mutual_information": ("estimate_mi", "neural_dependency"),
     "objectives": ("DeepInfoMax",),
-    "training": ("TrainingConfig", "fit"),
+    "training": ("Callback", "TrainingConfig", "fit"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -19,13 +19,15 @@ from rich.console import Console
 from torch import distributed as dist
 
 from deep_infomax.cli import commands, information
+from deep_infomax.cli.calls import in_commands
 from deep_infomax.cli.parser import build_parser
 from deep_infomax.experiments import train
-from deep_infomax.experiments.run_directory import RECORDED, plain, read_config
+from deep_infomax.experiments.run_directory import RECORDED, Settings, plain
 from deep_infomax.experiments.series import FailedTrainingError
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.runtime.allocator import out_of_memory
-from deep_infomax.runtime.processes import lost_process, world_size
+from deep_infomax.runtime.processes import first_process, lost_process, world_size
+from deep_infomax.runtime.progress import NOTES
 from deep_infomax.training import (
     InterruptedTrainingError,
     LostProcessError,
@@ -105,24 +107,16 @@ def _train(options: Namespace, parser: ArgumentParser, given: Sequence[str]) -> 
         if list(given) not in (["train", "--resume", options.resume], ["train", f"--resume={options.resume}"]):
             raise ValueError("--resume takes the run's own configuration and no other option; leave the others out")
         run = Path(options.resume)
-        settings = read_config(run)
-        try:
-            config = _config(parser, settings)
-        except (ArgumentError, ValueError) as error:
-            raise ValueError(f"{run / 'config.yaml'}: {error}; restore it or train anew") from error
-        train.resume(run, config)
-        return
-    if options.epochs is not None:
-        options.training.epochs = options.epochs
-    train.train(
-        recipe=options.recipe,
-        data=options.data,
-        config=_config(parser, options.as_dict()),
-        seed=options.seed,
-        probe=options.probe,
-        out=options.out,
-        command=f"dim {shlex.join(given)}",
-    )
+        train.resume(run)
+    else:
+        if options.epochs is not None:
+            options.training.epochs = options.epochs
+        config = _config(parser, options.as_dict())
+        command = f"dim {shlex.join(given)}"
+        settings = Settings(options.recipe, command, options.seed, options.data, options.probe, config)
+        run, _ = train.begin(train.default_run(settings) if options.out is None else Path(options.out), settings)
+    if first_process():
+        NOTES.print(f"next: dim evaluate {shlex.quote(str(run))}")
 
 
 def _series(options: Namespace) -> None:
@@ -191,7 +185,7 @@ def _config(parser: ArgumentParser, settings: dict[str, Any]) -> Config:
 
 
 def _fail(code: int, sentence: str) -> int:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"dim: {sentence}")
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"dim: {in_commands(sentence)}")
     return code
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from deep_infomax.cli.tables import print_comparison, print_results
-from deep_infomax.data import DataOptions, load_dataset
+from deep_infomax.data import load_dataset
 from deep_infomax.evaluation import check_output, encode_dataset, read_results
 from deep_infomax.experiments import evaluate as experiment
-from deep_infomax.experiments.data import data_options_of
-from deep_infomax.experiments.evaluate import load_encoder
-from deep_infomax.experiments.run_directory import plain, read_config
+from deep_infomax.experiments.evaluate import load_encoder, reading
+from deep_infomax.experiments.run_directory import plain, read_settings, trained_by_fit
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.progress import NOTES, progress_bars
 
 
@@ -48,7 +48,7 @@ def encode(
     """Write the representation of a data set as a .npy file."""
     check_output(Path(out))
     encoder = load_encoder(run)
-    options = data_options_of(Path(run)) if (Path(run) / "config.yaml").exists() else DataOptions()
+    options = reading(Path(run))
     # All rows are wanted, however few the encoder was trained on.
     dataset = load_dataset(
         data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
@@ -68,8 +68,10 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
     paths = [Path(run) for run in runs]
     found = find_runs(paths)
     for run in found:
-        read_config(run)
-    results = [read_results(run / "evaluation.json") for run in found]  # what is damaged shows before a page is written
+        if not trained_by_fit(run):
+            read_settings(run)
+    # What is damaged shows before a page is written.
+    results = [read_results(run / run_files.EVALUATION) for run in found]
     page = write_report(paths, None if out is None else Path(out), titles())
     NOTES.print(f"report: {page}")
     print_comparison([run.name for run in found], results)

@@ -117,7 +117,15 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     1297
     """
     options = options or DataOptions()
-    dataset = read(spec, options)
+    return prepared(read(spec, options), spec, options)
+
+
+def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
+    """Data that were read, with parts held out, left out and cropped as the options say, described with their spec.
+
+    Raises:
+        ValueError: An option cannot hold for them.
+    """
     held_out = dataset.held_out is not None or options.held_out is not None
     if options.held_out is not None:
         dataset = tested_on_train(dataset, options.held_out)

@@ -1,11 +1,75 @@
 """Which data an experiment reads: those it learns from and those it is probed with, checked before the training."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, Final
 
-from deep_infomax.data import NAMES, DataOptions, Dataset, Source, load_dataset, require_labels
-from deep_infomax.experiments.run_directory import read_config
+import numpy as np
+import torch
+
+from deep_infomax.data import NAMES, DataOptions, Dataset, Source, fingerprint, load_dataset, require_labels
+from deep_infomax.data.arrays import build
+from deep_infomax.data.sources import prepared
+from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
+
+_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip")
+"""Options that also hold for data that have been read already."""
+
+
+def training_data(settings: Settings, run: Path, given: Any = None) -> Dataset:
+    """The data that a run is trained on.
+
+    Args:
+        settings: Of the run.
+        run: Its directory.
+        given: An array, a tensor or a `Dataset`, where the run is trained on such.
+
+    Raises:
+        ValueError: they cannot be read, are not given, or are not those that the run began with.
+    """
+    options = settings.config.data_options
+    if settings.in_memory and given is None:
+        raise ValueError(
+            f"{run} was trained on data in memory, which it does not keep; "
+            f"give them again from Python, Run({str(run)!r}).resume(data=...)"
+        )
+    dataset = in_memory(given, options) if settings.in_memory else load_dataset(settings.data, options)
+    if settings.dataset not in (None, dataset.description):
+        raise ValueError(f"{settings.data} is not the data that {run} was trained on; restore them, or train anew")
+    return dataset
+
+
+def in_memory(data: Any, options: DataOptions) -> Dataset:
+    """Data of a program as a `Dataset`, its description with a fingerprint of the inputs.
+
+    Args:
+        data: Inputs (n, ...) as an array or a tensor, whose axes are read as those of an ``.npy`` file, or a
+            `Dataset`.
+        options: How to read an array. A `Dataset` has been read: of it, inputs can be left out, held out or cropped.
+
+    Raises:
+        ValueError: it is something else, or the options cannot hold for it.
+    """
+    if isinstance(data, torch.Tensor):
+        data = (data.detach().cpu() if data.dtype != torch.bfloat16 else data.detach().cpu().float()).numpy()
+    if isinstance(data, np.ndarray):
+        data = build("array", {"x": data}, options)
+    elif not isinstance(data, Dataset):
+        raise ValueError(
+            f"`data` is a {type(data).__name__}; give the name or path of a data set, an array, a tensor or a Dataset"
+        )
+    else:
+        _check_read(options)
+    found = prepared(data, IN_MEMORY, options)
+    return replace(found, description={**found.description, "inputs": fingerprint(found.pretraining)[:12]})
+
+
+def _check_read(options: DataOptions) -> None:
+    """Refuse options that say how to read what has been read."""
+    for field in fields(options):
+        if field.name not in _AFTER_READING and getattr(options, field.name) != field.default:
+            raise ValueError(f"`data_options.{field.name}` says nothing to a Dataset that has been read; leave it out")
 
 
 def trained_on(config: Config, dataset: Dataset) -> Source:
@@ -32,7 +96,7 @@ def load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
     probe = same_spec(probe, trained_on)
     if options.held_out is not None and probe != trained_on:
         raise ValueError(
-            f"--data_options.held_out tests on inputs of {trained_on}, --probe on {probe}; leave one of them out"
+            f"`data_options.held_out` tests on inputs of {trained_on}, `probe` on {probe}; leave one of them out"
         )
     return load_dataset(probe, options_for(probe, trained_on, options))
 
@@ -41,19 +105,11 @@ def check_probe(probe: Dataset, data: Dataset) -> None:
     """Let what a later probe cannot use show before the training, not after it."""
     if probe.test is None:
         require_labels(probe.train)
-        raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with --probe SPEC")
+        raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with `probe`")
     for source in (probe.train, probe.test):
         require_labels(source)
         if source.shape != data.train.shape:
             raise ValueError(
                 f"{probe.name} {source.split} has inputs of {source.shape}, {data.name} of {data.train.shape}; "
-                "name a probe of the same shape, or give both one with --data_options.resize"
+                "name a probe of the same shape, or give both one with `data_options.resize`"
             )
-
-
-def data_options_of(run: Path) -> DataOptions:
-    """How the training of a run read its data."""
-    try:
-        return DataOptions(**read_config(run)["data_options"])
-    except TypeError as error:
-        raise ValueError(f"{run / 'config.yaml'}: data_options cannot be read ({error}); restore it") from error

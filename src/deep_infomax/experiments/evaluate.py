@@ -1,18 +1,20 @@
 """A finished run's encoder, loaded and measured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from deep_infomax import evaluation
-from deep_infomax.data import load_dataset
+from deep_infomax.data import DataOptions, Dataset, load_dataset
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, read_results
-from deep_infomax.experiments.data import data_options_of, options_for, same_spec
-from deep_infomax.experiments.run_directory import plain, read_config
+from deep_infomax.experiments.data import in_memory, options_for, same_spec
+from deep_infomax.experiments.run_directory import Settings, read_settings, trained_by_fit
+from deep_infomax.experiments.settings import configure
+from deep_infomax.recipes import Config
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.progress import progress_bars
 from deep_infomax.training.prepare import use_channels_last
 
@@ -20,40 +22,35 @@ from deep_infomax.training.prepare import use_channels_last
 def evaluate(
     run: Path,
     *,
-    probe: str | None = None,
-    metrics: Sequence[str],
+    probe: str | Dataset | None = None,
+    data: Any = None,
+    metrics: Sequence[str] = ("linear", "mlp", "knn"),
     layers: Sequence[str] | None = None,
-    seeds: int,
+    seeds: int = 3,
     data_options: Mapping[str, Any] | None = None,
+    encoder: Encoder | None = None,
 ) -> list[Result]:
     """Measure a run's encoder and keep the results in the run.
 
     Args:
-        run: Directory of a finished training.
-        probe: Spec of labelled data; None stands for those that the training named, or else its own.
+        run: Directory of a finished training, or what `fit` wrote, which says nothing of data and needs ``probe``.
+        probe: Labelled data, or their spec; None stands for those that the training named, or else its own.
+        data: The training's own data, where they were in memory and are the probe.
         metrics: Names of `deep_infomax.evaluation.METRICS`.
         layers: What is measured; None stands for each metric's own layers.
         seeds: Repetitions of each probe.
         data_options: Changes of how the data are read.
+        encoder: The run's encoder, where it is loaded already.
 
     Raises:
         ValueError: there is no finished run, or the data cannot be read or are not the training's.
         KeyboardInterrupt: an interrupt; what was measured is kept.
     """
-    settings = finished(run)
-    encoder = load_encoder(run)
-    spec = same_spec(probe or settings["probe"] or settings["data"], settings["data"])
-    options = options_for(spec, settings["data"], data_options_of(run))
-    dataset = load_dataset(spec, replace(options, **(data_options or {})))
-    if spec == settings["data"] and plain(dataset.description) != settings.get("dataset"):
-        raise ValueError(  # another draw of the held-out part may put training inputs into it
-            f"{spec} is not the data that {run} was trained on, or --data_options read them otherwise; "
-            "restore them, or name others with --probe"
-        )
+    dataset = _probed_with(run, probe, data, data_options or {})
     try:
         with progress_bars() as progress:
             return evaluation.evaluate(
-                encoder,
+                encoder or load_encoder(run),
                 dataset,
                 metrics=metrics,
                 layers=layers,
@@ -62,10 +59,37 @@ def evaluate(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        kept = run / "evaluation.json"
+        kept = run / run_files.EVALUATION
         if read_results(kept, dataset.description):
             raise KeyboardInterrupt(f"interrupted; what was measured is kept in {kept}") from None
         raise
+
+
+def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Mapping[str, Any]) -> Dataset:
+    """The data that a finished run is measured on."""
+    settings = finished(run)
+    options = configure(Config(data_options=reading(run)), {"data_options": changes}).data_options
+    if isinstance(probe, Dataset):
+        return probe
+    if settings is None:
+        if probe is None:
+            raise ValueError(f"{run} was trained by `fit`, which does not record data; name labelled data as `probe`")
+        return load_dataset(probe, options)
+    spec = same_spec(probe or settings.probe or settings.data, settings.data)
+    own = spec == settings.data
+    if own and settings.in_memory and data is None:
+        raise ValueError(
+            f"{run} was trained on data in memory, which it does not keep; name labelled data with `probe`, "
+            "or give the same again from Python as `data`"
+        )
+    options = options_for(spec, settings.data, options)
+    dataset = in_memory(data, options) if own and settings.in_memory else load_dataset(spec, options)
+    if own and dataset.description != settings.dataset:
+        raise ValueError(  # another draw of the held-out part may put training inputs into it
+            f"{spec} is not the data that {run} was trained on, or `data_options` read them otherwise; "
+            "restore them, or name others with `probe`"
+        )
+    return dataset
 
 
 def load_encoder(run: str | Path) -> Encoder:
@@ -75,12 +99,22 @@ def load_encoder(run: str | Path) -> Encoder:
     return encoder
 
 
-def finished(run: Path) -> dict[str, Any]:
-    """The settings of a run whose training ended."""
-    settings = read_config(run)
-    if not (run / "encoder.safetensors").is_file():
-        raise ValueError(f"{run} has no trained encoder yet; finish it with 'dim train --resume {run}'")
+def finished(run: Path) -> Settings | None:
+    """The settings of a run whose training ended; None where `fit` wrote it.
+
+    Raises:
+        ValueError: it is no run, or its training has not ended.
+    """
+    settings = None if trained_by_fit(run) else read_settings(run)
+    if not (run / run_files.WEIGHTS).is_file():
+        remedy = "its `resume`" if settings is None else f"`Run({str(run)!r}).resume()`"
+        raise ValueError(f"{run} has no trained encoder yet; finish it with {remedy}")
     return settings
+
+
+def reading(run: Path) -> DataOptions:
+    """How the training of a run read its data; the defaults for an encoder that keeps no configuration."""
+    return read_settings(run).config.data_options if (run / run_files.CONFIG).exists() else DataOptions()
 
 
 def _device() -> torch.device:

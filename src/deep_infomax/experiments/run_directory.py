@@ -1,9 +1,27 @@
-"""The run directory: where a training keeps its configuration, log, checkpoints, encoder and results."""
+"""The run directory: where a training keeps its configuration, log, checkpoints, encoder and results.
+
+======================  ===========================================================================================
+file                    what it holds
+======================  ===========================================================================================
+``config.yaml``         `Settings`: all that the training was told, its data set and what it ran on
+``metrics.jsonl``       the log, one JSON object a line (`deep_infomax.training.Callback.on_log`)
+``checkpoints/``        ``step-*.safetensors``, the newest few (`deep_infomax.training.checkpoint`)
+``encoder.*``           the trained encoder, ``.safetensors`` and ``.json`` (`deep_infomax.encoders.pretrained`)
+``evaluation.json``     what was measured of it (`deep_infomax.evaluation.results`)
+``arrays/``             what the report draws: representations, neighbours, reconstructions
+``report.html``         the report
+======================  ===========================================================================================
+
+`fit` with ``out`` writes all but ``config.yaml``. It knows neither a recipe nor how the network, the objective and the
+data were made, so it could not be continued from such a file. Its folder is a run for `encode`, `report` and, with a
+probe, `evaluate`.
+"""
 
 import dataclasses
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,25 +29,59 @@ import torch
 import yaml
 
 import deep_infomax
+from deep_infomax.experiments.settings import GROUPS, configure
+from deep_infomax.recipes import Config
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import written_whole
 
 RECORDED: Final = ("command", "dataset", "environment")
 """What ``config.yaml`` tells of a run beside its settings."""
+IN_MEMORY: Final = "(in memory)"
+"""What stands for the data of a training that were not read from a file."""
 
-_CONFIG: Final = "config.yaml"
-_TRAINED: Final = ("metrics.jsonl", "checkpoints/*", "encoder.safetensors", "encoder.json", "evaluation.json")
-
+_TRAINED: Final = (
+    run_files.METRICS, f"{run_files.CHECKPOINTS}/*", run_files.WEIGHTS, run_files.ENCODER, run_files.EVALUATION,
+)  # fmt: skip
 _KINDS: Final = {
     "recipe": (str, "a name"),
     "seed": (int, "a whole number"),
     "data": (str, "a name or a path"),
     "probe": (str | None, "a name or a path"),
-    "encoder": (dict, "a mapping"),
-    "objective": (dict, "a mapping"),
-    "training": (dict, "a mapping"),
-    "data_options": (dict, "a mapping"),
+    **dict.fromkeys(GROUPS, (dict, "a mapping")),
 }
 _KINDS_ONCE_BEGUN: Final = {"dataset": (dict, "a mapping"), "environment": (dict, "a mapping")}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was told, and what is recorded once it has begun: all that ``config.yaml`` holds."""
+
+    recipe: str
+    command: str | None
+    """How it was started: a command line, or a call from Python."""
+    seed: int
+    data: str
+    """A spec; `IN_MEMORY` for data that were given as they are."""
+    probe: str | None
+    """The spec of labelled data for later probes; None for the training's own."""
+    config: Config
+    dataset: Mapping[str, Any] | None = None
+    """Description of the data as they were read."""
+    environment: Mapping[str, Any] | None = None
+    """What figures depend on beside the settings."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data were given as they are, so that nothing here can read them again."""
+        return self.data == IN_MEMORY
+
+    def content(self) -> dict[str, Any]:
+        """As ``config.yaml`` has it, in its order."""
+        told = {name: getattr(self, name) for name in ("recipe", "command", "seed", "data", "probe")}
+        recorded = {name: value for name in ("dataset", "environment") if (value := getattr(self, name)) is not None}
+        if self.command is None:
+            del told["command"]
+        return {**told, **plain(self.config), **plain(recorded)}
 
 
 def create_run(run: Path) -> None:
@@ -38,53 +90,91 @@ def create_run(run: Path) -> None:
     Raises:
         ValueError: it already holds a run or files that a run would overwrite, or something else is in its place.
     """
-    if run.exists() and not run.is_dir():
-        raise ValueError(f"{run} is a file; name a folder with --out")
-    if found := [name for name in (_CONFIG, *_TRAINED) if any(run.glob(name))]:
-        try:
-            read_config(run)
-        except ValueError as error:
-            raise ValueError(
-                f"{run} holds {', '.join(found)}, which a training would overwrite, and is no run that can be "
-                "continued; choose another --out"
-            ) from error
-        if found != [_CONFIG]:
-            remedy = f"continue it with 'dim train --resume {run}' or choose another --out"
-            raise ValueError(f"{run} already holds a run; {remedy}")
+    if said := _in_the_way(run):
+        raise ValueError(said)
     run.mkdir(parents=True, exist_ok=True)
 
 
-def write_config(run: Path, config: Mapping[str, Any]) -> None:
+def create_numbered_run(run: Path) -> Path:
+    """Make a run directory of this name, with the next free number where it is taken: ``-2``, ``-3``, and so on."""
+    number, free = 1, run
+    while _in_the_way(free):
+        number += 1
+        free = run.with_name(f"{run.name}-{number}")
+    free.mkdir(parents=True, exist_ok=True)
+    return free
+
+
+def _in_the_way(run: Path) -> str | None:
+    """Why a training cannot begin in a folder."""
+    if run.exists() and not run.is_dir():
+        return f"{run} is a file; name a folder with `out`"
+    found = [name for name in (run_files.CONFIG, *_TRAINED) if any(run.glob(name))]
+    if not found:
+        return None
+    if run_files.CONFIG in found:
+        try:
+            read_settings(run)
+        except ValueError:
+            pass
+        else:
+            if found == [run_files.CONFIG]:
+                return None
+            return f"{run} already holds a run; continue it with `Run({str(run)!r}).resume()` or choose another `out`"
+    return (
+        f"{run} holds {', '.join(found)}, which a training would overwrite, and is no run that can be continued; "
+        "choose another `out`"
+    )
+
+
+def write_settings(run: Path, settings: Settings) -> None:
     """Write ``config.yaml`` whole or not at all."""
-    with written_whole(run / _CONFIG) as partial:
-        partial.write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
+    with written_whole(run / run_files.CONFIG) as partial:
+        partial.write_text(yaml.safe_dump(settings.content(), sort_keys=False, allow_unicode=True))
 
 
-def read_config(run: Path) -> dict[str, Any]:
-    """The configuration of a run.
+def read_settings(run: Path) -> Settings:
+    """The settings of a run; what an older one does not say is as it was before.
 
     Raises:
         ValueError: there is no run, or its configuration is damaged; the file and the key are named.
     """
-    path = run / _CONFIG
-    if not path.is_file():
-        raise ValueError(
-            f"{run} is no run directory: it has no {_CONFIG}; give the folder that 'dim train --out' named"
-        )
-    try:
-        config = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
-    missing = [key for key in _KINDS if key not in config] if isinstance(config, dict) else _KINDS
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; restore it or train anew")
+    path = run / run_files.CONFIG
+    content = _content(path)
     for key, (kind, name) in (_KINDS | _KINDS_ONCE_BEGUN).items():
-        if key in config and not isinstance(value := config[key], kind):
+        if key in content and not isinstance(value := content[key], kind):
             found = "null" if value is None else repr(value)
             raise ValueError(f"{path}: {key} is {found} where {name} belongs; restore it or train anew")
-    if not 0 <= config["seed"] < 2**63:
-        raise ValueError(f"{path}: seed is {config['seed']}, not within 0 and 2^63; restore it or train anew")
-    return dict(config)
+    if not 0 <= content["seed"] < 2**63:
+        raise ValueError(f"{path}: seed is {content['seed']}, not within 0 and 2^63; restore it or train anew")
+    try:
+        config = configure(Config(), {group: content[group] for group in GROUPS})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}, or train anew") from error
+    told: dict[str, Any] = {name: content[name] for name in ("recipe", "seed", "data", "probe")}
+    recorded: dict[str, Any] = {name: content.get(name) for name in RECORDED}
+    return Settings(**told, config=config, **recorded)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    run = path.parent
+    if not path.is_file():
+        if trained_by_fit(run):
+            raise ValueError(f"{run} was trained by `fit`, which keeps no {path.name}; continue it with its `resume`")
+        raise ValueError(f"{run} is no run directory: it has no {path.name}; give a folder that a training wrote")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
+    missing = [key for key in _KINDS if key not in content] if isinstance(content, dict) else _KINDS
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; restore it or train anew")
+    return dict(content)
+
+
+def trained_by_fit(run: Path) -> bool:
+    """Whether a folder is what `fit` writes, which keeps no configuration."""
+    return not (run / run_files.CONFIG).exists() and (run / run_files.METRICS).is_file()
 
 
 def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:

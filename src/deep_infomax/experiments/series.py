@@ -23,7 +23,7 @@ from deep_infomax.evaluation import METRICS, Result, read_results
 from deep_infomax.experiments import train
 from deep_infomax.experiments.data import check_probe, load_probe, trained_on
 from deep_infomax.experiments.evaluate import evaluate
-from deep_infomax.experiments.run_directory import plain, read_config
+from deep_infomax.experiments.run_directory import Settings, plain, read_settings
 from deep_infomax.recipes import RECIPES, Config, build_encoder, build_objective
 from deep_infomax.runtime.allocator import out_of_memory
 from deep_infomax.runtime.interrupt import ECHO_SECONDS, stop_requests
@@ -153,12 +153,8 @@ def check_series(
 
 
 def _check_same(plan: Plan) -> None:
-    defaults = plain(Config())  # of settings that a run of an earlier version does not record
-    found = {key: defaults[key] | value if key in defaults else value for key, value in read_config(plan.run).items()}
-    wanted = {
-        "recipe": plan.recipe, "seed": plan.seed, "data": plan.data, "probe": plan.probe, **plain(plan.config),
-    }  # fmt: skip
-    if different := [key for key, value in wanted.items() if found[key] != value]:
+    found, wanted = read_settings(plan.run).content(), _settings(plan).content()
+    if different := [key for key, value in wanted.items() if key != "command" and found[key] != value]:
         raise ValueError(
             f"{plan.run} was trained with other settings ({', '.join(different)}); choose another --out or move it away"
         )
@@ -248,17 +244,14 @@ def _one_by_one(todo: Sequence[_Work], show: Callable[[Path, list[Result]], None
 
 def _train(plan: Plan, *, resuming: bool) -> None:
     if resuming:
-        train.resume(plan.run, plan.config)
-        return
-    train.train(
-        recipe=plan.recipe,
-        data=plan.data,
-        config=plan.config,
-        seed=plan.seed,
-        probe=plan.probe,
-        out=str(plan.run),
-        command=shlex.join(["dim", *_training_arguments(plan)]),
-    )
+        train.resume(plan.run)
+    else:
+        train.begin(plan.run, _settings(plan))
+
+
+def _settings(plan: Plan) -> Settings:
+    command = shlex.join(["dim", *_training_arguments(plan)])
+    return Settings(plan.recipe, command, plan.seed, plan.data, plan.probe, plan.config)
 
 
 def _several_at_a_time(todo: Sequence[_Work], jobs: int) -> list[Exception]:

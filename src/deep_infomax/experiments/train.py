@@ -1,7 +1,10 @@
-"""A recipe trained into a run directory, and a run that goes on from its newest checkpoint."""
+"""A recipe trained into a run directory, and a run that goes on from its newest checkpoint.
+
+``dim train`` and `deep_infomax.train` are this, the one with words for a terminal around it, the other with a `Run`.
+"""
 
 import math
-import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,16 +12,27 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
-from deep_infomax.data import augmentation, load_dataset
-from deep_infomax.experiments.data import check_probe, load_probe, trained_on
-from deep_infomax.experiments.run_directory import create_run, environment, plain, read_config, write_config
-from deep_infomax.recipes import Config, build_encoder, build_objective
+from deep_infomax.data import Dataset, augmentation
+from deep_infomax.experiments.data import check_probe, load_probe, trained_on, training_data
+from deep_infomax.experiments.run_directory import (
+    Settings,
+    create_numbered_run,
+    create_run,
+    environment,
+    plain,
+    read_settings,
+    write_settings,
+)
+from deep_infomax.recipes import build_encoder, build_objective
 from deep_infomax.runtime.processes import main_process_first
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.training import (
+    Callback,
     InterruptedTrainingError,
     LostProcessError,
+    Training,
     TrainingConfig,
     WriteError,
     can_compile,
@@ -29,87 +43,144 @@ from deep_infomax.training import (
 )
 
 
-def train(
-    *, recipe: str, data: str, config: Config, seed: int, probe: str | None, out: str | None, command: str
-) -> None:
-    """Start a run."""
-    check_seed(seed)
-    name = Path(data.removeprefix("hub:")).stem
-    run = Path(out or f"runs/{recipe}-{name}-{seed}")
-    settings = {"recipe": recipe, "command": command, "seed": seed, "data": data, "probe": probe} | plain(config)
-    if _processes(config).is_main_process:
-        create_run(run)
-        write_config(run, settings)
-    _train(run, settings, config, resuming=False)
+def default_run(settings: Settings, name: str | None = None) -> Path:
+    """Where a run is kept unless it is told otherwise: ``runs/RECIPE-DATA-SEED``."""
+    return Path(f"runs/{settings.recipe}-{name or Path(settings.data.removeprefix('hub:')).stem}-{settings.seed}")
 
 
-def resume(run: Path, config: Config) -> None:
-    """Continue a run from its newest checkpoint."""
-    _train(run, read_config(run), config, resuming=True)
+def begin(
+    run: Path,
+    settings: Settings,
+    data: Any = None,
+    *,
+    numbered: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = True,
+) -> tuple[Path, Training]:
+    """Train into a new run directory.
+
+    Args:
+        run: The directory.
+        settings: What to train.
+        data: An array, a tensor or a `Dataset` where the settings say that the data are in memory.
+        numbered: Take the next free number where the directory is taken, instead of refusing it.
+        callbacks: As for `fit`.
+        progress: Tell on standard error how far the training is.
+
+    Returns:
+        The run directory, and what the training came to.
+
+    Raises:
+        ValueError: the directory is taken, or the data or a setting cannot be used.
+        InterruptedTrainingError, WriteError, LostProcessError, NonFiniteLossError: as `fit`.
+    """
+    check_seed(settings.seed)
+    if _processes(settings).is_main_process:
+        if numbered:
+            run = create_numbered_run(run)
+        else:
+            create_run(run)
+    [name] = broadcast_object_list([str(run)])
+    run = Path(name)
+    return run, _train(run, settings, data, False, callbacks, progress)
 
 
-def _train(run: Path, settings: dict[str, Any], config: Config, *, resuming: bool) -> None:
-    processes = _processes(config)
+def resume(run: Path, data: Any = None, *, callbacks: Sequence[Callback] = (), progress: bool = True) -> Training:
+    """Continue a run from its newest checkpoint; one that has ended is left as it is.
+
+    Args:
+        run: Its directory.
+        data: The data of a training on data in memory.
+        callbacks: As for `fit`.
+        progress: Tell on standard error how far the training is.
+
+    Raises:
+        ValueError: there is no run, or its data are not there or are others.
+        InterruptedTrainingError, WriteError, LostProcessError, NonFiniteLossError: as `fit`.
+    """
+    return _train(run, read_settings(run), data, True, callbacks, progress)
+
+
+def _train(
+    run: Path, settings: Settings, data: Any, resuming: bool, callbacks: Sequence[Callback], progress: bool
+) -> Training:
+    processes = _processes(settings)
     with main_process_first(timedelta(days=1)):  # it may decode a large data set, whose cache the others then find
-        dataset = load_dataset(settings["data"], config.data_options)
-        if settings["probe"] is not None:
-            check_probe(load_probe(settings["probe"], settings["data"], config.data_options), dataset)
-    description = plain(dataset.description)
-    if settings.setdefault("dataset", description) != description:
-        raise ValueError(f"{settings['data']} is not the data that {run} was trained on; restore them, or train anew")
-    torch.manual_seed(settings["seed"])
+        dataset = _data(run, settings, data)
+    torch.manual_seed(settings.seed)
+    config = settings.config
     channels, *spatial = dataset.train.shape
     encoder = build_encoder(config, channels, tuple(spatial))
     source = trained_on(config, dataset)
     objective = build_objective(config.objective, encoder, source)
-    training = _training(settings, config, processes.device)
+    training = _training(settings, processes.device)
+    say = NOTES.print if progress and processes.is_main_process else _nothing
     if processes.is_main_process:
-        precision = resolve_precision(training.precision, processes.device)
-        now = environment(processes.device, precision) | {"processes": processes.num_processes}
-        if training.compile:
-            now["compiled"] = can_compile(processes.device)
-        if changed := [key for key, value in settings.get("environment", now).items() if now.get(key) != value]:
-            NOTES.print(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
-        settings["environment"] = now
-        write_config(run, settings)
-        kept = training.checkpoints
-        size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
-        NOTES.print(f"{settings['recipe']} on {settings['data']}: {len(source):,} inputs; run directory {run}")
-        NOTES.print(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
-    go_on = f"continue with: dim train --resume {shlex.quote(str(run))}"
+        now = _environment(training, processes)
+        if changed := [key for key, value in (settings.environment or now).items() if now.get(key) != value]:
+            say(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
+        write_settings(run, replace(settings, dataset=plain(dataset.description), environment=now))
+    kept = training.checkpoints
+    size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
+    on = f"{dataset.name} in memory" if settings.in_memory else settings.data
+    say(f"{settings.recipe} on {on}: {len(source):,} inputs; run directory {run}")
+    say(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
+    go_on = f"continue with: `Run({str(run)!r}).resume()`"
     try:
         result = fit(
             encoder,
             objective,
             source,
             training,
-            seed=settings["seed"],
+            seed=settings.seed,
             out=run,
             resume=resuming,
             transform=augmentation(config.data_options),
+            progress=progress,
+            callbacks=callbacks,
         )
     except (InterruptedTrainingError, WriteError, LostProcessError) as error:
         raise type(error)(f"{error}; {go_on}") from error
     except KeyboardInterrupt:  # a later one, or one before the first step: neither waits for a checkpoint
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
-    if processes.is_main_process:
-        NOTES.print(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes; next: dim evaluate {run}")
+    stopped = ", where a callback stopped it" if result.stopped_early else ""
+    say(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes{stopped}")
+    return result
 
 
-def _training(settings: dict[str, Any], config: Config, device: torch.device) -> TrainingConfig:
+def _nothing(text: str) -> None:
+    """Say nothing."""
+
+
+def _data(run: Path, settings: Settings, given: Any) -> Dataset:
+    """The data to train on, once those of later probes have been looked at."""
+    dataset = training_data(settings, run, given)
+    if settings.probe is not None:
+        check_probe(load_probe(settings.probe, settings.data, settings.config.data_options), dataset)
+    return dataset
+
+
+def _training(settings: Settings, device: torch.device) -> TrainingConfig:
     """How to train; a resumed run keeps the precision it began with, on the same kind of device."""
-    began = settings.get("environment", {})
+    training, began = settings.config.training, settings.environment or {}
     same_device = (began.get("device") == "cpu") == (device.type == "cpu")
-    if config.training.precision == "auto" and same_device and "precision" in began:
-        return replace(config.training, precision=began["precision"])
-    return config.training
+    if training.precision == "auto" and same_device and "precision" in began:
+        return replace(training, precision=began["precision"])
+    return training
+
+
+def _environment(training: TrainingConfig, processes: PartialState) -> dict[str, Any]:
+    """What this training runs on."""
+    precision = resolve_precision(training.precision, processes.device)
+    found = environment(processes.device, precision) | {"processes": processes.num_processes}
+    return found | ({"compiled": can_compile(processes.device)} if training.compile else {})
 
 
 def check_seed(seed: int) -> None:
     """Raise ValueError for a seed that no generator takes."""
     if not 0 <= seed < 2**63:
-        raise ValueError(f"--seed is {seed}; give 0 or a positive number below 2^63")
+        raise ValueError(f"`seed` is {seed}; give 0 or a positive number below 2^63")
 
 
-def _processes(config: Config) -> PartialState:
-    return PartialState(cpu=uses_cpu(config.training))
+def _processes(settings: Settings) -> PartialState:
+    return PartialState(cpu=uses_cpu(settings.config.training))

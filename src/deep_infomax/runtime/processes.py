@@ -23,6 +23,11 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def first_process() -> bool:
+    """Whether this is the process that writes and speaks for all that train together."""
+    return world_size() == 1 or dist.get_rank() == 0
+
+
 def first_row(n: int) -> int:
     """Where this process's own rows begin among those that `gathered` gives, each process having n."""
     return dist.get_rank() * n if world_size() > 1 else 0

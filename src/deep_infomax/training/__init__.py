@@ -1,6 +1,7 @@
 """Training: one loop for every objective, its settings, and exact checkpoints."""
 
 from deep_infomax.runtime.allocator import keep_freed_memory
+from deep_infomax.training.callbacks import Callback
 from deep_infomax.training.checkpoint import checkpoint_bytes
 from deep_infomax.training.compilation import can_compile
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
@@ -11,6 +12,7 @@ from deep_infomax.training.precision import has_fast_bfloat16, resolve_precision
 from deep_infomax.training.prepare import uses_cpu
 
 __all__ = [
+    "Callback",
     "InterruptedTrainingError",
     "LostProcessError",
     "NonFiniteLossError",

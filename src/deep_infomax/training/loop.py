@@ -8,7 +8,7 @@ therefore ends in the very weights of one that was never interrupted.
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,13 @@ from torch.nn.parallel import DistributedDataParallel
 from deep_infomax.contracts import Losses
 from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
 from deep_infomax.encoders import Encoder
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.interrupt import StopRequest, stop_requests
 from deep_infomax.runtime.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
 from deep_infomax.runtime.random_numbers import seed_generators
+from deep_infomax.training.callbacks import Callback, Callbacks
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
@@ -56,6 +58,8 @@ class Training:
     """Time of training, over all parts of an interrupted run."""
     terms: dict[str, float]
     """Means of the loss terms over the last logged steps of this part; empty when none was left to do."""
+    stopped_early: bool = False
+    """Whether a callback ended it before the last of the steps that the settings ask for."""
 
 
 def fit(
@@ -69,6 +73,7 @@ def fit(
     resume: bool = False,
     transform: Callable[[Tensor], Tensor] | None = None,
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Training:
     """Train an encoder with an objective, in place.
 
@@ -82,6 +87,7 @@ def fit(
         resume: continue from the newest checkpoint in ``out``, or from the beginning where there is none.
         transform: applied on the device to the inputs of every batch, such as a random crop.
         progress: show progress on standard error.
+        callbacks: hear of every line of the log and of every epoch, and may end the training; see `Callback`.
 
     Raises:
         ValueError: the data or a setting cannot be used.
@@ -99,9 +105,11 @@ def fit(
         >>> fit(encoder, Untrained(), series, training, progress=False).steps
         8
     """
+    listening = Callbacks(callbacks)
     run = _Run(
-        encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform
-    )
+        encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform,
+        listening,
+    )  # fmt: skip
     devices = [run.device] if run.device.type == "cuda" else []
     with torch.random.fork_rng(devices), stop_requests(signal.SIGINT, signal.SIGTERM) as stop:
         return run.train(stop, resume, progress)
@@ -119,8 +127,12 @@ class _Run:
         seed: int,
         out: Path | None,
         transform: Callable[[Tensor], Tensor] | None,
+        callbacks: Callbacks,
     ) -> None:
         self.encoder, self.training, self.seed, self.out = encoder, training, int(seed), out
+        self.callbacks = callbacks
+        self.logged = (0, 0.0)
+        """Step and seconds of the last line about steps."""
         self.accelerator = prepare_accelerator(training, out)
         self.device = self.accelerator.device
         if self.device.type == "cpu":
@@ -160,15 +172,15 @@ class _Run:
         per_epoch = batches.steps_per_epoch
         total = math.ceil(training.epochs * per_epoch)
         checkpoints = self._open_checkpoints(resume)
-        metrics = MetricsFile(self.out / "metrics.jsonl", state.log_size) if self.out is not None and main else None
+        log = MetricsFile(self.out / run_files.METRICS, state.log_size) if self.out is not None and main else None
         console = Console(stderr=True) if progress and main else None
         if console is not None and training.compile and not self.compiled:
             console.print("nothing is compiled: torch.compile finds no working compiler here", soft_wrap=True)
         terms: dict[str, float] = {}
-        began, saved, logged = time.monotonic() - state.seconds, state.seconds, (state.step, state.seconds)
-        files = nullcontext() if metrics is None else closing(metrics)
+        began, saved, self.logged = time.monotonic() - state.seconds, state.seconds, (state.step, state.seconds)
+        files = nullcontext() if log is None else closing(log)
         with files, closing(TrainingProgress(total, state.step, console)) as bar, self._explained(checkpoints, stop):
-            while state.step < total:
+            while state.step < total and not state.stopped:
                 rate = learning_rate_factor(training, state.step, total) * training.learning_rate
                 self._take_step(batches, rate)
                 bar.advance(state.step)
@@ -176,38 +188,44 @@ class _Run:
                 logging = last or state.step % training.log_every == 0
                 # An epoch within which no line of the log falls passes without a wait for the device.
                 logged_within = state.step // training.log_every > (state.step - per_epoch) // training.log_every
-                epoch_ends = last or (state.step % per_epoch == 0 and logged_within)
-                if logging or epoch_ends:
+                epoch_over = last or state.step % per_epoch == 0
+                looking = last or (epoch_over and logged_within)
+                if logging or looking:
                     state.check_loss(checkpoints)  # waits for the device, so that what is timed is done
                 state.seconds = time.monotonic() - began
                 if logging:
-                    record = self._record_steps(epoch, rate, *logged)
-                    terms, logged = record["terms"], (state.step, state.seconds)
-                    self._write(metrics, record)
-                    bar.report(record, (total - state.step) * training.batch_size / record["images_per_second"])
-                if epoch_ends:
-                    vectors = self.encoder.encode(self.sample)
-                    state.check_vectors(vectors, checkpoints)
-                    self._write(metrics, {"kind": "health", "step": state.step, "epoch": epoch} | health(vectors))
+                    terms = self._log_steps(log, bar, epoch, rate, total)
+                if looking:
+                    self._log_health(log, epoch, checkpoints)
+                enough = epoch_over and main and self.callbacks.on_epoch(epoch, self.encoder)
                 due = state.seconds - saved > training.checkpoint_seconds
-                stopping, due = agreed([stop.requested, due], self.control)
-                if checkpoints is not None and (last or stopping or due):
-                    self._save(checkpoints, metrics)
+                stopping, due, enough = agreed([stop.requested, due, enough], self.control)
+                state.stopped = enough and not last
+                if state.stopped:
+                    state.check_loss(checkpoints)
+                    terms = terms if logging else self._log_steps(log, bar, epoch, rate, total)
+                    if not looking:
+                        self._log_health(log, epoch, checkpoints)
+                ends = last or state.stopped
+                if checkpoints is not None and (ends or stopping or due):
+                    self._save(checkpoints, log)
                     saved = state.seconds
-                if stopping and not last:
+                if stopping and not ends:
                     stop.lasting = self.control is not None  # a launcher may pass the signal on once more
                     raise InterruptedTrainingError(f"interrupted after step {state.step} of {total}")
             end = {"kind": "end", "step": state.step, "epoch": training.epochs, "seconds": state.seconds}
-            self._write(metrics, end)
+            if state.stopped:
+                end |= {"epoch": state.step / per_epoch, "stopped_early": True, "steps_planned": total}
+            self._write(log, end)
             self.encoder.eval()
             if self.out is not None and main:
-                save_pictures(self.out / "arrays", self.bare_model, self.sample)
+                save_pictures(self.out / run_files.ARRAYS, self.bare_model, self.sample)
                 self.encoder.save_pretrained(self.out)  # last: a run with an encoder is whole
         for tracker in accelerator.trackers:
             tracker.finish()
         if self.control is not None:
             dist.destroy_process_group(self.control)
-        return Training(state.step, state.seconds, terms)
+        return Training(state.step, state.seconds, terms, state.stopped)
 
     @contextmanager
     def _explained(self, checkpoints: Checkpoints | None, stop: StopRequest) -> Iterator[None]:
@@ -215,11 +233,13 @@ class _Run:
         try:
             yield
         except OSError as error:
+            if error is self.callbacks.failure:
+                raise
             raise WriteError(
                 f"writing failed after step {self.state.step} ({error}); {what_is_kept(checkpoints)}"
             ) from error
         except RuntimeError as error:
-            if not lost_process(error):
+            if not lost_process(error) or error is self.callbacks.failure:
                 raise
             # A launcher that sees a process end sends SIGTERM to the others, which may still be saying why they end.
             stop.lasting = True
@@ -261,20 +281,39 @@ class _Run:
                 "processes cannot leave out; train in one, or call requires_grad_(False) on them"
             )
 
-    def _record_steps(self, epoch: float, rate: float, step: int, seconds: float) -> dict[str, Any]:
-        """The line of the log about the steps since the last such line, which was written at ``step``."""
-        state = self.state
+    def _log_steps(
+        self, log: MetricsFile | None, bar: TrainingProgress, epoch: float, rate: float, total: int
+    ) -> dict[str, float]:
+        """Write the line about the steps since the last such line; the means of their terms."""
+        state, (step, seconds) = self.state, self.logged
         speed = (state.step - step) * self.training.batch_size / (state.seconds - seconds)
-        return {
+        terms = state.means.take()
+        record = {
             "kind": "train", "step": state.step, "epoch": epoch, "images_per_second": speed,
-            "learning_rate": rate, "seconds": state.seconds, "terms": state.means.take(),
+            "learning_rate": rate, "seconds": state.seconds, "terms": terms,
         }  # fmt: skip
+        self.logged = (state.step, state.seconds)
+        self._write(log, record)
+        bar.report(record, (total - state.step) * self.training.batch_size / speed)
+        return terms
 
-    def _write(self, metrics: MetricsFile | None, record: dict[str, Any]) -> None:
-        if metrics is not None:
-            metrics.write(record)
+    def _log_health(self, log: MetricsFile | None, epoch: float, checkpoints: Checkpoints | None) -> None:
+        """Write the line about signs of collapse.
+
+        Raises:
+            NonFiniteLossError: what the encoder makes of inputs is not finite.
+        """
+        vectors = self.encoder.encode(self.sample)
+        self.state.check_vectors(vectors, checkpoints)
+        self._write(log, {"kind": "health", "step": self.state.step, "epoch": epoch} | health(vectors))
+
+    def _write(self, log: MetricsFile | None, record: dict[str, Any]) -> None:
+        if log is not None:
+            log.write(record)
         values = {name: value for name, value in record.items() if isinstance(value, float | int)}
         self.accelerator.log(values | record.get("terms", {}), step=record["step"])
+        if self.accelerator.is_main_process:
+            self.callbacks.on_log(record)
 
     def _open_checkpoints(self, resume: bool) -> Checkpoints | None:
         """The run's checkpoints; on a resume the state of the newest is taken up."""
@@ -282,7 +321,7 @@ class _Run:
             if resume:
                 raise ValueError("resume=True needs out, the run directory to resume from")
             return None
-        checkpoints = Checkpoints(self.out / "checkpoints", self.training.checkpoints)
+        checkpoints = Checkpoints(self.out / run_files.CHECKPOINTS, self.training.checkpoints)
         if not resume and checkpoints.paths():
             raise ValueError(f"{self.out} already holds checkpoints; give resume=True or another folder")
         if self.accelerator.is_main_process:
@@ -292,11 +331,11 @@ class _Run:
             self.state.load(*found, self.out)
         return checkpoints
 
-    def _save(self, checkpoints: Checkpoints, metrics: MetricsFile | None) -> None:
+    def _save(self, checkpoints: Checkpoints, log: MetricsFile | None) -> None:
         """Write a checkpoint, of what is finite; in the first process, while the others wait."""
         self.state.check_loss(checkpoints)
         self.state.check_weights(checkpoints)
         tensors, record = self.state.contents()
-        if metrics is not None:
-            checkpoints.write(self.state.step, tensors, record | {"log_size": metrics.size})
+        if log is not None:
+            checkpoints.write(self.state.step, tensors, record | {"log_size": log.size})
         wait_for_all(self.control)

@@ -28,6 +28,8 @@ class TrainingState:
         self.optimizers = prepare_optimizers(model, training)
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
+        self.stopped = False
+        """Whether a callback ended the training."""
         self._data = f"{data.name} {data.split}"
         self._fingerprint = fingerprint(data)
         self._chosen = {"seed": seed, "batch_size": int(training.batch_size)}
@@ -41,7 +43,8 @@ class TrainingState:
             "step": self.step, "seconds": self.seconds, "precision": str(self.precision).removeprefix("torch."),
             "device": self.device.type, "data": self._fingerprint,
         }  # fmt: skip
-        return tensors | self.means.tensors(), record | self._chosen
+        stopped = {"stopped_early": True} if self.stopped else {}
+        return tensors | self.means.tensors(), record | self._chosen | stopped
 
     def load(self, tensors: dict[str, Tensor], record: dict[str, Any], out: Path) -> None:
         """Go on from a checkpoint of the run directory ``out``.
@@ -69,6 +72,7 @@ class TrainingState:
             load_optimizer(name, optimizer, tensors)
         self.means.load(tensors, self.device)
         self.step, self.seconds, self.log_size = record["step"], record["seconds"], record["log_size"]
+        self.stopped = record.get("stopped_early", False)
         if self.training.precision == "auto" and record.get("device", self.device.type) == self.device.type:
             self.precision = getattr(torch, record["precision"])
 

@@ -1,0 +1,12 @@
+"""The names of the files of a run, for all that write or read one; `experiments.run_directory` says what they hold."""
+
+from typing import Final
+
+CONFIG: Final = "config.yaml"
+METRICS: Final = "metrics.jsonl"
+CHECKPOINTS: Final = "checkpoints"
+ENCODER: Final = "encoder.json"
+WEIGHTS: Final = "encoder.safetensors"
+EVALUATION: Final = "evaluation.json"
+ARRAYS: Final = "arrays"
+REPORT: Final = "report.html"
