@@ -12,7 +12,6 @@ from deep_infomax.experiments import train as training
 from deep_infomax.experiments.evaluate import evaluate, finished, load_encoder
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings, read_settings, trained_by_fit
 from deep_infomax.experiments.settings import configure, recipe_named
-from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import Config
 from deep_infomax.training import Callback
 
@@ -95,7 +94,8 @@ class Run:
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write the page about this run, ``report.html`` in its folder unless ``out`` names another file; its path."""
-        from deep_infomax.report import write_report  # drawing takes a second to load, which no training needs
+        from deep_infomax.experiments.titles import titles  # drawing takes a second to load, which no training needs
+        from deep_infomax.report import write_report
 
         return write_report([self.path], None if out is None else Path(out), titles())
 
