@@ -1,14 +1,20 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs coverage lowest dist bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+# The versions to install; /dev/null stands for the newest of all.
+CONSTRAINTS := constraints.txt
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
+# The lowest versions run with the lowest Python, whichever the other checks take.
+LOWEST_PYTHON ?= python3.11
+IN_PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadscope
+
 help:  ## Show this help.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## Learn a representation of the embedded digits, probe it beside an untrained encoder's, write a report.
 	rm -rf runs/demo runs/demo-random
@@ -18,8 +24,8 @@ demo: $(READY)  ## Learn a representation of the embedded digits, probe it besid
 	$(BIN)/dim evaluate runs/demo
 	$(BIN)/dim report runs/demo runs/demo-random --out runs/demo/report.html
 
-test: lint  ## Run every check that CI runs.
-	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadscope
+test: lint  ## Check style, types and imports, then run all tests.
+	$(BIN)/pytest $(IN_PARALLEL)
 
 lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check
@@ -31,11 +37,25 @@ docs: $(READY)  ## Build the documents into docs/_build/html; warnings are error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
+coverage: $(READY)  ## Run the tests and print which lines and branches they leave out (slower than make test).
+	$(BIN)/pytest $(IN_PARALLEL) --cov
+
+lowest: .venv-lowest/.ready  ## Run the tests with the lowest versions that pyproject.toml declares, on Python 3.11.
+	.venv-lowest/bin/pytest $(IN_PARALLEL)
+
+dist: $(READY)  ## Build the source archive and the wheel, then try the wheel in an environment of its own.
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m build
+	$(BIN)/python -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) dist/*.whl
+	cd .venv-wheel && bin/dim --version && bin/dim train --recipe local-infonce --data digits --epochs 1 --out run
+	cd .venv-wheel && bin/dim evaluate run --metrics knn && bin/dim report run
+
 bench: $(READY)  ## Time the training step: against plain PyTorch, by operator, of every recipe, compiled, with data on disk (half an hour).
 	$(BIN)/python benchmarks/training_step.py --json runs/bench.json
 
-clean:  ## Remove the environment and the tools' caches; runs stay.
-	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist docs/_build
+clean:  ## Remove the environments, the tools' caches and what was built; runs stay.
+	rm -rf $(VENV) .venv-lowest .venv-wheel .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist docs/_build
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # One call of pip resolves everything under the constraints, so the pinned PyTorch is the only one ever downloaded.
@@ -43,5 +63,10 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo "Creating the environment in $(VENV); PyTorch is a large download where no local copy is found."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
+	@touch $@
+
+.venv-lowest/.ready: pyproject.toml constraints-lowest.txt
+	$(LOWEST_PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[dev]"
 	@touch $@
