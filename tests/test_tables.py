@@ -1,28 +1,41 @@
 """The tables of names: every entry says what it is, and is what its name stands for wherever a name can be given."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 import torch
 
-from deep_infomax.cli.parser import build_parser
+from deep_infomax.cli import main
 from deep_infomax.contracts import Batch
 from deep_infomax.data import READERS, DataOptions, Source
 from deep_infomax.data.sources import read
 from deep_infomax.evaluation import METRICS
 from deep_infomax.experiments.titles import titles
-from deep_infomax.recipes import CHOICES, Config, ObjectiveConfig, build_encoder, build_objective
+from deep_infomax.mutual_information import DEPENDENCIES, ESTIMATORS, estimate_mi, named, neural_dependency
+from deep_infomax.mutual_information.dependency import estimate as dependency
+from deep_infomax.mutual_information.fitting import Fitting
+from deep_infomax.recipes import CHOICES, RECIPES, Config, ObjectiveConfig, build_encoder, build_objective
 from deep_infomax.runtime.names import Titled
 
-TABLES: dict[str, Mapping[str, Titled]] = {**CHOICES, "metrics": METRICS, "data": READERS}
+TABLES: dict[str, Mapping[str, Titled]] = {
+    **CHOICES,
+    "metrics": METRICS,
+    "data": READERS,
+    "estimators": ESTIMATORS,
+    "dependencies": DEPENDENCIES,
+}
 ENTRIES = [pytest.param(table[name], id=f"{where}-{name}") for where, table in TABLES.items() for name in table]
 NAMED = [pytest.param(setting, name, id=f"{setting}-{name}") for setting, table in CHOICES.items() for name in table]
 SIDES = {"convolutional-28": 28, "convolutional-32": 32, "convolutional-64": 64}
-NEEDS = {"objective.global_scorer": {"alpha": 1.0}, "objective.prior": {"gamma": 1.0}}
+READ = {"objective.global_scorer": {"alpha": 1.0}, "objective.prior": {"gamma": 1.0}}
 """What makes a method read a setting."""
 
 
@@ -44,7 +57,7 @@ def configured(setting: str, name: str) -> Config:
     config = Config(objective=ObjectiveConfig(units=8, global_units=8))
     if setting == "objective.method":
         config = replace(config, objective=ObjectiveConfig(method=name))
-    return replace(config, **{group: replace(getattr(config, group), **{option: name} | NEEDS.get(setting, {}))})
+    return replace(config, **{group: replace(getattr(config, group), **{option: name} | READ.get(setting, {}))})
 
 
 @pytest.mark.parametrize(("setting", "name"), NAMED)
@@ -62,16 +75,33 @@ def test_a_name_is_a_configuration_that_trains(setting: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("setting", "name"), NAMED)
-def test_the_command_takes_a_name_and_its_help_shows_it(setting: str, name: str) -> None:
-    parser, train = build_parser()
-    flags = [f"--{setting}", name]
-    config = configured(setting, name)
-    flags += [f"--objective.{option}={value}" for option, value in NEEDS.get(setting, {}).items()]
-    found = parser.parse_args(["train", *flags]).train
-    group, option = setting.split(".")
-    assert found[group][option] == name == getattr(getattr(config, group), option)
-    [described] = [action.help for action in train._actions if action.dest == setting]
-    assert re.search(rf"[ ,]{re.escape(name)}[,.]", described)
+def test_the_command_takes_a_name(setting: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [
+        f"--{setting}={name}",
+        *(f"--objective.{option}={value}" for option, value in READ.get(setting, {}).items()),
+    ]
+    assert main(["train", "--recipe", "random", "--objective.method=deep-infomax", *flags, "--data", "nowhere"]) == 2
+    assert "no data set, file or folder is called 'nowhere'" in capsys.readouterr().err  # all else was understood
+
+
+@cache
+def help_of(command: str) -> str:
+    """The help of a command, without any space, as lines may be broken within names."""
+    with redirect_stdout(StringIO()) as printed, suppress(SystemExit):
+        main([command, "--help"])
+    return re.sub(r"\s", "", printed.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        *(pytest.param("train", table, id=setting) for setting, table in CHOICES.items()),
+        ("train", RECIPES), ("evaluate", METRICS), ("compare", METRICS), ("estimate", ESTIMATORS),
+        ("dependency", DEPENDENCIES),
+    ],
+)  # fmt: skip
+def test_the_help_shows_all_names(command: str, table: Mapping[str, Titled]) -> None:
+    assert ",".join(table) in help_of(command)
 
 
 @pytest.mark.parametrize("setting", CHOICES)
@@ -90,10 +120,8 @@ def test_reports_are_told_the_title_of_every_bound_and_metric() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_metric_has_a_versioned_protocol_of_its_name_and_can_be_asked_for(name: str) -> None:
+def test_a_metric_has_a_versioned_protocol_of_its_name(name: str) -> None:
     assert re.fullmatch(rf"{name}/\d+", METRICS[name].protocol)
-    parser, _ = build_parser()
-    assert parser.parse_args(["evaluate", "run", "--metrics", name]).evaluate.metrics == name
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -116,3 +144,22 @@ def test_a_reader_gets_what_is_typed_for_its_kind(kind: str, tmp_path: Path, mon
         monkeypatch.setitem(READERS, name, replace(other, read=stand_in(name)))
     with pytest.raises(LookupError, match=f"^{kind}$"):
         read(spec, DataOptions())
+
+
+SMALL = Fitting(steps=2)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_estimates(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named, "MINE_STEPS", 20)
+    samples = torch.randn(2, 60, 1)
+    found = estimate_mi(*samples, name, folds=2, fitting=SMALL, progress=False)
+    assert found.estimator == name
+    assert math.isfinite(found.mi)
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_a_way_to_a_dependency_finds_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependency, "EPOCHS", 1)
+    found = neural_dependency(torch.randn(60, 2), name, folds=2, fitting=SMALL, progress=False)
+    assert math.isfinite(found.total_correlation)

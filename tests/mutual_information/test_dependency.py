@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from deep_infomax.mutual_information import DEPENDENCY_TASKS, Fitting, neural_dependency
+from deep_infomax.mutual_information import DEPENDENCIES, DEPENDENCY_TASKS, Fitting, neural_dependency
 from deep_infomax.mutual_information.dependency import estimate as dependency
 from deep_infomax.mutual_information.dependency.correlations import conditionals, fit_correlations, normal_log_ratio
 from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic
@@ -305,7 +305,7 @@ def test_an_interrupt_returns_what_is_known():
     [
         (np.zeros((100, 1)), {}, "z is constant"),
         (np.random.default_rng(0).normal(size=100), {}, "z has one coordinate that varies; a dependency needs two"),
-        (np.random.default_rng(0).normal(size=(100, 2)), {"method": "max"}, "method is 'max'; known are auto, joint"),
+        (np.random.default_rng(0).normal(size=(100, 2)), {"method": "max"}, "`method` is max, which is unknown"),
         (np.random.default_rng(0).normal(size=(100, 2)), {"folds": 1}, "folds is 1; give 2 to 10"),
         (np.random.default_rng(0).normal(size=(9, 2)), {}, "z has 9 samples"),
         (np.full((100, 2), np.nan), {}, "z holds nan in row 0"),
@@ -317,4 +317,4 @@ def test_wrong_input_is_one_sentence(z, options, sentence):
 
 
 def test_the_methods_are_documented():
-    assert all(f"``{method}``" in dependency.__doc__ + neural_dependency.__doc__ for method in dependency.METHODS)
+    assert all(f"``{method}``" in dependency.__doc__ + neural_dependency.__doc__ for method in DEPENDENCIES)

@@ -454,7 +454,7 @@ def test_permutations_test_independence():
     [
         (
             {"estimator": "median"},
-            "estimator is 'median'; known are auto, jsd, infonce, nwj, smile, gaussian, ksg, mine",
+            "`estimator` is median, which is unknown; known are auto, jsd, infonce, nwj, smile, gaussian, ksg, mine",
         ),
         ({"folds": 1}, "folds is 1; give 2 to 60 for 600 samples"),
         ({"folds": 61}, "folds is 61; give 2 to 60 for 600 samples"),

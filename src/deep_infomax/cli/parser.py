@@ -8,9 +8,12 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 
 import deep_infomax
 from deep_infomax.data import DataOptions
+from deep_infomax.evaluation import METRICS
+from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
 from deep_infomax.recipes import CHOICES, RECIPES, Config
 
 _LAYERS: Final = "Comma-separated layers (default: each metric's own, all of them for probes)."
+_METRICS: Final = f"Comma-separated, of {', '.join(METRICS)}."
 _JOBS: Final = "Trainings at a time, which share the processor's threads."
 _AS_IN_TRAINING: Final = "How to read the data; what is left out is as in the run's training"
 
@@ -36,7 +39,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     evaluation = ArgumentParser(exit_on_error=False, description="Probe the frozen encoder of a run.")
     evaluation.add_argument("run", type=str, help="Run directory.")
     evaluation.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the run's own).")
-    evaluation.add_argument("--metrics", type=str, default="linear,mlp,knn", help="Comma-separated protocols.")
+    evaluation.add_argument("--metrics", type=str, default="linear,mlp,knn", help=_METRICS)
     evaluation.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
     evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
     evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
@@ -59,7 +62,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     compare.add_argument("--epochs", type=float | None, default=None, help="Of every method (default: each its own).")
     compare.add_argument("--batch_size", type=int | None, default=None, help="Of every method (default: each its own).")
     compare.add_argument("--seeds", type=int, default=1, help="Trainings of each method.")
-    compare.add_argument("--metrics", type=str, default="mlp,linear", help="Comma-separated protocols.")
+    compare.add_argument("--metrics", type=str, default="mlp,linear", help=_METRICS)
     compare.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
     compare.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/compare-DATA)")
     compare.add_argument("--jobs", type=int, default=1, help=_JOBS)
@@ -112,7 +115,7 @@ def _information_parsers() -> dict[str, ArgumentParser]:
     estimate = ArgumentParser(exit_on_error=False, description="Estimate the mutual information of paired samples.")
     for name in ("x", "y"):
         estimate.add_argument(name, type=str, metavar=f"{name.upper()}.npy", help="Samples: .npy, .npz or .csv.")
-    known = "auto, jsd, infonce, nwj, smile, gaussian, ksg, mine"
+    known = ", ".join(ESTIMATORS)
     estimate.add_argument("--estimator", type=str, default="auto", help=f"One of {known}.")
     estimate.add_argument("--permutations", type=int, default=0, help="Shuffles for a test of independence (0: none).")
     estimate.add_argument(
@@ -120,7 +123,7 @@ def _information_parsers() -> dict[str, ArgumentParser]:
     )
     dependency = ArgumentParser(exit_on_error=False, description="Estimate how much coordinates depend on each other.")
     dependency.add_argument("z", type=str, metavar="Z.npy", help="Samples: .npy, .npz or .csv.")
-    dependency.add_argument("--method", type=str, default="auto", help="One of auto, joint, chain, dim (the paper's).")
+    dependency.add_argument("--method", type=str, default="auto", help=f"One of {', '.join(DEPENDENCIES)}.")
     for parser in (estimate, dependency):
         parser.add_argument("--folds", type=int, default=5, help="Parts of the samples, each held out once.")
         parser.add_argument("--level", type=float, default=0.95, help="Of the interval.")

@@ -1,16 +1,26 @@
-"""Mutual information and dependency, measured from samples; and tasks with known answers to measure estimators on."""
+"""Mutual information and dependency, measured from samples; and tasks with known answers to measure estimators on.
 
-from deep_infomax.mutual_information.checks import ProcessingCheck, check_data_processing
-from deep_infomax.mutual_information.dependency.estimate import neural_dependency
-from deep_infomax.mutual_information.dependency.result import Dependency
-from deep_infomax.mutual_information.estimate import estimate_mi
-from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS, DependencyTask, JointSample
-from deep_infomax.mutual_information.tasks.pairs import TASKS, Sample, Task
+The names below load on first use, so that the names of estimators cost nothing to look up.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deep_infomax.mutual_information.checks import ProcessingCheck, check_data_processing
+    from deep_infomax.mutual_information.dependency.estimate import neural_dependency
+    from deep_infomax.mutual_information.dependency.result import Dependency
+    from deep_infomax.mutual_information.estimate import estimate_mi
+    from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
+    from deep_infomax.mutual_information.fitting import Fitting
+    from deep_infomax.mutual_information.result import Estimate
+    from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS, DependencyTask, JointSample
+    from deep_infomax.mutual_information.tasks.pairs import TASKS, Sample, Task
 
 __all__ = [
+    "DEPENDENCIES",
     "DEPENDENCY_TASKS",
+    "ESTIMATORS",
     "TASKS",
     "Dependency",
     "DependencyTask",
@@ -24,3 +34,28 @@ __all__ = [
     "estimate_mi",
     "neural_dependency",
 ]
+
+_MODULES = {
+    "checks": ("ProcessingCheck", "check_data_processing"),
+    "dependency.estimate": ("neural_dependency",),
+    "dependency.result": ("Dependency",),
+    "estimate": ("estimate_mi",),
+    "estimators": ("DEPENDENCIES", "ESTIMATORS"),
+    "fitting": ("Fitting",),
+    "result": ("Estimate",),
+    "tasks.joint": ("DEPENDENCY_TASKS", "DependencyTask", "JointSample"),
+    "tasks.pairs": ("TASKS", "Sample", "Task"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

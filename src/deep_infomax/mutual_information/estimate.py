@@ -35,14 +35,15 @@ from jaxtyping import Float
 from scipy.stats import norm
 from torch import nn
 
+from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.folds import Fold, Method, Work, fit_fold
+from deep_infomax.mutual_information.folds import Fold, Work, fit_fold
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, check_lengths, check_options, few_samples
-from deep_infomax.mutual_information.named import NAMED
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
 from deep_infomax.runtime.progress import Progress
+from deep_infomax.runtime.values import unknown
 
 Array = np.ndarray
 
@@ -50,16 +51,6 @@ FEWEST_EFFECTIVE: Final = 50.0
 """Pairs that must carry the exponential mean, for an interval that is closed above."""
 NEAR_CEILING: Final = 0.85
 """Share of its ceiling up to which InfoNCE may read, likewise."""
-
-METHODS: Final[dict[str, Method]] = {
-    "auto": Method("dv", ("dv", "infonce")),
-    "jsd": Method("jsd", ("dv", "infonce")),
-    "infonce": Method("infonce", ("infonce",)),
-    "nwj": Method("nwj", ("nwj",)),
-    "smile": Method("jsd", ("smile",)),
-    "gaussian": Method(None, ("gaussian",)),
-}
-"""Estimators that fit critics to folds; `NAMED` holds the others."""
 
 
 def estimate_mi(
@@ -111,14 +102,16 @@ def estimate_mi(
     """
     x, y = as_samples(x, "x"), as_samples(y, "y")
     check_lengths((x, y), ("x", "y"))
-    if estimator not in METHODS and estimator not in NAMED:
-        raise ValueError(f"estimator is {estimator!r}; known are {', '.join([*METHODS, *NAMED])}")
+    if estimator not in ESTIMATORS:
+        raise unknown("estimator", estimator, ESTIMATORS)
+    method = ESTIMATORS[estimator]
     check_options(len(x), folds, level, seed, time_budget)
     if permutations < 0:
         raise ValueError(f"permutations is {permutations}; give 0 or a positive number")
-    if critic is not None and (estimator in NAMED or estimator == "gaussian"):
-        raise ValueError(f"the estimator {estimator} takes no critic; use auto, jsd, infonce, nwj or smile")
-    if permutations and estimator in NAMED:
+    if critic is not None and method.loss is None:
+        *others, last = (name for name, other in ESTIMATORS.items() if other.loss is not None)
+        raise ValueError(f"the estimator {estimator} takes no critic; use {', '.join(others)} or {last}")
+    if permutations and method.alone is not None:
         raise ValueError(f"the estimator {estimator} has no held-out critic to test with; leave permutations out")
     facts = Facts(tuple(few_samples(len(x))))
     read_x: Callable[[Any, str], Array] = partial(as_samples, least=1)
@@ -127,12 +120,12 @@ def estimate_mi(
         columns_x, columns_y = as_columns(x, "x"), as_columns(y, "y")
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         facts = facts_of(columns_x, columns_y, few_samples(len(x)))
-    on = torch.device("cpu") if estimator in NAMED else choose_device(device)
+    on = torch.device("cpu") if method.alone is not None else choose_device(device)
     with running(progress, seed, on) as (tell, stopped):
-        if estimator in NAMED:
+        if method.alone is not None:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
-            return NAMED[estimator](x, y, level, facts.warnings, watch)
-        work = Work(METHODS[estimator], on, ranks, critic, permutations, fitting or Fitting())
+            return method.alone(x, y, level, facts.warnings, watch)
+        work = Work(method, on, ranks, critic, permutations, fitting or Fitting())
         began = time.monotonic()
         done: list[Fold] = []
         split = split_folds(len(x), folds, seed)
@@ -161,7 +154,7 @@ def _combine(
         name: float(np.sqrt(sum(fold.influences[name].var().item() / fold.paired for fold in folds)) / len(folds))
         for name in means
     }
-    readout = max(METHODS[estimator].readouts, key=lambda name: means[name])
+    readout = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
     mi, fitted = means[readout], float(np.mean([fold.fitted for fold in folds]))
     late = float(np.mean([fold.history.gained_after(0.5) for fold in folds]))
     ceiling = math.log(min(fold.paired for fold in folds))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from deep_infomax.bounds import info_nce_bound
 from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information.critics import AllPairs, Critic, PairCritic, ZeroCritic
+from deep_infomax.mutual_information.estimators import Estimator
 from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
 from deep_infomax.mutual_information.pairing import (
     ColumnPairing,
@@ -43,20 +44,10 @@ LOW_DIMENSION: Final = 16
 
 
 @dataclass(frozen=True)
-class Method:
-    """How an estimator with a critic works."""
-
-    loss: str | None
-    """In `LOSSES`; None trains nothing."""
-    readouts: tuple[str, ...]
-    """The readouts whose largest, over all folds, is its estimate."""
-
-
-@dataclass(frozen=True)
 class Work:
     """What is the same for every fold."""
 
-    method: Method
+    method: Estimator
     device: torch.device
     ranks: bool
     critic: Callable[[], nn.Module] | None

@@ -117,10 +117,6 @@ def mine(
     )
 
 
-NAMED: Final = {"ksg": ksg, "mine": mine}
-"""Estimators without folds, by name."""
-
-
 def _without_folds(
     name: str,
     value: float,

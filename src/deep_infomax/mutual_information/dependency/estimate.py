@@ -31,6 +31,7 @@ from deep_infomax.mutual_information.dependency.folds import (
 )
 from deep_infomax.mutual_information.dependency.paper import EPOCHS, dim_dependency, dim_result
 from deep_infomax.mutual_information.dependency.result import Dependency
+from deep_infomax.mutual_information.estimators import DEPENDENCIES
 from deep_infomax.mutual_information.facts import has_function_within
 from deep_infomax.mutual_information.fitting import Fitting, History, Watch
 from deep_infomax.mutual_information.inputs import (
@@ -43,6 +44,7 @@ from deep_infomax.mutual_information.inputs import (
 from deep_infomax.mutual_information.readouts import Readout
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
 from deep_infomax.runtime.progress import Progress
+from deep_infomax.runtime.values import unknown
 
 Array = np.ndarray
 MOST_COORDINATES: Final = 32
@@ -51,7 +53,6 @@ FEWEST_EFFECTIVE: Final = 500.0
 """The whole is read up to so many coordinates and nats, down to so large an effective sample size; else terms."""
 LEAST_EFFECTIVE: Final = 50.0
 """Shuffled samples that must carry the exponential mean, for an interval that is closed above."""
-METHODS: Final = ("auto", "joint", "chain", "dim")
 
 
 def neural_dependency(
@@ -96,8 +97,8 @@ def neural_dependency(
         (True, 2)
     """
     z = as_samples(z, "z")
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; known are {', '.join(METHODS)}")
+    if method not in DEPENDENCIES:
+        raise unknown("method", method, DEPENDENCIES)
     check_options(len(z), folds, level, seed, time_budget)
     read = as_columns(z, "z")
     columns, warnings = read.values, few_samples(len(z)) + read.warnings
