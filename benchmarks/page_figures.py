@@ -19,7 +19,7 @@ LAYERS = ("conv", "fc", "Y")
 def main() -> None:
     draw_comparison(table(DOCS / "results.md", "| recipe | `mlp/1` conv / fc / Y | the paper's |"))
     draw_step(table(DOCS / "speed.md", "| shape | library, ms |"))
-    draw_tasks(table(DOCS / "information" / "tasks.md", "| task | truth | mean ± spread |"))
+    draw_tasks(table(DOCS / "information" / "tasks.md", "| task | truth | mean | spread |"))
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
@@ -68,11 +68,11 @@ def draw_step(rows: list[list[str]]) -> None:
 
 def draw_tasks(rows: list[list[str]]) -> None:
     figure, axes = plt.subplots(figsize=(6, 4.6), layout="constrained")
-    for kept, colour, name in (("yes", "C0", "bias as wanted"), ("NO", "C3", "bias larger")):
-        some = [row for row in rows if row[5] == kept]
-        truth, mean = ([float(row[column].split()[0]) for row in some] for column in (1, 2))
+    for missed, colour, name in ((False, "C0", "bias as wanted"), (True, "C3", "bias larger")):
+        some = [row for row in rows if row[5].endswith("missed") == missed]
+        truth, mean = ([float(row[column]) for row in some] for column in (1, 2))
         axes.plot(truth, mean, "o", color=colour, markersize=5, alpha=0.6, label=f"{name}: {len(some)} tasks")
-        if kept == "NO":
+        if missed:
             for number, (row, x, y) in enumerate(zip(some, truth, mean, strict=True)):
                 axes.annotate(
                     row[0], (x, y), (12, 2 - 12 * number), textcoords="offset points", fontsize=8, color=colour
