@@ -7,6 +7,7 @@ from typing import Final
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 import deep_infomax
+from deep_infomax.bounds import BOUNDS
 from deep_infomax.data import DataOptions
 from deep_infomax.evaluation import METRICS
 from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
@@ -87,7 +88,9 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
 
 def _study_parsers() -> dict[str, ArgumentParser]:
     negatives = ArgumentParser(exit_on_error=False, description="Y against the number of negatives, for some bounds.")
-    negatives.add_argument("--bounds", type=str, default="jsd,infonce,dv", help="Comma-separated: jsd, infonce, dv.")
+    negatives.add_argument(
+        "--bounds", type=str, default="jsd,infonce,dv", help=f"Comma-separated, of {', '.join(BOUNDS)}."
+    )
     negatives.add_argument(
         "--others", type=str | None, default=None, help="Others per vector, such as 1,4,16,all (small default)."
     )

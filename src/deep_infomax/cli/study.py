@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from deep_infomax.bounds import BOUNDS
 from deep_infomax.cli.tables import print_results, print_table
 from deep_infomax.evaluation import METRICS
 from deep_infomax.experiments.series import Measured, Plan, carry_out, changed, require_seeds
@@ -29,6 +30,7 @@ from deep_infomax.report import (
     write_report,
 )
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.values import unknown
 
 
 class Size(NamedTuple):
@@ -40,7 +42,6 @@ class Size(NamedTuple):
 
 SMALL: Final = Size(epochs=20.0, seeds=1)
 FULL: Final = Size(epochs=100.0, seeds=3)
-BOUNDS: Final = ("infonce", "jsd", "dv")
 _LAYER: Final = "Y"
 
 
@@ -80,9 +81,10 @@ def negatives(options: Options, *, bounds: str, others: str | None) -> None:
     settings = {}
     for bound in bounds.split(","):
         if bound not in BOUNDS:
-            raise ValueError(f"--bounds holds {bound!r}; give some of {', '.join(BOUNDS)}")
+            raise unknown("bounds", bound, BOUNDS)
+        recipe = own if (own := f"local-{bound}") in RECIPES else "local-infonce"
         for number in numbers:
-            setting = _setting(options, f"local-{bound}", {"bound": bound}, {"others": number})
+            setting = _setting(options, recipe, {"bound": bound, "others": number})
             most = setting.config.training.batch_size - 1
             if number is not None and number > most:
                 raise ValueError(
@@ -108,7 +110,7 @@ def weights(options: Options, *, alphas: str | None, betas: str | None, gammas: 
     chosen += [(own.alpha, own.beta, gamma) for gamma in _weights("--gammas", gammas or grid)]
     settings = {}
     for alpha, beta, gamma in dict.fromkeys(chosen):
-        setting = _setting(options, recipe, {}, {"alpha": alpha, "beta": beta, "gamma": gamma})
+        setting = _setting(options, recipe, {"alpha": alpha, "beta": beta, "gamma": gamma})
         settings["-".join(f"{name}{weight:g}" for name, weight in setting.varied.items())] = setting
     points = _measure(options, "weights", settings, "mlp,ms_ssim,ndm" if options.full else "mlp,ndm")
     weighted = own.alpha, own.beta, own.gamma
@@ -122,17 +124,17 @@ def beta(options: Options, *, betas: str | None) -> None:
         ValueError: as `carry_out`; or a weight that is no number of at least 0.
     """
     chosen = _weights("--betas", betas or ("0.25,0.5,1,2,4,8,16,32" if options.full else "0.5,2,8,32"))
-    settings = {f"beta{weight:g}": _setting(options, "beta-vae", {}, {"beta": weight}) for weight in chosen}
+    settings = {f"beta{weight:g}": _setting(options, "beta-vae", {"beta": weight}) for weight in chosen}
     points = _measure(options, "beta", settings, "ndm,ndm-sample,mlp")
     _finish(options, "beta", points, lambda: beta_figure(points, options.data))
 
 
-def _setting(options: Options, recipe: str, named: Mapping[str, Any], objective: Mapping[str, Any]) -> Setting:
+def _setting(options: Options, recipe: str, objective: Mapping[str, Any]) -> Setting:
     """A recipe with other values of its objective, as long and on the data that a study is told."""
     epochs = (FULL if options.full else SMALL).epochs if options.epochs is None else options.epochs
     training = {"epochs": epochs, "batch_size": options.batch_size}
     changes = {"training": training, "objective": objective, "data_options": options.data_options}
-    return Setting(recipe, changed(recipe, changes), {**named, **objective})
+    return Setting(recipe, changed(recipe, changes), dict(objective))
 
 
 def _folder(options: Options, study: str) -> Path:
