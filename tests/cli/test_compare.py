@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -16,7 +15,8 @@ import pytest
 import yaml
 
 from deep_infomax.cli import main
-from deep_infomax.experiments import series, train
+from deep_infomax.experiments import task, train
+from deep_infomax.experiments.run_directory import Settings
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_what_is_there_is_kept_and_what_is_missing_is_done(
     assert compare(data, out, seeds=1) == 0
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
     asked = []
-    evaluate = series.evaluate
+    evaluate = task.evaluate
     monkeypatch.setattr(
-        series, "evaluate", lambda run, **given: (asked.append(given["metrics"]), evaluate(run, **given))[1]
+        task, "evaluate", lambda run, **given: (asked.append(given["metrics"]), evaluate(run, **given))[1]
     )
     assert compare(data, out, "--metrics", "knn,linear", recipes="nat,random,local-jsd", seeds=1) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -170,7 +170,8 @@ def test_what_nohup_ignores_does_not_stop_the_trainings(two_of_three: subprocess
 
 
 def test_where_one_of_several_fails_the_others_go_on(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:
-    [training] = [child for child in psutil.Process(two_of_three.pid).children() if "nat" in child.cmdline()]
+    children = psutil.Process(two_of_three.pid).children()
+    [training] = [child for child in children if str(tmp_path / "nat-0") in child.cmdline()]
     training.kill()
     while not (tmp_path / "random-0" / "metrics.jsonl").exists():
         assert two_of_three.poll() is None, two_of_three.communicate()
@@ -199,14 +200,14 @@ def test_what_fails_is_named_when_the_others_are_done(
 def test_an_error_of_the_program_is_shown_and_the_others_go_on(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole, out = train.train, tmp_path / "compared"
+    whole, out = train.begin, tmp_path / "compared"
 
-    def broken(**given: Any) -> None:
-        if given["recipe"] == "nat":
+    def broken(run: Path, settings: Settings) -> None:
+        if settings.recipe == "nat":
             raise RuntimeError("broken")
-        whole(**given)
+        whole(run, settings)
 
-    monkeypatch.setattr(train, "train", broken)
+    monkeypatch.setattr(train, "begin", broken)
     assert compare(data, out, "--jobs", "1", seeds=1) == 1
     said = capsys.readouterr().err
     assert "Traceback" in said
@@ -232,9 +233,9 @@ def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
     assert compare(data, out, "--metrics", "neighbours", recipes="random", seeds=1) == 0
     path = out / "random-0" / "evaluation.json"
     asked = []
-    evaluate = series.evaluate
+    evaluate = task.evaluate
     monkeypatch.setattr(
-        series, "evaluate", lambda run, **given: (asked.append(given["metrics"]), evaluate(run, **given))[1]
+        task, "evaluate", lambda run, **given: (asked.append(given["metrics"]), evaluate(run, **given))[1]
     )
     assert compare(data, out, "--metrics", "neighbours", recipes="random", seeds=1) == 0
     assert asked == []
@@ -251,14 +252,16 @@ def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--recipes", "nat,vea"], "--recipes names 'vea', which is unknown; known are local-infonce"),
-        (["--seeds", "0"], "--seeds is 0; give 1 or more"),
-        (["--jobs", "0"], "--jobs is 0; give 1 or more"),
+        (["--recipes", "nat,vea"], "vea, which is unknown; did you mean vae? Known are local-infonce"),
+        (["--seeds", "0"], "seeds` is 0; give 1 or more"),
+        (["--jobs", "0"], "jobs` is 0; give 1 or more"),
         (["--metrics", "knn,accuracy"], "is accuracy, which is unknown; known are linear"),
         (["--metrics", "ms_ssim"], "ms_ssim compares images and volumes"),
         (["--layers", "top"], "unknown layer 'top'; this encoder has conv, fc, Y"),
         (["--epochs", "-1"], "training.epochs is -1"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
+        (["--launcher", "sge"], "launcher` is sge, which is unknown; known are local, slurm"),
+        (["--slurm.partition", "long"], "slurm` asks a cluster for something, and `launcher` is local"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -277,7 +280,7 @@ def test_runs_of_other_settings_are_not_mixed(data: str, tmp_path: Path, capsys:
     out = tmp_path / "compared"
     assert compare(data, out, recipes="random", seeds=1) == 0
     assert compare(data, out, "--epochs", "2", recipes="random", seeds=1) == 2
-    assert "random-0 was trained with other settings (training); choose another --out" in capsys.readouterr().err
+    assert "random-0 was trained with other settings (training); choose another `out`" in capsys.readouterr().err
     record = out / "random-0" / "config.yaml"
     settings = yaml.safe_load(record.read_text())
     del settings["training"]["checkpoints"]  # as a version without this setting would have written it

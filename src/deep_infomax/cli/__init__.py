@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -28,6 +28,7 @@ from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.runtime.allocator import out_of_memory
 from deep_infomax.runtime.processes import first_process, lost_process, world_size
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.values import read_setting
 from deep_infomax.training import (
     InterruptedTrainingError,
     LostProcessError,
@@ -124,14 +125,33 @@ def _series(options: Namespace) -> None:
     from deep_infomax.cli import compare, study  # drawing takes a second to load, which no other command needs
 
     if options.command == "compare":
-        compare.compare(**options.compare.clone(with_meta=False).as_dict())
+        compare.compare(**_lists(options.compare))
         return
     kinds: dict[str, Callable[..., None]] = {
         "negatives": study.negatives, "weights": study.weights, "beta": study.beta,
     }  # fmt: skip
-    given = {"data_options": {}} | options.study[options.study.kind].clone(with_meta=False).as_dict()
-    shared = study.Options(**{name: given.pop(name) for name in study.Options._fields})
-    kinds[options.study.kind](shared, **given)
+    kinds[options.study.kind](**_lists(options.study[options.study.kind]))
+
+
+_LISTS: Final[dict[str, Any]] = {
+    "recipes": tuple[str, ...],
+    "metrics": tuple[str, ...] | None,
+    "layers": tuple[str, ...] | None,
+    "bounds": tuple[str, ...],
+    "others": tuple[int | Literal["all"], ...] | None,
+    "alphas": tuple[float, ...] | None,
+    "betas": tuple[float, ...] | None,
+    "gammas": tuple[float, ...] | None,
+}
+"""Flags that hold several values with commas between."""
+
+
+def _lists(options: Namespace) -> dict[str, Any]:
+    """The values of flags, with lists in place of their text."""
+    values = options.clone(with_meta=False).as_dict()
+    return {
+        name: read_setting(name, _LISTS[name], value) if name in _LISTS else value for name, value in values.items()
+    }
 
 
 def _set_recipe_defaults(parser: ArgumentParser, given: Sequence[str]) -> None:

@@ -1,50 +1,31 @@
 """``dim compare``: several methods trained, evaluated and shown side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from deep_infomax.cli.tables import print_results, print_table
-from deep_infomax.experiments.series import Measured, Plan, carry_out, changed, require_seeds
-from deep_infomax.experiments.titles import titles
-from deep_infomax.report import Cell, comparison, methods, read_runs, write_report
+from deep_infomax.cli.series import series_fields
+from deep_infomax.cli.tables import print_table
+from deep_infomax.experiments import comparison
+from deep_infomax.report import Cell, methods, read_runs
+from deep_infomax.report import comparison as side_by_side
 from deep_infomax.runtime.progress import NOTES
 
 
-def compare(
-    *,
-    recipes: str,
-    data: str,
-    probe: str | None,
-    epochs: float | None,
-    batch_size: int | None,
-    seeds: int,
-    metrics: str,
-    layers: str | None,
-    out: str | None,
-    jobs: int,
-    data_options: Mapping[str, Any] | None = None,
-) -> None:
+def compare(**given: Any) -> None:
     """Train and evaluate every recipe with every seed, print the means side by side and write the report."""
-    folder = Path(out or f"runs/compare-{Path(data.removeprefix('hub:')).stem}")
-    changes = {"training": {"epochs": epochs, "batch_size": batch_size}, "data_options": data_options or {}}
-    plans = [  # all recipes with the first seed, then with the next
-        Plan(recipe, seed, folder / f"{recipe}-{seed}", changed(recipe, changes), data, probe)
-        for seed in require_seeds(seeds)
-        for recipe in dict.fromkeys(recipes.split(","))
-    ]
-    carry_out(plans, Measured(metrics.split(","), None if layers is None else layers.split(",")), jobs, print_results)
-    show(folder, [plan.run for plan in plans])
+    compared = comparison.compare(**series_fields(**given))
+    print_means([measurement.run for measurement in compared.measurements])
+    NOTES.print(f"report: {compared.report()}")
 
 
-def show(folder: Path, runs: Sequence[Path]) -> None:
-    """Print what was measured of runs, the means over seeds side by side, and write the report into a folder."""
-    page = write_report(runs, folder / "report.html", titles())
+def print_means(runs: Sequence[Path]) -> None:
+    """Print what was measured of runs, the means over seeds side by side."""
     found = read_runs(runs)
     rows = methods(found)
-    for measure, layers in comparison(found)[0]:
+    for measure, layers in side_by_side(found)[0]:
         variant = "" if measure.variant == "default" else f" ({measure.variant})"
         unit = f", in {measure.unit}" if measure.unit else ""
         table = Table(title=f"{measure.protocol}{variant} on {measure.split}{unit}", title_justify="left")
@@ -58,7 +39,6 @@ def show(folder: Path, runs: Sequence[Path]) -> None:
         NOTES.print(
             "in brackets: the paper's figure of the same method, after a training of its length on all training inputs"
         )
-    NOTES.print(f"report: {page}")
 
 
 def _text(cell: Cell) -> str:

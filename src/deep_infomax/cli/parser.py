@@ -10,12 +10,12 @@ import deep_infomax
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.data import DataOptions
 from deep_infomax.evaluation import METRICS
+from deep_infomax.experiments.slurm import SlurmOptions
 from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
 from deep_infomax.recipes import CHOICES, RECIPES, Config
 
 _LAYERS: Final = "Comma-separated layers (default: each metric's own, all of them for probes)."
 _METRICS: Final = f"Comma-separated, of {', '.join(METRICS)}."
-_JOBS: Final = "Trainings at a time, which share the processor's threads."
 _AS_IN_TRAINING: Final = "How to read the data; what is left out is as in the run's training"
 
 
@@ -66,7 +66,7 @@ def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
     compare.add_argument("--metrics", type=str, default="mlp,linear", help=_METRICS)
     compare.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
     compare.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/compare-DATA)")
-    compare.add_argument("--jobs", type=int, default=1, help=_JOBS)
+    _add_launcher(compare)
     _add_data_options(compare, "How to read the data", training=True)
 
     report = ArgumentParser(exit_on_error=False, description="Write one HTML page about one or several runs.")
@@ -108,7 +108,7 @@ def _study_parsers() -> dict[str, ArgumentParser]:
         parser.add_argument("--seeds", type=int | None, default=None, help="Trainings of each setting (1; --full: 3).")
         parser.add_argument("--metrics", type=str | None, default=None, help="Comma-separated protocols, read on Y.")
         parser.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/KIND-DATA)")
-        parser.add_argument("--jobs", type=int, default=1, help=_JOBS)
+        _add_launcher(parser)
         parser.add_argument("--full", action="store_true", help="The size of the paper's figure.")
         _add_data_options(parser, "How to read the data", training=True)
     return kinds
@@ -138,6 +138,19 @@ def _information_parsers() -> dict[str, ArgumentParser]:
         parser.add_argument("--plot", type=str | None, default=None, metavar="FILE.png", help="Figure: png, svg, pdf.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
     return {"estimate": estimate, "dependency": dependency}
+
+
+def _add_launcher(parser: ArgumentParser) -> None:
+    """The flags that say where several trainings are carried out."""
+    parser.add_argument(
+        "--jobs", type=int | None, default=None,
+        help="Trainings at a time, which share the processor's threads (default: 1; on a cluster all).",
+    )  # fmt: skip
+    parser.add_argument("--launcher", type=str, default="local", help="local, or slurm: a job for each training.")
+    parser.add_class_arguments(SlurmOptions, "slurm")
+    parser.set_defaults({f"slurm.{field.name}": argparse.SUPPRESS for field in dataclasses.fields(SlurmOptions)})
+    assert parser.groups is not None
+    parser.groups["slurm"].title = "What each training asks the cluster for"
 
 
 def _add_data_options(parser: ArgumentParser, title: str, *, training: bool) -> None:

@@ -1,0 +1,82 @@
+"""Slurm's commands for one machine and one queue that is never full: enough for jobs, requeues and cancellations.
+
+Links to this file, named as the commands, stand on the PATH; what they know lies in the folder $FAKE_SLURM.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+STATE = Path(os.environ.get("FAKE_SLURM", "."))
+
+
+def install(folder: Path) -> None:
+    """Write the commands into a folder."""
+    folder.mkdir()
+    for name in ("sbatch", "srun", "sacct", "scontrol", "scancel"):
+        (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} -S {Path(__file__).resolve()} {name} "$@"\n')
+        (folder / name).chmod(0o755)
+
+
+def pid(job: str) -> int:
+    return int((STATE / f"{job}.pid").read_text())
+
+
+def running(job: str) -> bool:
+    if (STATE / f"{job}.queued").exists():
+        return True
+    try:
+        os.kill(pid(job), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def submit(job: str) -> None:
+    (STATE / f"{job}.queued").touch()
+    environment = os.environ | {"SLURM_JOB_ID": job}
+    script = STATE / f"{job}.sh"
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(["bash", script], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def sbatch(script: str) -> None:
+    job = str(len(list(STATE.glob("*.sh"))) + 1)
+    (STATE / f"{job}.sh").write_text(Path(script).read_text())
+    submit(job)
+    print(f"Submitted batch job {job}")
+
+
+def srun(*words: str) -> None:
+    words = words[1:]  # --unbuffered
+    job = os.environ["SLURM_JOB_ID"]
+    for stream, flag in ((1, "--output"), (2, "--error")):
+        path = words[words.index(flag) + 1].replace("%j", job).replace("%t", "0")
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    (STATE / f"{job}.pid").write_text(str(os.getpid()))
+    (STATE / f"{job}.queued").unlink()
+    os.execvp(words[4], words[4:])
+
+
+def sacct(*words: str) -> None:
+    print("JobID|State|NodeList")
+    for flag, job in pairwise(words):
+        if flag == "-j" and (STATE / f"{job}.sh").exists():
+            print(f"{job}|{'RUNNING' if running(job) else 'COMPLETED'}|here")
+
+
+def scontrol(order: str, job: str) -> None:
+    assert order == "requeue"
+    submit(job)
+
+
+def scancel(*jobs: str) -> None:
+    for job in jobs:
+        os.kill(pid(job), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
