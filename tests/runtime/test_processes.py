@@ -48,7 +48,7 @@ from deep_infomax.runtime.processes import (
     synchronise_batch_norms,
 )
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, FoldedEncodeAndDot, GlobalConcat, GlobalEncodeAndDot
-from deep_infomax.training import LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
+from deep_infomax.training import Callback, LostProcessError, NonFiniteLossError, TrainingConfig, fit, loop
 from deep_infomax.training.log import RunningMeans
 from deep_infomax.training.prepare import Model
 
@@ -277,6 +277,36 @@ def two_trainings(rank: int, world: int, folder: Path) -> None:
 
 def test_trainings_follow_each_other_and_refuse_what_no_loss_reaches(tmp_path: Path) -> None:
     multiprocessing.spawn(two_trainings, (2, tmp_path), 2)
+
+
+class StopInOne(Callback):
+    """The first process alone hears of epochs, and ends the training after the second."""
+
+    def __init__(self) -> None:
+        self.epochs = list[float]()
+
+    def on_epoch(self, epoch: float, encoder: Encoder) -> bool:
+        encoder.encode(torch.zeros(2, 2, 6, 5))
+        self.epochs.append(epoch)
+        return epoch == 2
+
+
+def one_stops_all(rank: int, world: int, folder: Path) -> None:
+    with joined(rank, world, folder):
+        training = TrainingConfig(epochs=4, batch_size=6, log_every=2, device="cpu")
+        data = torch.arange(18 * 60).reshape(18, 2, 6, 5) / 100
+        stop = StopInOne()
+        done = fit(encoder(), Untrained(), data, training, out=folder / "run", progress=False, callbacks=[stop])
+        assert (done.steps, done.stopped_early) == (6, True)
+        assert stop.epochs == ([1, 2] if rank == 0 else [])
+
+
+def test_a_callback_in_the_first_process_stops_all(tmp_path: Path) -> None:
+    multiprocessing.spawn(one_stops_all, (2, tmp_path), 2)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["kind"], line["step"]) for line in lines][-2:] == [("health", 6), ("end", 6)]
+    assert lines[-1]["stopped_early"]
+    assert (tmp_path / "run" / "encoder.json").exists()
 
 
 def takes_its_turn(rank: int, world: int, folder: Path) -> None:

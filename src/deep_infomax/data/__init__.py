@@ -1,5 +1,6 @@
 """Data: from names, folders and files to sources, and from sources to batches."""
 
+from deep_infomax.data.arrays import from_arrays
 from deep_infomax.data.augment import CropAndFlip, augmentation
 from deep_infomax.data.batches import Batches
 from deep_infomax.data.dataset import Dataset, Source, as_source, evenly_spaced, require_labels
@@ -21,6 +22,7 @@ __all__ = [
     "augmentation",
     "evenly_spaced",
     "fingerprint",
+    "from_arrays",
     "load_dataset",
     "require_labels",
     "statistics",

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,46 @@ def load_arrays(file: Path, options: DataOptions) -> Dataset:
         return build(file.stem, read_arrays(file), options)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+
+
+def from_arrays(
+    x: Num[Tensor, "..."] | Num[np.ndarray, "..."],
+    y: Any = None,
+    x_test: Num[Tensor, "..."] | Num[np.ndarray, "..."] | None = None,
+    y_test: Any = None,
+    *,
+    name: str = "array",
+    options: DataOptions | None = None,
+) -> Dataset:
+    """Make a data set of arrays in memory, by the rules for an ``.npz`` file that holds them.
+
+    Args:
+        x: Inputs (n, ...); the table above says how axes are read, ``options.layout`` otherwise.
+        y: Their labels (n,), numbers or words; None where there are none.
+        x_test: Inputs to test on; without them, a part of labelled inputs is held out.
+        y_test: Their labels.
+        name: What reports call the data.
+        options: How to read the arrays.
+
+    Raises:
+        ValueError: The arrays cannot be used.
+
+    >>> dataset = from_arrays(np.zeros((20, 1, 8, 8), np.uint8), np.arange(20) % 2)
+    >>> len(dataset.train), dataset.train.classes
+    (14, ('0', '1'))
+    """
+    given = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
+    return build(
+        name, {key: as_array(array) for key, array in given.items() if array is not None}, options or DataOptions()
+    )
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Values as a NumPy array; a tensor's are copied only from another device, or from types that NumPy has not."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+    return np.asanyarray(values)
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
 from deep_infomax.encoders import pretrained
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.chunks import at_a_time
 
 
@@ -264,7 +265,7 @@ class Encoder(nn.Module, ABC):
         """
         folder = pretrained.locate(source)
         architecture, arguments = pretrained.read_configuration(folder)
-        path = folder / pretrained.CONFIGURATION
+        path = folder / run_files.ENCODER
         try:
             encoder = Encoder.of_architecture(architecture).from_arguments(arguments, module)
         except UnknownArchitectureError as error:

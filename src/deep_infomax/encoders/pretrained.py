@@ -20,10 +20,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.run_files import ENCODER, WEIGHTS
 
-WEIGHTS = "encoder.safetensors"
-CONFIGURATION = "encoder.json"
 SCHEMA = 1
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -48,7 +48,7 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
     described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **configuration._asdict()}
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
-    _replace(folder / CONFIGURATION, (json.dumps(described, indent=2) + "\n").encode())
+    _replace(folder / ENCODER, (json.dumps(described, indent=2) + "\n").encode())
 
 
 def locate(source: str | Path) -> Path:
@@ -65,7 +65,7 @@ def locate(source: str | Path) -> Path:
             f"no saved encoder at '{source}': it is neither a folder nor a Hub name (owner/name); check the path"
         )
     with _hub_errors(f"no folder '{source}' here, and the Hugging Face Hub gave none", "check the path, the name"):
-        return Path(huggingface_hub.snapshot_download(source, allow_patterns=[WEIGHTS, CONFIGURATION]))
+        return Path(huggingface_hub.snapshot_download(source, allow_patterns=[WEIGHTS, ENCODER]))
 
 
 def read_configuration(folder: Path) -> Configuration:
@@ -74,14 +74,14 @@ def read_configuration(folder: Path) -> Configuration:
     Raises:
         ValueError: a file is missing or damaged, or a newer version of the package wrote it.
     """
-    if missing := [name for name in (CONFIGURATION, WEIGHTS) if not (folder / name).is_file()]:
+    if missing := [name for name in (ENCODER, WEIGHTS) if not (folder / name).is_file()]:
         remedy = (
             f"the run has not written its encoder yet: finish it with dim train --resume {folder}"
-            if (folder / "checkpoints").is_dir()
+            if (folder / run_files.CHECKPOINTS).is_dir()
             else "give a folder that save_pretrained wrote or a finished run directory"
         )
         raise ValueError(f"'{folder}' lacks {' and '.join(missing)}; {remedy}")
-    path = folder / CONFIGURATION
+    path = folder / ENCODER
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

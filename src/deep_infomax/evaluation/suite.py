@@ -14,6 +14,7 @@ from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.metrics import METRICS, Represented
 from deep_infomax.evaluation.results import Result, merge_results, read_results, speaks_of
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.files import save_arrays
 from deep_infomax.runtime.progress import Progress
@@ -72,14 +73,14 @@ def evaluate(
     train_features = extract(encoder, dataset.train, names, progress=progress)
     test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
     if out is not None:
-        if not speaks_of(out / "evaluation.json", dataset.description):
-            remove_arrays(out / "arrays")
-            merge_results(out / "evaluation.json", dataset.description, [])  # so that they speak of the same data
-        save_representation(out / "arrays", test, test_features["Y"])
+        if not speaks_of(out / run_files.EVALUATION, dataset.description):
+            remove_arrays(out / run_files.ARRAYS)
+            merge_results(out / run_files.EVALUATION, dataset.description, [])  # so that they speak of the same data
+        save_representation(out / run_files.ARRAYS, test, test_features["Y"])
         if test is not dataset.train:
             images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
             if images:
-                save_arrays(out / "arrays" / "neighbours.npz", **images)
+                save_arrays(out / run_files.ARRAYS / "neighbours.npz", **images)
     results: list[Result] = []
     device = encoder.mean.device
     total = sum(1 + len(METRICS[name].variants) for names in plan.values() for name in names)
@@ -92,8 +93,8 @@ def evaluate(
                 if out is not None:
                     if arrays:
                         title = name if result.variant == "default" else f"{name}-{result.variant}"
-                        save_arrays(out / "arrays" / f"{title}-{layer}.npz", **arrays)
-                    merge_results(out / "evaluation.json", dataset.description, [result])
+                        save_arrays(out / run_files.ARRAYS / f"{title}-{layer}.npz", **arrays)
+                    merge_results(out / run_files.EVALUATION, dataset.description, [result])
                 if progress is not None:
                     progress("probing", len(results), total)
     return results
@@ -141,7 +142,7 @@ def _checked(
             measured = dataset.train if METRICS[name].split == "train" else test
             METRICS[name].check(measured, encoder, layer)
     if out is not None:
-        read_results(out / "evaluation.json")
+        read_results(out / run_files.EVALUATION)
     return test
 
 

@@ -7,8 +7,16 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from deep_infomax.data import NAMES, DataOptions, Dataset, Source, fingerprint, load_dataset, require_labels
-from deep_infomax.data.arrays import build
+from deep_infomax.data import (
+    NAMES,
+    DataOptions,
+    Dataset,
+    Source,
+    fingerprint,
+    from_arrays,
+    load_dataset,
+    require_labels,
+)
 from deep_infomax.data.sources import prepared
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
@@ -45,22 +53,20 @@ def in_memory(data: Any, options: DataOptions) -> Dataset:
 
     Args:
         data: Inputs (n, ...) as an array or a tensor, whose axes are read as those of an ``.npy`` file, or a
-            `Dataset`.
+            `Dataset` (`deep_infomax.data.from_arrays` makes one of arrays with labels).
         options: How to read an array. A `Dataset` has been read: of it, inputs can be left out, held out or cropped.
 
     Raises:
         ValueError: it is something else, or the options cannot hold for it.
     """
-    if isinstance(data, torch.Tensor):
-        data = (data.detach().cpu() if data.dtype != torch.bfloat16 else data.detach().cpu().float()).numpy()
-    if isinstance(data, np.ndarray):
-        data = build("array", {"x": data}, options)
-    elif not isinstance(data, Dataset):
+    if isinstance(data, torch.Tensor | np.ndarray):
+        data = from_arrays(data, options=options)
+    elif isinstance(data, Dataset):
+        _check_read(options)
+    else:
         raise ValueError(
             f"`data` is a {type(data).__name__}; give the name or path of a data set, an array, a tensor or a Dataset"
         )
-    else:
-        _check_read(options)
     found = prepared(data, IN_MEMORY, options)
     return replace(found, description={**found.description, "inputs": fingerprint(found.pretraining)[:12]})
 

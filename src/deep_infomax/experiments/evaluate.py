@@ -70,7 +70,7 @@ def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Map
     settings = finished(run)
     options = configure(Config(data_options=reading(run)), {"data_options": changes}).data_options
     if isinstance(probe, Dataset):
-        return probe
+        return in_memory(probe, DataOptions())
     if settings is None:
         if probe is None:
             raise ValueError(f"{run} was trained by `fit`, which does not record data; name labelled data as `probe`")

@@ -1,6 +1,6 @@
 """The same as the command ``dim``, from Python: `train` a recipe into a `Run`, and what can be done with one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -127,14 +127,15 @@ def train(
     epochs: float | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
-    **changes: Mapping[str, Any],
+    **changes: Any,
 ) -> Run:
     """Train a recipe into a run, as ``dim train`` does.
 
     Args:
         recipe: A name of `deep_infomax.recipes.RECIPES`.
         data: The name or path of a data set (see `load_dataset`), inputs (n, ...) as an array or a tensor, whose axes
-            are read as those of an ``.npy`` file, or a `Dataset`. What is in memory is not kept in the run.
+            are read as those of an ``.npy`` file, or a `Dataset`, such as `deep_infomax.data.from_arrays` makes of
+            arrays with labels. What is in memory is not kept in the run.
         out: The run directory; None stands for ``runs/RECIPE-DATA-SEED``, numbered where that is taken.
         seed: Of the weights, the order of the data and all noise.
         probe: Spec of labelled data for later evaluations; None stands for ``data``.
@@ -156,13 +157,12 @@ def train(
     >>> run.config.training.epochs, run.encoder.encode(torch.zeros(2, 1, 8, 8)).shape
     (1.0, torch.Size([2, 16]))
     """
-    groups: dict[str, Any] = dict(changes)
+    config = configure(recipe_named(recipe), changes)
     if epochs is not None:
-        groups["training"] = {**groups.get("training", {}), "epochs": epochs}
-    config = configure(recipe_named(recipe), groups)
+        config = configure(config, {"training": {"epochs": epochs}})
     spec = str(data) if isinstance(data, str | Path) else IN_MEMORY
     given = None if isinstance(data, str | Path) else data
-    command = _call(recipe, data, seed=seed, probe=probe, out=out, **groups)
+    command = _call(recipe, data, seed=seed, probe=probe, out=out, epochs=epochs, **changes)
     settings = Settings(recipe, command, seed, spec, probe, config)
     name = None if given is None else getattr(given, "name", None) or "array"
     run = Path(out) if out is not None else training.default_run(settings, name)

@@ -40,6 +40,8 @@ def configure(base: Config, changes: Mapping[str, Any]) -> Config:
 
 
 def _changed(base: Config, group: str, values: Any) -> Any:
+    if home := [home for home in GROUPS if group not in GROUPS and hasattr(getattr(base, home), group)]:
+        raise ValueError(f"`{group}` is a setting of `{home[0]}`; give {home[0]}={{{group!r}: ...}}")
     if group not in GROUPS:
         raise ValueError(f"there are no settings called {group}; {suggestion(group, GROUPS)}")
     if not isinstance(values, Mapping):

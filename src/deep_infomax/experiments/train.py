@@ -80,8 +80,9 @@ def begin(
             run = create_numbered_run(run)
         else:
             create_run(run)
-    [name] = broadcast_object_list([str(run)])
-    run = Path(name)
+    if numbered:
+        [name] = broadcast_object_list([str(run)])
+        run = Path(name)
     return run, _train(run, settings, data, False, callbacks, progress)
 
 

@@ -25,6 +25,7 @@ from deep_infomax.report.training_figures import (
     vector_size,
 )
 from deep_infomax.report.vector_figures import histogram, maps
+from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import written_whole
 from deep_infomax.runtime.names import Titled
 
@@ -108,9 +109,9 @@ def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles =
     """
     if not runs:
         raise ValueError("no run is given; name at least one run directory")
-    target = Path(runs[0]) / "report.html" if out is None else Path(out)
+    target = Path(runs[0]) / run_files.REPORT if out is None else Path(out)
     if target.is_dir():
-        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'report.html'}")
+        raise ValueError(f"{target} is a folder; name the file to write, such as {target / run_files.REPORT}")
     page = render(read_runs(find_runs(runs)), titles)
     target.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(target) as partial:
@@ -183,7 +184,8 @@ def _lede(run: Run) -> str:
         if epoch is not None and time
         else ""
     )
-    return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}."
+    stopped = ", where a callback stopped it" if run.log.stopped_early else ""
+    return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}{stopped}."
 
 
 def _status(run: Run) -> str:

@@ -13,8 +13,10 @@ import yaml
 from jaxtyping import Float
 
 from deep_infomax.report.runs import Decoded, Log, Neighbours, Representation, Result, Run
+from deep_infomax.runtime import run_files
 
-_CONFIG: Final = "config.yaml"
+_MARKS: Final = (run_files.CONFIG, run_files.METRICS)
+"""Files by which a run is known; what `fit` writes by itself has only the second."""
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -25,15 +27,20 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """
     runs: dict[Path, Path] = {}
     for path in map(Path, paths):
-        found = [path] if (path / _CONFIG).is_file() else sorted(file.parent for file in path.rglob(_CONFIG))
+        found = [path] if _is_run(path) else sorted({file.parent for mark in _MARKS for file in path.rglob(mark)})
         if not found:
-            what = "is no folder" if not path.is_dir() else f"holds no run: there is no {_CONFIG} in it or below it"
+            missing = f"holds no run: there is no {run_files.CONFIG} in it or below it"
+            what = missing if path.is_dir() else "is no folder"
             raise ValueError(
                 f"{path} {what}; give a folder that 'dim train --out' named, or one that holds such folders"
             )
         for run in found:
             runs.setdefault(run.resolve(), run)
     return list(runs.values())
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / mark).is_file() for mark in _MARKS)
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -57,25 +64,27 @@ def read_run(path: Path, name: str) -> Run:
         ValueError: its configuration cannot be read.
     """
     notes: list[str] = []
-    evaluation = _read_json(path / "evaluation.json", "move it away and run 'dim evaluate' again", notes)
+    evaluation = _read_json(path / run_files.EVALUATION, "move it away and run 'dim evaluate' again", notes)
     results = None if evaluation is None else _results(evaluation.get("results"), notes)
     probe_data = (evaluation or {}).get("data")
     return Run(
         path=path,
         name=name,
-        config=_read_config(path / _CONFIG),
-        encoder=_read_json(path / "encoder.json", "train anew", notes),
-        log=_read_log(path / "metrics.jsonl", notes),
+        config=_read_config(path / run_files.CONFIG),
+        encoder=_read_json(path / run_files.ENCODER, "train anew", notes),
+        log=_read_log(path / run_files.METRICS, notes),
         results=results,
         probe_data=probe_data if isinstance(probe_data, Mapping) else {},
-        representation=_read_representation(path / "arrays" / "representation.npz", notes),
-        neighbours=_read_neighbours(path / "arrays", notes),
-        decoded=_read_decoded(path / "arrays", notes),
+        representation=_read_representation(path / run_files.ARRAYS / "representation.npz", notes),
+        neighbours=_read_neighbours(path / run_files.ARRAYS, notes),
+        decoded=_read_decoded(path / run_files.ARRAYS, notes),
         notes=tuple(notes),
     )
 
 
 def _read_config(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -119,7 +128,7 @@ def _results(entries: Any, notes: list[str]) -> tuple[Result, ...]:
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             notes.append(
-                "evaluation.json holds a result that is not understood and left out; run 'dim evaluate' again."
+                f"{run_files.EVALUATION} holds a result that is not understood and left out; run 'dim evaluate' again."
             )
     return tuple(results)
 
@@ -131,8 +140,8 @@ def _read_log(path: Path, notes: list[str]) -> Log:
     lines = path.read_bytes().split(b"\n")[:-1]
     records = [record for record in map(_record, lines) if record is not None]
     if damaged := len(lines) - len(records):
-        notes.append(f"metrics.jsonl: {damaged} damaged line{'s' * (damaged > 1)} left out.")
-    finished = any(record.get("kind") == "end" for record in records)
+        notes.append(f"{path.name}: {damaged} damaged line{'s' * (damaged > 1)} left out.")
+    ends = [record for record in records if record.get("kind") == "end"]
     # Every curve is drawn over epochs.
     records = [record for record in records if _is_number(record.get("epoch"))]
     train = [record for record in records if record.get("kind") == "train"]
@@ -141,7 +150,8 @@ def _read_log(path: Path, notes: list[str]) -> Log:
         train=_columns(train),
         terms=_columns(terms),
         health=_columns([record for record in records if record.get("kind") == "health"]),
-        finished=finished,
+        finished=bool(ends),
+        stopped_early=any(record.get("stopped_early") is True for record in ends),
     )
 
 
@@ -214,5 +224,5 @@ def _read_arrays(path: Path, names: Sequence[str], notes: list[str]) -> dict[str
         arrays = {}
     if all(name in arrays for name in names):
         return arrays
-    notes.append(f"arrays/{path.name} is damaged and left out; run 'dim evaluate' again.")
+    notes.append(f"{run_files.ARRAYS}/{path.name} is damaged and left out; run 'dim evaluate' again.")
     return None

@@ -67,6 +67,8 @@ class Log:
     terms: dict[str, Float[np.ndarray, " logged"]] = field(default_factory=dict)
     health: dict[str, Float[np.ndarray, " passes"]] = field(default_factory=dict)
     finished: bool = False
+    stopped_early: bool = False
+    """Whether a callback ended the training."""
 
     def last(self, name: str) -> float | None:
         """The last finite value of a column, whichever kind of record holds it."""

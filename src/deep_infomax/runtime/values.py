@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -147,11 +148,11 @@ def _one_of(known: Sequence[Any], value: Any) -> Any:
     return value
 
 
-def _number(kind: type[int] | type[float], value: Any) -> int | float:
-    if not isinstance(value, str | int | float) or (kind is int and isinstance(value, float)):
+def _number(kind: Any, value: Any) -> int | float:
+    if not isinstance(value, str | Real) or (kind is int and not isinstance(value, str | Integral)):
         raise _UnfitError
     try:
-        number = kind(value)
+        number: int | float = kind(value)
     except (ValueError, OverflowError):
         raise _UnfitError from None
     if not math.isfinite(number):

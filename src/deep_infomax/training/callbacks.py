@@ -45,10 +45,10 @@ class Callback:
 class Callbacks:
     """The callbacks of one training."""
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
+    def __init__(self, callbacks: Any) -> None:
         if not isinstance(callbacks, list | tuple) or not all(isinstance(entry, Callback) for entry in callbacks):
             raise ValueError("`callbacks` must be a list of objects whose class derives from deep_infomax.Callback")
-        self._callbacks = callbacks
+        self._callbacks: Sequence[Callback] = callbacks
         self.failure: BaseException | None = None
         """What one of them raised."""
 
