@@ -16,7 +16,8 @@ Paper letters: the local map is ``C``, the global vector ``Y``, the scorer (disc
 All information is in nats.
 """
 
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int, Num
@@ -150,17 +151,53 @@ class Scorer(Protocol):
         ...
 
 
-@runtime_checkable
-class Objective(Protocol):
-    """A training method: a module (its scorers, heads, adversaries) that turns a batch into losses."""
-
-    def __call__(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
-        """Losses of one batch; ``encode`` is the encoder in training."""
-        ...
+class Trained(nn.Module):
+    """What an objective and a part of one have in common: by default no adversary, and no advice."""
 
     def adversary_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters that minimise ``Losses.adversary``; all others of the module minimise ``Losses.encoder``."""
-        ...
+        return ()
+
+    def advice(self) -> Sequence[str]:
+        """What may keep the loss finite, beside a lower learning rate: the ends of "Train anew with ..."."""
+        return ()
+
+
+class Objective(Trained, ABC):
+    """A training method: a module (its scorers, heads, adversaries) that turns a batch into losses.
+
+    >>> class Norm(Objective):
+    ...     def forward(self, batch, encode):
+    ...         loss = encode(batch.inputs).vector.square().mean()
+    ...         return Losses(loss, None, {"loss": loss.detach()})
+    >>> list(Norm().adversary_parameters())
+    []
+    """
+
+    @abstractmethod
+    def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
+        """Losses of one batch; ``encode`` is the encoder in training."""
+
+
+class Part(Trained, ABC):
+    """A part of an objective that is a weighted sum of parts, such as `DeepInfoMax`.
+
+    The objective encodes a batch once, for all its parts. A part that compares it with other inputs, such as blanked
+    ones, encodes those itself.
+
+    >>> class Shift(Part):
+    ...     def losses(self, batch, features, encode):
+    ...         shifted = encode(batch.inputs.roll(1, dims=-1)).vector
+    ...         loss = (shifted - features.vector).square().mean()
+    ...         return Losses(loss, None, {"loss": loss.detach()})
+    """
+
+    @abstractmethod
+    def losses(self, batch: Batch, features: Features, encode: Callable[[Tensor], Features]) -> Losses:
+        """Losses of one batch, given its features; ``encode`` is the encoder in training.
+
+        The objective puts the part's name before the names of its terms.
+        """
 
 
 @runtime_checkable

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Final, NamedTuple, get_args, get_type_hints
 
-from torch import nn
-
 from deep_infomax.baselines import (
     AdversarialAutoencoder,
     BiGAN,
@@ -25,7 +23,7 @@ from deep_infomax.baselines import (
     VariationalAutoencoder,
 )
 from deep_infomax.bounds import BOUNDS
-from deep_infomax.contracts import Scorer
+from deep_infomax.contracts import Objective, Scorer
 from deep_infomax.data import DataOptions, Source
 from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import ENCODERS, Encoder, Network, VariationalEncoder, encoder_for
@@ -41,7 +39,7 @@ class Method(NamedTuple):
 
     title: str
     meaning: str
-    build: Callable[["ObjectiveConfig", Encoder, Source | None], nn.Module]
+    build: Callable[["ObjectiveConfig", Encoder, Source | None], Objective]
     """The objective, from its settings, the encoder that it trains and the data that it trains on."""
     reads: frozenset[str] | None = frozenset()
     """The settings of `ObjectiveConfig` that it reads, beside the method; None stands for all."""
@@ -313,7 +311,7 @@ def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> En
     return VariationalEncoder(encoder) if METHODS[config.objective.method].variational else encoder
 
 
-def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | None = None) -> nn.Module:
+def build_objective(config: ObjectiveConfig, encoder: Encoder, data: Source | None = None) -> Objective:
     """The objective of a configuration, its networks sized for an encoder.
 
     Args:

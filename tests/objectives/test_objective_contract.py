@@ -230,7 +230,7 @@ def test_the_encoder_opposes_the_adversary(case):
     setup = set_up(case)
     (prior,) = (part for part in setup.objective.modules() if isinstance(part, PriorMatching))
     vector = setup.encoder(setup.batch.inputs).vector.detach().requires_grad_()
-    (of_encoder,) = torch.autograd.grad(prior(vector)[0], vector)
+    (of_encoder,) = torch.autograd.grad(prior(vector).encoder, vector)
     told_apart = nn.functional.softplus(prior.discriminator(prior.prior.squash(vector))).mean()
     (of_adversary,) = torch.autograd.grad(told_apart, vector)
     assert ((of_encoder * of_adversary).sum(1) < 0).all()

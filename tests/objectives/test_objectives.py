@@ -1,5 +1,6 @@
 """The information term and its weighted sum with the others, against slow references and their own parts."""
 
+import copy
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from deep_infomax.bounds import BOUNDS, INFO_NCE, JENSEN_SHANNON, NWJ
-from deep_infomax.contracts import Batch, Bound, Encoded, Features, Scores
+from deep_infomax.contracts import Batch, Bound, Encoded, Features, Losses, Part, Scores
 from deep_infomax.objectives import DeepInfoMax, Gaussian, MutualInformation, PriorMatching, Untrained
 from deep_infomax.objectives import mutual_information as module
 from deep_infomax.scorers import ConcatAndConvolve, EncodeAndDot, GlobalConcat
@@ -40,8 +41,9 @@ def fixed_scorer(dtype: torch.dtype = torch.float32) -> FixedScorer:
     return FixedScorer(joint, torch.tensor([[[0.5, -1.0]], [[0.0, 1.5]]], dtype=dtype))
 
 
-def features(n: int = 2, size: int = 3) -> Features:
-    return Features(torch.randn(n, 4, size, size), torch.randn(n, 5), {})
+def features(n: int = 2, size: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """A local map and a global vector."""
+    return torch.randn(n, 4, size, size), torch.randn(n, 5)
 
 
 def local_term(bound: Bound = JENSEN_SHANNON, others: int | None = None) -> MutualInformation:
@@ -62,7 +64,7 @@ def prior() -> PriorMatching:
 @pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
 def test_reports_what_the_bound_reports(bound):
     scorer = fixed_scorer()
-    loss, terms = MutualInformation(scorer, bound)(features())
+    loss, _, terms = MutualInformation(scorer, bound)(*features())
     scores = Scores(scorer.joint, scorer.marginal)
     assert torch.equal(loss, bound.loss(scores))
     assert terms.keys() == {"loss", "bound", "ceiling"}
@@ -72,7 +74,7 @@ def test_reports_what_the_bound_reports(bound):
 
 
 def test_worked_example():
-    _, terms = MutualInformation(fixed_scorer(), INFO_NCE)(features())
+    terms = MutualInformation(fixed_scorer(), INFO_NCE)(*features()).terms
     assert terms["loss"].item() == pytest.approx(0.658044, abs=1e-6)
     assert terms["bound"].item() == pytest.approx(0.286756, abs=1e-6)
     assert terms["ceiling"].item() == pytest.approx(math.log(2))
@@ -80,7 +82,7 @@ def test_worked_example():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_terms_are_detached_float32_scalars(dtype):
-    _, terms = MutualInformation(fixed_scorer(dtype), NWJ, limit=5.0, penalty=0.1)(features())
+    terms = MutualInformation(fixed_scorer(dtype), NWJ, limit=5.0, penalty=0.1)(*features()).terms
     assert all(term.shape == () and term.dtype == torch.float32 and not term.requires_grad for term in terms.values())
 
 
@@ -88,7 +90,7 @@ def test_a_bound_of_the_users_own_is_asked_for_its_report():
     """It may train on one figure and report another, as InfoNCE does."""
     bound = Bound("own", lambda s: (s.marginal.mean(), s.joint.mean()), ceiling=lambda k: 10.0 * k)
     scorer = fixed_scorer()
-    loss, terms = MutualInformation(scorer, bound)(features())
+    loss, _, terms = MutualInformation(scorer, bound)(*features())
     assert loss.item() == pytest.approx(scorer.marginal.mean().item())
     assert terms["bound"].item() == pytest.approx(scorer.joint.mean().item())
     assert terms["ceiling"].item() == 10.0
@@ -96,7 +98,7 @@ def test_a_bound_of_the_users_own_is_asked_for_its_report():
 
 def test_limit_and_penalty_equal_a_loop_over_scores():
     scorer, limit, penalty = fixed_scorer(torch.float64), 1.5, 0.3
-    loss, terms = MutualInformation(scorer, JENSEN_SHANNON, limit=limit, penalty=penalty)(features())
+    loss, _, terms = MutualInformation(scorer, JENSEN_SHANNON, limit=limit, penalty=penalty)(*features())
 
     joint = [limit * math.tanh(score / limit) for score in scorer.joint.flatten().tolist()]
     marginal = [limit * math.tanh(score / limit) for score in scorer.marginal.flatten().tolist()]
@@ -109,8 +111,8 @@ def test_limit_and_penalty_equal_a_loop_over_scores():
 
 
 def test_a_limit_far_above_the_scores_changes_nothing():
-    plain, _ = MutualInformation(fixed_scorer(torch.float64), INFO_NCE)(features())
-    limited, _ = MutualInformation(fixed_scorer(torch.float64), INFO_NCE, limit=1e6)(features())
+    plain = MutualInformation(fixed_scorer(torch.float64), INFO_NCE)(*features()).encoder
+    limited = MutualInformation(fixed_scorer(torch.float64), INFO_NCE, limit=1e6)(*features()).encoder
     assert limited.item() == pytest.approx(plain.item(), rel=1e-9)
 
 
@@ -120,7 +122,7 @@ def test_limited_and_penalised_gradient_is_that_of_the_loss():
 
     def loss(joint, marginal):
         values = {"scorer.joint": joint, "scorer.marginal": marginal}
-        return torch.func.functional_call(term, values, (given,))[0]
+        return torch.func.functional_call(term, values, given).encoder
 
     assert torch.autograd.gradcheck(loss, (scorer.joint, scorer.marginal))
 
@@ -129,7 +131,7 @@ def test_limited_and_penalised_gradient_is_that_of_the_loss():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_limit_and_penalty_stay_finite_at_extreme_scores(dtype, size, info_nce):
     scorer = FixedScorer(torch.full((2, 3), size, dtype=dtype), torch.full((2, 1, 3), -size, dtype=dtype))
-    loss, terms = MutualInformation(scorer, INFO_NCE, limit=20.0, penalty=0.05)(features())
+    loss, _, terms = MutualInformation(scorer, INFO_NCE, limit=20.0, penalty=0.05)(*features())
     loss.backward()
     assert loss.item() == pytest.approx(info_nce + 0.05 * size**2, rel=1e-2)
     assert terms["bound"].isfinite()
@@ -140,8 +142,8 @@ def test_others_are_redrawn_at_every_call():
     scorer = FixedScorer(torch.zeros(16, 1), torch.zeros(16, 3, 1))
     term = MutualInformation(scorer, JENSEN_SHANNON, others=3)
     given = features(16)
-    term(given)
-    term(given)
+    term(*given)
+    term(*given)
     first, second = scorer.others
     assert first.shape == (16, 3)
     assert not torch.equal(first, second)
@@ -151,7 +153,7 @@ def test_others_are_redrawn_at_every_call():
 
 def test_all_others_are_scored_unless_told_otherwise():
     scorer = fixed_scorer()
-    MutualInformation(scorer, JENSEN_SHANNON)(features())
+    MutualInformation(scorer, JENSEN_SHANNON)(*features())
     assert scorer.others == [None]
 
 
@@ -159,7 +161,7 @@ def test_as_many_others_as_there_are_equal_all_pairs():
     all_others, chosen = local_term(), local_term(others=5)
     chosen.load_state_dict(all_others.state_dict())
     given = features(6)
-    assert chosen(given)[0].item() == pytest.approx(all_others(given)[0].item(), rel=1e-5)
+    assert chosen(*given).encoder.item() == pytest.approx(all_others(*given).encoder.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("others", [None, 2], ids=["all", "chosen"])
@@ -169,12 +171,12 @@ def test_parts_of_a_large_batch_add_up_to_it(bound, scorer, others, monkeypatch)
     """Two anchors at a time of five, and one left over: value, terms and gradient are those of all at once."""
     torch.manual_seed(0)
     term = MutualInformation(scorer(4, 5, units=8), bound, others, limit=9.0, penalty=0.1).double()
-    given = Features(torch.randn(5, 4, 3, 3).double(), torch.randn(5, 5).double(), {})
+    given = torch.randn(5, 4, 3, 3).double(), torch.randn(5, 5).double()
 
     def found():
         torch.manual_seed(1)
         term.zero_grad()
-        loss, terms = term(given)
+        loss, _, terms = term(*given)
         loss.backward()
         return {"loss": loss, **terms} | {name: p.grad.clone() for name, p in term.named_parameters()}
 
@@ -193,14 +195,14 @@ def test_gradients_of_many_parts_in_bfloat16_are_those_of_one(monkeypatch):
     """As a sum in bfloat16, what the last of 1,024 parts add would be rounded away."""
     torch.manual_seed(0)
     term = MutualInformation(ConcatAndConvolve(4, 5, units=8), JENSEN_SHANNON, others=3)
-    given = Features(torch.randn(1024, 4, 2, 2), torch.randn(1024, 5), {})
+    given = torch.randn(1024, 4, 2, 2), torch.randn(1024, 5)
     found = []
     for most in (2**26, 1):
         monkeypatch.setattr(module, "MOST_VALUES", most)
         torch.manual_seed(1)
         term.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            term(given)[0].backward()
+            term(*given).encoder.backward()
         found.append({name: p.grad.clone() for name, p in term.named_parameters()})
     whole, parts = found
     for name, gradient in whole.items():
@@ -208,9 +210,9 @@ def test_gradients_of_many_parts_in_bfloat16_are_those_of_one(monkeypatch):
 
 
 def test_order_of_the_batch_does_not_matter():
-    term, given, order = local_term(INFO_NCE), features(6), torch.randperm(6)
-    shuffled = Features(given.local[order], given.vector[order], {})
-    assert term(shuffled)[0].item() == pytest.approx(term(given)[0].item(), rel=1e-5)
+    term, (local, vector), order = local_term(INFO_NCE), features(6), torch.randperm(6)
+    shuffled = term(local[order], vector[order])
+    assert shuffled.encoder.item() == pytest.approx(term(local, vector).encoder.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -234,22 +236,89 @@ def test_options_out_of_range_are_refused(options, message):
 def test_is_the_weighted_sum_of_its_parts():
     parts = {"global_term": global_term(), "local_term": local_term(), "prior": prior()}
     objective = DeepInfoMax(**parts, alpha=0.5, beta=0.1, gamma=2.0)
-    given = features(6)
+    given = Features(*features(6), {})
     torch.manual_seed(1)
     losses = objective(Batch(torch.zeros(6, 1, 2, 2), torch.arange(6)), lambda inputs: given)
 
-    of_global, global_terms = parts["global_term"](given)
-    of_local, local_terms = parts["local_term"](given)
+    of_global, of_local = (parts[name](given.local, given.vector) for name in ("global_term", "local_term"))
     torch.manual_seed(1)
-    of_prior, adversary, prior_terms = parts["prior"](given.vector)
-    assert losses.encoder.item() == pytest.approx((0.5 * of_global + 0.1 * of_local + 2.0 * of_prior).item())
-    assert losses.adversary.item() == adversary.item()
+    of_prior = parts["prior"](given.vector)
+    expected = 0.5 * of_global.encoder + 0.1 * of_local.encoder + 2.0 * of_prior.encoder
+    assert losses.encoder.item() == pytest.approx(expected.item())
+    assert losses.adversary.item() == of_prior.adversary.item()
+    named = {"global": of_global, "local": of_local, "prior": of_prior}
     assert losses.terms == {
         "loss": losses.encoder,
-        **{f"global_{name}": term for name, term in global_terms.items()},
-        **{f"local_{name}": term for name, term in local_terms.items()},
-        **prior_terms,
+        **{f"{part}_{name}": term for part, found in named.items() for name, term in found.terms.items()},
     }
+
+
+class Shifted(Part):
+    """A part that encodes the inputs once more, and has an adversary of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.against = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(3.0))
+
+    def losses(self, batch, features, encode):
+        loss = self.weight * (encode(batch.inputs + 1).vector - features.vector).square().mean()
+        return Losses(loss, self.against.square(), {"distance": loss.detach()})
+
+    def adversary_parameters(self):
+        return [self.against]
+
+    def advice(self):
+        return ("a shorter shift",)
+
+
+def test_a_part_of_the_users_own_is_added_with_its_weight_and_its_adversary():
+    term, matching, part = local_term(), prior(), Shifted()
+    objective = DeepInfoMax(local_term=term, prior=matching, beta=1.0, gamma=0.5, parts={"shift": (0.25, part)})
+    inputs = torch.randn(6, 4, 3, 3)
+
+    def encode(inputs):
+        return Features(inputs, inputs.flatten(1)[:, :5], {})
+
+    torch.manual_seed(1)
+    losses = objective(Batch(inputs, torch.arange(6)), encode)
+    torch.manual_seed(1)
+    plain = DeepInfoMax(local_term=term, prior=matching, beta=1.0, gamma=0.5)(Batch(inputs, torch.arange(6)), encode)
+    assert losses.encoder.item() == pytest.approx(plain.encoder.item() + 0.25 * 2, rel=1e-5)
+    assert losses.adversary.item() == pytest.approx(plain.adversary.item() + 9, rel=1e-5)
+    assert losses.terms["shift_distance"].item() == pytest.approx(2, rel=1e-5)
+    assert losses.terms.keys() - plain.terms.keys() == {"shift_distance"}
+    adversary = [*matching.discriminator.parameters(), part.against]
+    assert [id(p) for p in objective.adversary_parameters()] == [id(p) for p in adversary]
+    assert objective.state_dict().keys() >= {"parts.shift.weight", "parts.shift.against"}
+    assert list(objective.advice()) == ["limited scores (--objective.limit 20)", "a shorter shift"]
+
+
+def test_a_copy_of_the_objective_has_parts_of_its_own():
+    objective = DeepInfoMax(local_term=local_term(), beta=1.0, parts={"shift": (0.5, Shifted())})
+    copied = copy.deepcopy(objective)
+    inside = {id(module) for module in objective.modules()}
+    assert list(copied.weighted_parts()) == ["local", "shift"]
+    assert not any(id(part) in inside for _, part in copied.weighted_parts().values())
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a.b", "local", "global", "prior", "keys"])
+def test_names_of_parts_that_cannot_be_used_are_refused(name):
+    with pytest.raises(ValueError, match=f"a part cannot be called '{name}'; give it another name"):
+        DeepInfoMax(parts={name: (1.0, Shifted())})
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ((0.0, Shifted()), "shift is given but the weight of shift is 0"),
+        ((-1.0, Shifted()), "the weight of shift is -1.0; give a finite number"),
+        ((1.0, nn.Linear(2, 2)), "shift is a Linear, which is no Part; give a MutualInformation"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_parts_that_cannot_be_used_are_refused(part, message):
+    with pytest.raises(ValueError, match=message):
+        DeepInfoMax(parts={"shift": part})
 
 
 def test_encodes_the_inputs_once():
@@ -259,7 +328,7 @@ def test_encodes_the_inputs_once():
         calls.append(inputs)
         return given
 
-    given, inputs = features(6), torch.zeros(6, 1, 2, 2)
+    given, inputs = Features(*features(6), {}), torch.zeros(6, 1, 2, 2)
     parts = {"global_term": global_term(), "local_term": local_term(), "prior": prior()}
     DeepInfoMax(**parts, alpha=1.0, beta=1.0, gamma=1.0)(Batch(inputs, torch.arange(6)), encode)
     assert len(calls) == 1
@@ -268,7 +337,7 @@ def test_encodes_the_inputs_once():
 
 def test_without_a_prior_there_is_no_adversary():
     objective = DeepInfoMax(local_term=local_term(), beta=1.0)
-    given = features(6)
+    given = Features(*features(6), {})
     losses = objective(Batch(torch.zeros(6, 1, 2, 2), torch.arange(6)), lambda inputs: given)
     assert losses.adversary is None
     assert list(objective.adversary_parameters()) == []

@@ -133,9 +133,9 @@ def test_losses_equal_a_loop_over_single_samples():
             right += (sign * score > 0).item() / 10
     assert encoder.item() == pytest.approx(expected_encoder)
     assert adversary.item() == pytest.approx(expected_adversary)
-    assert terms["prior_accuracy"].item() == pytest.approx(right)
-    assert terms["prior_encoder"].item() == pytest.approx(encoder.item())
-    assert terms["prior_adversary"].item() == pytest.approx(adversary.item())
+    assert terms["accuracy"].item() == pytest.approx(right)
+    assert terms["encoder"].item() == pytest.approx(encoder.item())
+    assert terms["adversary"].item() == pytest.approx(adversary.item())
 
 
 def test_a_blind_discriminator_gives_the_losses_of_a_coin():
@@ -156,7 +156,7 @@ def test_penalty_weighs_every_sample_alike():
         losses = []
         for each in (part, plain):
             torch.manual_seed(n)
-            losses.append(each(vector)[1])
+            losses.append(each(vector).adversary)
         squared_slope = part.discriminator[0].weight.square().sum()
         assert (losses[0] - losses[1]).item() == pytest.approx(2 * squared_slope.item())
 
@@ -167,14 +167,14 @@ def test_adversary_gradient_is_that_of_its_loss():
 
     def adversary(*values):
         torch.manual_seed(5)
-        return torch.func.functional_call(part, dict(zip(names, values, strict=True)), (vector,))[1]
+        return torch.func.functional_call(part, dict(zip(names, values, strict=True)), (vector,)).adversary
 
     assert torch.autograd.gradcheck(adversary, tuple(p.detach().requires_grad_() for p in part.parameters()))
 
 
 def test_encoder_gradient_is_that_of_its_loss():
     part = matching()
-    assert torch.autograd.gradcheck(lambda vector: part(vector)[0], torch.randn(4, 3).double().requires_grad_())
+    assert torch.autograd.gradcheck(lambda vector: part(vector).encoder, torch.randn(4, 3).double().requires_grad_())
 
 
 def test_one_backward_gives_each_side_its_own_gradient():
@@ -203,7 +203,7 @@ def test_encoder_opposes_the_discriminator(name):
     """At every vector, the direction that lowers the encoder's loss raises the discriminator's."""
     part = matching(PRIORS[name], gradient_penalty=0.0)
     vector = torch.randn(8, 3).double().requires_grad_()
-    (of_encoder,) = torch.autograd.grad(part(vector)[0], vector)
+    (of_encoder,) = torch.autograd.grad(part(vector).encoder, vector)
     on_vectors = F.softplus(part.discriminator(part.prior.squash(vector))).mean()
     (of_adversary,) = torch.autograd.grad(on_vectors, vector)
     assert ((of_encoder * of_adversary).sum(1) < 0).all()

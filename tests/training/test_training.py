@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.contracts import Batch, Features, Losses, Objective
 from deep_infomax.data import CropAndFlip, batches
 from deep_infomax.encoders import Encoder, convolutional, digits
 from deep_infomax.objectives import Untrained
@@ -184,7 +184,7 @@ def test_other_data_than_before_are_noticed_on_a_resume(tmp_path: Path) -> None:
     assert fit(built()[0], Untrained(), other, TRAINING, out=tmp_path, resume=True, progress=False).steps == 15
 
 
-class _NotANumberAt(nn.Module):
+class _NotANumberAt(Objective):
     """An objective whose loss turns into NaN at one step."""
 
     def __init__(self, step: int) -> None:
@@ -197,9 +197,6 @@ class _NotANumberAt(nn.Module):
         if self.calls == self.step:
             loss = loss * math.nan
         return Losses(loss, None, {"loss": loss.detach()})
-
-    def adversary_parameters(self) -> tuple[()]:
-        return ()
 
 
 def test_a_loss_that_is_not_finite_is_found_before_the_end_of_the_epoch_is_looked_at() -> None:

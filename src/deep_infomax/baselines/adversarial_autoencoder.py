@@ -7,11 +7,11 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from deep_infomax.baselines.reconstruction import Normalise, reconstruction_error
-from deep_infomax.contracts import Batch, Features, Losses, Pictures
+from deep_infomax.contracts import Batch, Features, Losses, Objective, Pictures
 from deep_infomax.objectives import PriorMatching
 
 
-class AdversarialAutoencoder(nn.Module):
+class AdversarialAutoencoder(Objective):
     r"""The mean squared error of a reconstruction from the code, and gamma times the loss of matching a prior.
 
     .. math:: \min_{E, G}\; \overline{(x - G(s(Y)))^2} + \gamma \mathcal{L}_{prior}
@@ -48,13 +48,15 @@ class AdversarialAutoencoder(nn.Module):
         """
         vector = encode(batch.inputs).vector
         error = reconstruction_error(self.decoder(self.prior.prior.squash(vector)), self.normalise(batch.inputs))
-        matching, adversary, report = self.prior(vector)
-        loss = error + self.gamma * matching
-        return Losses(loss, adversary, {"loss": loss.detach(), "reconstruction_error": error.detach(), **report})
+        matching: Losses = self.prior(vector)
+        loss = error + self.gamma * matching.encoder
+        of_prior = {f"prior_{name}": term for name, term in matching.terms.items()}
+        terms = {"loss": loss.detach(), "reconstruction_error": error.detach(), **of_prior}
+        return Losses(loss, matching.adversary, terms)
 
     def adversary_parameters(self) -> Iterable[nn.Parameter]:
         """Those of the prior's discriminator."""
-        return self.prior.discriminator.parameters()
+        return self.prior.adversary_parameters()
 
     def pictures(self, inputs: Num[Tensor, "n channels *spatial"], vector: Float[Tensor, "n d"]) -> Pictures:
         """Reconstructions, and images of codes drawn from the prior."""

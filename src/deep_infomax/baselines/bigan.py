@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from deep_infomax.baselines.reconstruction import Normalise
-from deep_infomax.contracts import Batch, Features, Losses, Pictures
+from deep_infomax.contracts import Batch, Features, Losses, Objective, Pictures
 from deep_infomax.objectives import Prior
 
 _CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -52,7 +52,7 @@ class PairDiscriminator(nn.Module):
         return scores
 
 
-class BiGAN(nn.Module):
+class BiGAN(Objective):
     r"""The adversarial game over pairs: an input with its vector against a generated input with its noise.
 
     With a = (x, s(Y)) and b = (G(z), z), z drawn from the prior, encoder E and generator G minimise the first, the

@@ -1,18 +1,18 @@
 """Noise as targets, a baseline: vectors are drawn to random points of the sphere, each input to one of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor, nn
+from torch import Tensor
 
-from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.contracts import Batch, Features, Losses, Objective
 from deep_infomax.runtime.processes import gathered
 
 
-class NoiseAsTargets(nn.Module):
+class NoiseAsTargets(Objective):
     r"""The distance of each unit vector from a target of its own, fixed noise on the unit sphere.
 
     .. math:: \mathcal{L} = \frac{1}{n} \sum_i \left\lVert \frac{Y_i}{\lVert Y_i \rVert} - t_{P(i)} \right\rVert^2
@@ -55,10 +55,6 @@ class NoiseAsTargets(nn.Module):
         wanted = self.targets[self.assigned[batch.index]]
         loss = (vectors - wanted).square().sum(dim=1).mean()
         return Losses(loss, None, {"loss": loss.detach(), "cosine": 1 - loss.detach() / 2})
-
-    def adversary_parameters(self) -> Iterable[nn.Parameter]:
-        """None."""
-        return ()
 
     def _assign(self, index: Int[Tensor, " n"], vectors: Float[Tensor, "n d"]) -> None:
         """Deal the targets of these inputs out among them, the sum of cosines being largest, where they are finite."""

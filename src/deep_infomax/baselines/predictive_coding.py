@@ -1,19 +1,19 @@
 """Contrastive predictive coding, a baseline: what follows in the local map is predicted from what came before."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deep_infomax.bounds import INFO_NCE
-from deep_infomax.contracts import Batch, Features, Losses, Scores
+from deep_infomax.contracts import Batch, Features, Losses, Objective, Scores
 from deep_infomax.negatives import all_pairs
 from deep_infomax.runtime.processes import first_row, gathered, world_size
 
 
-class ContrastivePredictiveCoding(nn.Module):
+class ContrastivePredictiveCoding(Objective):
     r"""InfoNCE between the prediction of a position some rows ahead and what is there, over the first axis of the map.
 
     A recurrent network reads every column of the local map ``C`` row by row. From its state after row t, a linear layer
@@ -77,10 +77,6 @@ class ContrastivePredictiveCoding(nn.Module):
         with torch.autocast("cuda", enabled=False):
             states = self.context(columns.float())[0]
             return states
-
-    def adversary_parameters(self) -> Iterable[nn.Parameter]:
-        """None."""
-        return ()
 
 
 def _scores(predicted: Float[Tensor, "n m c"], ahead: Float[Tensor, "n m c"]) -> Scores:

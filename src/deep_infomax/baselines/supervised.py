@@ -1,14 +1,14 @@
 """Supervised training, the ceiling of every comparison: the same encoder, told the classes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.contracts import Batch, Features, Losses, Objective
 
 
-class Supervised(nn.Module):
+class Supervised(Objective):
     """Cross-entropy, in nats, of a linear layer on ``Y``.
 
     Args:
@@ -32,7 +32,3 @@ class Supervised(nn.Module):
         loss = functional.cross_entropy(logits, batch.labels)
         accuracy = (logits.argmax(dim=1) == batch.labels).float().mean()
         return Losses(loss, None, {"loss": loss.detach(), "accuracy": accuracy})
-
-    def adversary_parameters(self) -> Iterable[nn.Parameter]:
-        """None."""
-        return ()

@@ -1,18 +1,18 @@
 """The variational autoencoder, a baseline: an encoder learns what a decoder needs to reconstruct the input."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from deep_infomax.baselines.reconstruction import Normalise, reconstruction_error
-from deep_infomax.contracts import Batch, Features, Losses, Pictures
+from deep_infomax.contracts import Batch, Features, Losses, Objective, Pictures
 from deep_infomax.encoders import LOG_VARIANCE
 
 
-class VariationalAutoencoder(nn.Module):
+class VariationalAutoencoder(Objective):
     r"""Minus the evidence lower bound of a Gaussian decoder, and beta times the divergence from a normal prior.
 
     Of the approximate posterior q, ``Y`` is the mean and the layer ``log_variance`` the logarithm of the variances, as
@@ -62,10 +62,6 @@ class VariationalAutoencoder(nn.Module):
         loss = error * batch.inputs[0].numel() / 2 + self.beta * divergence
         terms = {"loss": loss, "reconstruction_error": error, "divergence": divergence}
         return Losses(loss, None, {name: term.detach() for name, term in terms.items()})
-
-    def adversary_parameters(self) -> Iterable[nn.Parameter]:
-        """None."""
-        return ()
 
     def pictures(self, inputs: Num[Tensor, "n channels *spatial"], vector: Float[Tensor, "n d"]) -> Pictures:
         """Reconstructions from the means, and images of vectors drawn from the prior."""

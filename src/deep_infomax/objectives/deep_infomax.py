@@ -1,25 +1,29 @@
 """Deep InfoMax: the weighted sum of global information, local information and prior matching."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.contracts import Batch, Features, Losses, Objective, Part
 from deep_infomax.negatives import require_others
-from deep_infomax.objectives.mutual_information import MutualInformation
-from deep_infomax.objectives.prior import PriorMatching
 from deep_infomax.runtime.processes import world_size
 
+OWN_NAMES: Final = ("global", "local", "prior")
+"""What the terms of the paper's three parts begin with in the log."""
 
-class DeepInfoMax(nn.Module):
-    r"""The objective of Deep InfoMax.
+
+class DeepInfoMax(Objective):
+    r"""The objective of Deep InfoMax, a weighted sum of parts.
 
     .. math:: \min_{E, T}\; \alpha \mathcal{L}_{global} + \beta \mathcal{L}_{local} + \gamma \mathcal{L}_{prior}
+        + \sum_j w_j \mathcal{L}_j
 
     The losses of information are minus a bound in nats (InfoNCE's up to a constant), that of the prior is the encoder's
     side of an adversarial game. The paper's DIM(G) has alpha = 1, gamma = 1; DIM(L) has beta = 1, gamma = 0.1.
+    Further parts, the last sum, are the user's own. The adversaries' losses are added up, with weight 1.
 
     Args:
         global_term: information between the whole local map and ``Y``.
@@ -27,14 +31,17 @@ class DeepInfoMax(nn.Module):
         prior: the prior on ``Y`` and its adversary.
         alpha: weight of ``global_term``.
         beta: weight of ``local_term``.
-        gamma: weight of ``prior`` in the encoder's loss; the adversary's own loss has weight 1.
+        gamma: weight of ``prior`` in the encoder's loss.
+        parts: further parts by name, each with its weight in the encoder's loss.
 
     Raises:
-        ValueError: a weight is negative, not finite or has no part; a part has no weight; there is no part at all.
+        ValueError: a weight is negative, not finite or has no part; a part has no weight, or a name that cannot be
+            used; there is no part at all.
 
     Example:
         >>> import torch
         >>> from deep_infomax.bounds import INFO_NCE
+        >>> from deep_infomax.objectives import MutualInformation
         >>> from deep_infomax.scorers import EncodeAndDot
         >>> term = MutualInformation(EncodeAndDot(local_channels=4, vector_size=8, units=16), INFO_NCE)
         >>> objective = DeepInfoMax(local_term=term, beta=1.0)
@@ -53,18 +60,23 @@ class DeepInfoMax(nn.Module):
     def __init__(
         self,
         *,
-        global_term: MutualInformation | None = None,
-        local_term: MutualInformation | None = None,
-        prior: PriorMatching | None = None,
+        global_term: Part | None = None,
+        local_term: Part | None = None,
+        prior: Part | None = None,
         alpha: float = 0.0,
         beta: float = 0.0,
         gamma: float = 0.0,
+        parts: Mapping[str, tuple[float, Part]] | None = None,
     ) -> None:
         super().__init__()
         _require_weighted("alpha", alpha, "global_term", global_term)
         _require_weighted("beta", beta, "local_term", local_term)
         _require_weighted("gamma", gamma, "prior", prior)
-        if alpha == beta == gamma == 0:
+        parts = {} if parts is None else parts
+        for name, (weight, part) in parts.items():
+            _require_name(name)
+            _require_weighted(f"the weight of {name}", weight, name, part)
+        if alpha == beta == gamma == 0 and not parts:
             raise ValueError("alpha, beta and gamma are all 0: nothing to learn; give at least one part and its weight")
         self.global_term = global_term
         self.local_term = local_term
@@ -72,12 +84,23 @@ class DeepInfoMax(nn.Module):
         self.alpha = alpha
         self.beta = beta
         self.gamma = gamma
+        self.parts = nn.ModuleDict({name: part for name, (_, part) in parts.items()})
+        self.weights = {name: weight for name, (weight, _) in parts.items()}
+
+    def weighted_parts(self) -> dict[str, tuple[float, Part]]:
+        """Every part with its weight, by the name that its terms begin with in the log."""
+        own = (self.alpha, self.global_term), (self.beta, self.local_term), (self.gamma, self.prior)
+        named = {name: (weight, part) for name, (weight, part) in zip(OWN_NAMES, own, strict=True) if part is not None}
+        for name, part in self.parts.items():
+            assert isinstance(part, Part)
+            named[name] = self.weights[name], part
+        return named
 
     def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
         """Losses of one batch, encoded once.
 
-        Terms: ``loss`` and, of the parts present, ``global_*`` and ``local_*`` (see `MutualInformation`) and
-        ``prior_*`` (see `PriorMatching`). Raises ValueError for a batch of 1.
+        Terms: ``loss`` and, of every part, its own terms with its name before them: ``global_*`` and ``local_*`` (see
+        `MutualInformation`), ``prior_*`` (see `PriorMatching`). Raises ValueError for a batch of 1.
         """
         require_others(
             world_size() * len(batch.inputs)
@@ -86,27 +109,37 @@ class DeepInfoMax(nn.Module):
         loss = features.vector.new_zeros((), dtype=torch.float32)
         adversary = None
         terms: dict[str, Tensor] = {}
-        parts = (("global", self.alpha, self.global_term), ("local", self.beta, self.local_term))
-        for name, weight, part in parts:
-            if part is not None:
-                value, report = part(features)
-                loss = loss + weight * value
-                terms |= {f"{name}_{key}": term for key, term in report.items()}
-        if self.prior is not None:
-            value, adversary, report = self.prior(features.vector)
-            loss = loss + self.gamma * value
-            terms |= report
+        for name, (weight, part) in self.weighted_parts().items():
+            found = part.losses(batch, features, encode)
+            loss = loss + weight * found.encoder
+            if found.adversary is not None:
+                adversary = found.adversary if adversary is None else adversary + found.adversary
+            terms |= {f"{name}_{key}": term for key, term in found.terms.items()}
         return Losses(loss, adversary, {"loss": loss.detach().float(), **terms})
 
     def adversary_parameters(self) -> Iterable[nn.Parameter]:
-        """The parameters of the prior's discriminator, if there is one."""
-        return () if self.prior is None else self.prior.discriminator.parameters()
+        """Those of all parts."""
+        return [p for _, part in self.weighted_parts().values() for p in part.adversary_parameters()]
+
+    def advice(self) -> Sequence[str]:
+        """That of all parts."""
+        return tuple(dict.fromkeys(said for _, part in self.weighted_parts().values() for said in part.advice()))
 
 
-def _require_weighted(weight_name: str, weight: float, part_name: str, part: nn.Module | None) -> None:
+def _require_name(name: str) -> None:
+    if not name.isidentifier() or name in OWN_NAMES or hasattr(nn.ModuleDict(), name):
+        raise ValueError(f"a part cannot be called {name!r}; give it another name, of letters, digits and underscores")
+
+
+def _require_weighted(weight_name: str, weight: float, part_name: str, part: object) -> None:
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(f"{weight_name} is {weight}; give a finite number of at least 0")
     if weight > 0 and part is None:
         raise ValueError(f"{weight_name} is {weight} but there is no {part_name}; give one or set {weight_name} to 0")
     if weight == 0 and part is not None:
         raise ValueError(f"{part_name} is given but {weight_name} is 0; set {weight_name} above 0 or leave it out")
+    if part is not None and not isinstance(part, Part):
+        raise ValueError(
+            f"{part_name} is a {type(part).__name__}, which is no Part; "
+            "give a MutualInformation, a PriorMatching or a subclass of deep_infomax.contracts.Part"
+        )

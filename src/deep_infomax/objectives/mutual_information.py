@@ -6,9 +6,9 @@ from typing import Final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from deep_infomax.contracts import Bound, Features, Scorer, Scores
+from deep_infomax.contracts import Batch, Bound, Features, Losses, Part, Scorer, Scores
 from deep_infomax.negatives import draw_others, require_others
 from deep_infomax.objectives.in_parts import in_parts
 from deep_infomax.runtime.processes import first_row, gathered, world_size
@@ -17,7 +17,7 @@ MOST_VALUES: Final = 2**26
 """Values of a scorer that are held at a time; of larger batches the anchors are scored in several parts."""
 
 
-class MutualInformation(nn.Module):
+class MutualInformation(Part):
     r"""One term of Deep InfoMax: a bound on the information between ``C`` and ``Y``, as a scorer sees it.
 
     A scorer of the whole map gives the global term, a scorer of locations the local one:
@@ -67,13 +67,21 @@ class MutualInformation(nn.Module):
         self.limit = limit
         self.penalty = penalty
 
-    def forward(self, features: Features) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The loss, and for the log ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value).
+    def losses(self, batch: Batch, features: Features, encode: Callable[[Tensor], Features]) -> Losses:
+        """Those of ``C`` and ``Y``."""
+        found: Losses = self(features.local, features.vector)
+        return found
+
+    def advice(self) -> Sequence[str]:
+        """A limit on the scores, where there is none."""
+        return ("limited scores (--objective.limit 20)",) if self.limit is None else ()
+
+    def forward(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Losses:
+        """The loss. Terms: ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value).
 
         Raises:
             ValueError: the batch has a single input, or too few for so many ``others``.
         """
-        local, vector, _ = features
         n, first = len(vector), first_row(len(vector))
         require_others(n * world_size())  # before batch normalisation refuses a batch of 1 in words of its own
         own, anchors = self.scorer.encode(local, vector)
@@ -103,7 +111,7 @@ class MutualInformation(nn.Module):
             loss = loss + self.penalty * _weighted(squares, weights)
         value = value.detach().float()
         ceiling = torch.full_like(value, self.bound.ceiling(k))
-        return loss, {"loss": loss.detach().float(), "bound": value, "ceiling": ceiling}
+        return Losses(loss, None, {"loss": loss.detach().float(), "bound": value, "ceiling": ceiling})
 
     def _part(
         self,

@@ -7,7 +7,7 @@ arXiv 1511.05644). Each side has a loss of its own, whose gradient does not reac
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import ClassVar, Final
 
@@ -16,6 +16,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from deep_infomax.contracts import Batch, Features, Losses, Part
 
 
 class Prior(ABC):
@@ -88,7 +90,7 @@ PRIORS: Final[dict[str, Prior]] = {"uniform": Uniform(), "gaussian": Gaussian(),
 """Every prior by its name in recipes and on the command line."""
 
 
-class PriorMatching(nn.Module):
+class PriorMatching(Part):
     r"""The adversarial divergence between a prior and the distribution of ``Y``.
 
     With u drawn from the prior and y = squash(Y), the encoder minimises the non-saturating loss and the discriminator D
@@ -134,10 +136,17 @@ class PriorMatching(nn.Module):
         hidden = [layer for size in pairwise(sizes) for layer in (nn.Linear(*size), nn.ReLU())]
         self.discriminator = nn.Sequential(*hidden, nn.Linear(sizes[-1], 1))
 
-    def forward(
-        self, vector: Float[Tensor, "n d"]
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The encoder's loss, the adversary's loss and, for the log, both beside ``prior_accuracy``.
+    def losses(self, batch: Batch, features: Features, encode: Callable[[Tensor], Features]) -> Losses:
+        """Those of ``Y``."""
+        found: Losses = self(features.vector)
+        return found
+
+    def adversary_parameters(self) -> Iterable[nn.Parameter]:
+        """Those of the discriminator."""
+        return self.discriminator.parameters()
+
+    def forward(self, vector: Float[Tensor, "n d"]) -> Losses:
+        """The losses of both sides. Terms: ``encoder`` and ``adversary``, which are these losses, and ``accuracy``.
 
         The accuracy is the discriminator's on samples of the prior and vectors alike: near 0.5 once they match.
         """
@@ -146,8 +155,8 @@ class PriorMatching(nn.Module):
             y = self.prior.squash(vector.to(next(self.discriminator.parameters()).dtype))
             encoder = self._encoder_loss(y)
             adversary, accuracy = self._adversary_loss(y.detach())
-        terms = {"prior_encoder": encoder, "prior_adversary": adversary, "prior_accuracy": accuracy}
-        return encoder, adversary, {name: term.detach().float() for name, term in terms.items()}
+        terms = {"encoder": encoder, "adversary": adversary, "accuracy": accuracy}
+        return Losses(encoder, adversary, {name: term.detach().float() for name, term in terms.items()})
 
     def _encoder_loss(self, y: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         frozen = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}

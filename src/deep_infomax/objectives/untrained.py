@@ -1,13 +1,13 @@
 """The floor of every comparison: an encoder that is never trained."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.contracts import Batch, Features, Losses, Objective
 
 
-class Untrained(nn.Module):
+class Untrained(Objective):
     """Leave the weights as they were initialised: the loss is 0 and so is the gradient of every parameter.
 
     Passing through the same loop as every other method still estimates the batch normalisation's statistics, without
@@ -20,7 +20,3 @@ class Untrained(nn.Module):
         local, vector, _ = encode(batch.inputs)
         loss = 0 * (local.float().mean() + vector.float().mean())
         return Losses(loss, None, {"loss": loss.detach()})
-
-    def adversary_parameters(self) -> Iterable[nn.Parameter]:
-        """None."""
-        return ()

@@ -19,11 +19,11 @@ import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from jaxtyping import Num
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from deep_infomax.contracts import Losses
+from deep_infomax.contracts import Losses, Objective
 from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.runtime import run_files
@@ -64,7 +64,7 @@ class Training:
 
 def fit(
     encoder: Encoder,
-    objective: nn.Module,
+    objective: Objective,
     data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"],
     training: TrainingConfig | None = None,
     *,
@@ -79,7 +79,7 @@ def fit(
 
     Args:
         encoder: any `Encoder`; one without statistics of its own is given those of the data.
-        objective: an `Objective` that is an ``nn.Module``, such as `DeepInfoMax`.
+        objective: an `Objective`, such as `DeepInfoMax`.
         data: inputs (n, channels, *spatial) as an array, a tensor or a `Source`; labels are not needed.
         training: see `TrainingConfig`.
         seed: of the order of the data and of all random numbers drawn in training (weights are drawn before it).
@@ -121,7 +121,7 @@ class _Run:
     def __init__(
         self,
         encoder: Encoder,
-        objective: nn.Module,
+        objective: Objective,
         data: Source | Tensor | np.ndarray,
         training: TrainingConfig,
         seed: int,

@@ -16,7 +16,7 @@ from deep_infomax.training.config import TrainingConfig
 class Model(nn.Module):
     """Encoder and objective as one module, so that one forward and one backward serve several processes."""
 
-    def __init__(self, encoder: Encoder, objective: nn.Module) -> None:
+    def __init__(self, encoder: Encoder, objective: Objective) -> None:
         super().__init__()
         self.encoder = encoder
         self.objective = objective
@@ -64,7 +64,6 @@ def prepare_optimizers(model: Model, training: TrainingConfig) -> dict[str, torc
 
     Weights of layers decay; biases and what normalisations scale and shift by (parameters of one dimension) do not.
     """
-    assert isinstance(model.objective, Objective)
     adversary = list(model.objective.adversary_parameters())
     apart = {id(parameter) for parameter in adversary}
     encoder = [p for p in model.parameters() if id(p) not in apart and p.requires_grad]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from deep_infomax.data import Source, fingerprint
-from deep_infomax.objectives import MutualInformation
 from deep_infomax.runtime.processes import gathered
 from deep_infomax.training.checkpoint import Checkpoints, load_optimizer, optimizer_tensors, what_is_kept
 from deep_infomax.training.config import TrainingConfig
@@ -96,9 +95,8 @@ class TrainingState:
 
     def _not_finite(self, what: str, checkpoints: Checkpoints | None) -> NonFiniteLossError:
         """The error, with what may keep a loss finite and is not so already."""
-        advice = f"a lower --training.learning_rate than {self.training.learning_rate:g}"
+        advice = [f"a lower --training.learning_rate than {self.training.learning_rate:g}"]
         if self.precision is not torch.float32:
-            advice += " or --training.precision float32"
-        if any(isinstance(part, MutualInformation) and part.limit is None for part in self.model.modules()):
-            advice += " or limited scores (--objective.limit 20)"
-        return NonFiniteLossError(f"{what}; {what_is_kept(checkpoints)}. Train anew with {advice}")
+            advice.append("--training.precision float32")
+        advice += self.model.objective.advice()
+        return NonFiniteLossError(f"{what}; {what_is_kept(checkpoints)}. Train anew with {' or '.join(advice)}")
