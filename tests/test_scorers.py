@@ -99,7 +99,7 @@ def score_by_hand(name, scorer, local, vector):
 @each_scorer
 @torch.no_grad()
 def test_scores_are_those_of_each_pair_alone(name, spatial):
-    scorer, (local, vector), others = built(name, spatial), features(spatial), draw_others(N, 2)
+    scorer, (local, vector), others = built(name, spatial), features(spatial), draw_others(range(N), 2, p=N)
     m = 1 if name.startswith("global") else locations(spatial)
     table = torch.stack([torch.stack([score_by_hand(name, scorer, c, y) for c in local]) for y in vector])
     assert table.shape == (N, N, m)
@@ -110,6 +110,26 @@ def test_scores_are_those_of_each_pair_alone(name, spatial):
         torch.testing.assert_close(every.marginal[i], table[i, rest], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(chosen.joint[i], table[i, i], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(chosen.marginal[i], table[i, others[i]], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["all", "chosen"])
+@each_scorer
+@torch.no_grad()
+def test_several_vectors_of_an_input_are_scored_each_alone(name, chosen):
+    scorer, (local, _), own = built(name, (2, 3)), features((2, 3)), torch.tensor([2, 0, 2, 5, 5, 5, 1, 0])
+    vector = torch.randn(len(own), D)
+    others = draw_others(own, 2, p=N) if chosen else torch.tensor([[j for j in range(N) if j != i] for i in own])
+    joint, marginal = scorer(local, vector, others if chosen else None, own)
+    for i, y in enumerate(vector):
+        table = torch.stack([score_by_hand(name, scorer, c, y) for c in local])
+        torch.testing.assert_close(joint[i], table[own[i]], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(marginal[i], table[others[i]], rtol=1e-4, atol=1e-4)
+
+
+@each_scorer
+def test_vectors_that_are_no_pairs_with_the_maps_need_to_be_told_theirs(name):
+    with pytest.raises(ValueError, match=r"4 vectors and 6 local maps are not pairs; give `own`"):
+        SCORERS[name]((2, 3))(features((2, 3))[0], torch.randn(4, D))
 
 
 @each_spatial
@@ -141,7 +161,7 @@ def test_gradient_reaches_every_parameter_and_both_inputs(name, chosen):
     scorer, (local, vector) = SCORERS[name]((2, 3)), features((2, 3))
     local.requires_grad_()
     vector.requires_grad_()
-    info_nce(scorer(local, vector, draw_others(N, 2) if chosen else None)).backward()
+    info_nce(scorer(local, vector, draw_others(range(N), 2, p=N) if chosen else None)).backward()
     gradients = {"local": local.grad, "vector": vector.grad, **{key: p.grad for key, p in scorer.named_parameters()}}
     # A constant added to all scores leaves the loss as it is, so the last bias of a concat network gets none here.
     gradients.pop("rest.3.bias", None)

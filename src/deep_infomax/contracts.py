@@ -3,8 +3,10 @@
 ========  =====================================================================================
 letter    meaning
 ========  =====================================================================================
-n         inputs of a batch (also: anchors, the inputs whose global vector is scored)
-k         other inputs an anchor is scored against
+n         inputs of a batch
+a         anchors: the global vectors that are scored; often one of each input, and then a = n
+p         pieces: the local maps that anchors are scored with; those of the inputs of all processes
+k         other pieces an anchor is scored against
 m         locations of a local feature map (the product of its spatial sizes; 1 for a global score)
 c         channels of a local feature map
 d         units of the global vector
@@ -14,6 +16,11 @@ spatial   spatial sizes of an input or a map: one (series), two (images) or thre
 
 Paper letters: the local map is ``C``, the global vector ``Y``, the scorer (discriminator, critic) ``T``.
 All information is in nats.
+
+The argument ``own``, of type `Own`, says which piece is an anchor's own. Anchor i and piece ``own[i]`` are a joint
+pair, and the unpaired scores of anchor i are with other pieces. Several anchors may own the same piece, which is a
+negative of none of them. Other anchors are never negatives: a negative keeps the
+anchor's vector and takes another piece.
 """
 
 from abc import ABC, abstractmethod
@@ -22,6 +29,14 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
+
+Own = range | Int[Tensor, " a"]
+"""The place of each anchor's own piece among all pieces.
+
+A ``range`` says that the anchors own neighbouring pieces, as in a plain batch, in a part of it or in one process. Their
+scores are a diagonal, which views take out with one copy. A tensor of places is read by index, and any number of
+anchors may own a piece. The type alone chooses between the two, so that no value on the device is waited for.
+"""
 
 
 class Batch(NamedTuple):
@@ -64,10 +79,10 @@ class Features(NamedTuple):
 class Scores(NamedTuple):
     """What a scorer hands over: real scores ``T(C^(location), Y)`` of pairs."""
 
-    joint: Float[Tensor, "n m"]
-    """Each anchor with its own locations."""
-    marginal: Float[Tensor, "n k m"]
-    """Each anchor with the locations of k other inputs; never its own pair, so that no bound masks anything."""
+    joint: Float[Tensor, "a m"]
+    """Each anchor with the locations of its own piece."""
+    marginal: Float[Tensor, "a k m"]
+    """Each anchor with the locations of k other pieces; never its own, so that no bound masks anything."""
 
 
 class Losses(NamedTuple):
@@ -121,7 +136,7 @@ class Encoded(NamedTuple):
 
     pieces: Float[Tensor, "n m _"]
     """The locations of the local maps."""
-    anchors: Float[Tensor, "n _"]
+    anchors: Float[Tensor, "a _"]
     """The global vectors."""
 
 
@@ -129,20 +144,26 @@ class Encoded(NamedTuple):
 class Scorer(Protocol):
     """Scores pairs of local maps and global vectors."""
 
-    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "a d"]) -> Encoded:
         """What each side contributes by itself."""
         ...
 
     def score(
         self,
         pieces: Float[Tensor, "p m _"],
-        anchors: Float[Tensor, "n _"],
-        others: Int[Tensor, "n k"] | None = None,
-        first: int = 0,
+        anchors: Float[Tensor, "a _"],
+        others: Int[Tensor, "a k"] | None = None,
+        own: Own | None = None,
     ) -> Scores:
-        """Score each anchor with its own piece, anchor i having piece ``first + i``, and with those at ``others``.
+        """Score each anchor with its own piece and with those at ``others``.
 
-        None stands for all others. Anchors may be a part of a batch, pieces may come from other processes, too.
+        Anchors may be a part of a batch, and pieces may come from other processes.
+
+        Args:
+            pieces: what `encode` gives of local maps.
+            anchors: what it gives of vectors.
+            others: the other pieces of each anchor; None stands for all but its own.
+            own: the piece of each anchor; None stands for ``range(a)``.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""Unpaired scores: which other inputs of the batch an anchor is scored against.
+"""Unpaired scores: which other pieces, the local maps of other inputs, an anchor is scored against.
 
-A negative keeps the anchor's vector and takes the local map of another input; an input is never its own negative.
+A negative keeps the anchor's vector and takes another piece than the anchor's own. See `contracts.Own`.
 """
 
 from typing import Any
@@ -10,62 +10,105 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from deep_infomax.contracts import Scores
+from deep_infomax.contracts import Own, Scores
+from deep_infomax.runtime.processes import first_row
 
 
-def all_pairs(scores: Float[Tensor, "n p m"], first: int = 0) -> Scores:
-    """Split the scores of all pairs into each anchor's own and those with all others (k = p - 1).
+def all_pairs(scores: Float[Tensor, "a p m"], own: Own | None = None) -> Scores:
+    """Split the scores of all pairs into each anchor's own and those with all other pieces (k = p - 1).
 
-    Row i is the anchor, whose vector is scored; column j the input whose map is used. The anchors are the n inputs from
-    the column ``first`` on. The others of an anchor keep their order. Raises ValueError for a batch of 1, which has no
-    unpaired scores, and for anchors without a column.
+    Row i is the anchor, whose vector is scored; column j the piece. Anchor i owns column ``own[i]``, None standing for
+    ``range(a)``. The others of an anchor keep their order. Of anchors that own the same piece, none has it as a
+    negative.
 
     >>> joint, marginal = all_pairs(torch.arange(9.0).view(3, 3, 1))
     >>> joint[:, 0], marginal[..., 0]
     (tensor([0., 4., 8.]), tensor([[1., 2.],
             [3., 5.],
             [6., 7.]]))
+    >>> all_pairs(torch.arange(4.0).view(2, 2, 1), torch.tensor([1, 1])).joint[:, 0]
+    tensor([1., 3.])
+
+    Raises:
+        ValueError: there is one piece, of which there are no unpaired scores; or ``own`` does not fit the scores.
     """
-    n, p, _ = scores.shape
+    a, p, _ = scores.shape
     require_others(p)
-    if not 0 <= first <= p - n:
-        raise ValueError(f"{n} anchors from column {first} on do not fit the scores with {p} inputs")
-    return Scores(*_SplitDiagonal.apply(scores, first))
+    own = _fitting(own, a, p)
+    if isinstance(own, range):
+        return Scores(*_SplitDiagonal.apply(scores, own.start))
+    return chosen_pairs(scores, _without(own, torch.arange(p - 1, device=own.device).expand(a, -1)), own)
 
 
-def chosen_pairs(scores: Float[Tensor, "n p m"], others: Int[Tensor, "n k"], first: int = 0) -> Scores:
-    """Of the scores of all pairs (see `all_pairs`), each anchor's own and those with the inputs at `others`.
+def chosen_pairs(scores: Float[Tensor, "a p m"], others: Int[Tensor, "a k"], own: Own | None = None) -> Scores:
+    """Of the scores of all pairs (see `all_pairs`), each anchor's own and those with the pieces at `others`.
 
-    The caller sees to it that row i of `others` never holds ``first + i`` (see `draw_others`). Raises ValueError for a
-    batch of 1.
+    The caller sees to it that row i of `others` never holds ``own[i]`` (see `draw_others`).
+
+    Raises:
+        ValueError: there is one piece, or ``own`` does not fit the scores.
     """
-    n, p, _ = scores.shape
+    a, p, _ = scores.shape
     require_others(p)
-    places = others + p * torch.arange(n, device=others.device)[:, None]
-    chosen = scores.flatten(0, 1).index_select(0, places.flatten())
-    return Scores(scores.diagonal(first).T, chosen.unflatten(0, (n, -1)))
+    own = _fitting(own, a, p)
+    rows = torch.arange(a, device=others.device)
+    chosen = scores.flatten(0, 1).index_select(0, (others + p * rows[:, None]).flatten())
+    joint = scores.diagonal(own.start).T if isinstance(own, range) else scores[rows, own]
+    return Scores(joint, chosen.unflatten(0, (a, -1)))
 
 
-def draw_others(
-    n: int, k: int, device: torch.device | str = "cpu", p: int | None = None, first: int = 0
-) -> Int[Tensor, "n k"]:
-    """Draw k distinct others for each of n inputs, uniformly, from torch's global generator of the device.
+def draw_others(own: Own, k: int, p: int, device: torch.device | str = "cpu") -> Int[Tensor, "a k"]:
+    """Draw k distinct other pieces of p for each anchor, uniformly, from torch's global generator of the device.
 
-    They are drawn from p inputs, n where it is None, of which the n are those from ``first`` on. Raises ValueError
-    where a batch of p has no k others.
-
-    >>> draw_others(2, 1)
+    >>> draw_others(range(2), 1, p=2)
     tensor([[1],
             [0]])
+
+    Raises:
+        ValueError: p pieces have no k others.
     """
-    p = n if p is None else p
     require_others(p)
     if not 1 <= k < p:
         raise ValueError(
             f"each of {p} inputs has {p - 1} others, cannot draw {k}; choose 1 to {p - 1} or a larger batch"
         )
-    drawn = torch.rand(n, p - 1, device=device).topk(k).indices
-    return drawn + (drawn >= first + torch.arange(n, device=device)[:, None])
+    return _without(positions(own, device), torch.rand(len(own), p - 1, device=device).topk(k).indices)
+
+
+def own_pieces(own: Int[Tensor, " a"] | None, a: int, n: int) -> Own:
+    """Where the own pieces of a anchors are among the pieces of all processes, of which this one has n.
+
+    ``own`` has their places among this process's; None says that anchor i owns piece i.
+
+    Raises:
+        ValueError: ``own`` is None, and anchors and pieces are not equally many.
+    """
+    first = first_row(n)
+    if own is not None:
+        return own + first
+    if a != n:
+        raise ValueError(f"{a} vectors and {n} local maps are not pairs; give `own`, the place of each vector's map")
+    return range(first, first + a)
+
+
+def positions(own: Own, device: torch.device | str) -> Int[Tensor, " a"]:
+    """The places of the anchors' own pieces as a tensor."""
+    return torch.arange(own.start, own.stop, device=device) if isinstance(own, range) else own
+
+
+def _without(own: Int[Tensor, " a"], places: Int[Tensor, "a k"]) -> Int[Tensor, "a k"]:
+    """From places among the p - 1 other pieces of each anchor to places among all p."""
+    return places + (places >= own[:, None])
+
+
+def _fitting(own: Own | None, a: int, p: int) -> Own:
+    """The own pieces of a anchors among p, or an error; on a device, values of a tensor are not looked at."""
+    own = range(a) if own is None else own
+    if len(own) != a:
+        raise ValueError(f"`own` names the pieces of {len(own)} anchors, and there are {a}; give one for each")
+    if isinstance(own, range) and not (own.step == 1 and own.start >= 0 and own.stop <= p):
+        raise ValueError(f"{a} anchors from piece {own.start} on do not fit {p} pieces; give `own`, a tensor of places")
+    return own
 
 
 def require_others(n: int) -> None:
@@ -76,7 +119,7 @@ def require_others(n: int) -> None:
 
 
 class _SplitDiagonal(torch.autograd.Function):
-    """Scores (n, p, m) to diagonal (n, m) and rest (n, p - 1, m), one copy each way.
+    """Scores (a, p, m) to diagonal (a, m) and rest (a, p - 1, m), one copy each way.
 
     Autograd through the same views would write a gradient of the whole for each of them and add them up.
     """

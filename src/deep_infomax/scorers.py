@@ -20,9 +20,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from deep_infomax.contracts import Encoded, Scorer, Scores
-from deep_infomax.negatives import all_pairs, chosen_pairs, require_others
-from deep_infomax.runtime.processes import first_row, gathered, world_size
+from deep_infomax.contracts import Encoded, Own, Scorer, Scores
+from deep_infomax.negatives import all_pairs, chosen_pairs, own_pieces, positions, require_others
+from deep_infomax.runtime.processes import gathered, world_size
 
 
 class _PairScorer(nn.Module, Scorer):
@@ -31,16 +31,22 @@ class _PairScorer(nn.Module, Scorer):
     def forward(
         self,
         local: Float[Tensor, "n c *spatial"],
-        vector: Float[Tensor, "n d"],
-        others: Int[Tensor, "n k"] | None = None,
+        vector: Float[Tensor, "a d"],
+        others: Int[Tensor, "a k"] | None = None,
+        own: Int[Tensor, " a"] | None = None,
     ) -> Scores:
         """Score each vector with its own map and with the maps at `others`; None stands for all others of the batch.
 
-        The batch is that of all processes. Raises ValueError for a batch of 1.
+        The batch of `others` is that of all processes. `own` is the map of each vector, of this process's; None says
+        that vector i has map i.
+
+        Raises:
+            ValueError: a batch of 1, or vectors and maps that are not equally many, without `own`.
         """
-        require_others(world_size() * len(vector))  # before batch normalisation refuses it in words of its own
+        require_others(world_size() * len(local))  # before batch normalisation refuses it in words of its own
+        placed = own_pieces(own, len(vector), len(local))
         pieces, anchors = self.encode(local, vector)
-        return self.score(gathered(pieces), anchors, others, first_row(len(anchors)))
+        return self.score(gathered(pieces), anchors, others, placed)
 
 
 class _Concat(_PairScorer):
@@ -56,7 +62,7 @@ class _Concat(_PairScorer):
         relu = nn.ReLU(inplace=True)
         self.rest = nn.Sequential(relu, nn.Linear(units, units), relu, nn.Linear(units, 1))
 
-    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "a d"]) -> Encoded:
         """What each side adds to the first layer."""
         of_piece, of_vector = self.first.weight.split(self.sizes, dim=1)
         pieces = nn.functional.linear(self.pieces(local), of_piece, self.first.bias)
@@ -69,16 +75,16 @@ class _Concat(_PairScorer):
     def score(
         self,
         pieces: Float[Tensor, "p m u"],
-        anchors: Float[Tensor, "n u"],
-        others: Int[Tensor, "n k"] | None = None,
-        first: int = 0,
+        anchors: Float[Tensor, "a u"],
+        others: Int[Tensor, "a k"] | None = None,
+        own: Own | None = None,
     ) -> Scores:
         """The network on every pair."""
         by_anchor = anchors[:, None, None]
         if others is None:
-            return all_pairs(self.rest(pieces + by_anchor).squeeze(-1), first)
-        own = torch.arange(first, first + len(anchors), device=others.device)[:, None]
-        scores = self.rest(pieces[torch.cat([own, others], dim=1)] + by_anchor).squeeze(-1)
+            return all_pairs(self.rest(pieces + by_anchor).squeeze(-1), own)
+        first = positions(range(len(anchors)) if own is None else own, others.device)[:, None]
+        scores = self.rest(pieces[torch.cat([first, others], dim=1)] + by_anchor).squeeze(-1)
         return Scores(scores[:, 0], scores[:, 1:])
 
     def values_per_anchor(self, p: int, m: int, k: int) -> int:
@@ -128,15 +134,15 @@ class _Dot(_PairScorer):
     def score(
         self,
         pieces: Float[Tensor, "p m u"],
-        anchors: Float[Tensor, "n u"],
-        others: Int[Tensor, "n k"] | None = None,
-        first: int = 0,
+        anchors: Float[Tensor, "a u"],
+        others: Int[Tensor, "a k"] | None = None,
+        own: Own | None = None,
     ) -> Scores:
         """The product, of which the chosen others are taken out."""
         pairs = self.product(anchors, pieces.flatten(0, 1)).view(len(anchors), *pieces.shape[:2])
-        return all_pairs(pairs, first) if others is None else chosen_pairs(pairs, others, first)
+        return all_pairs(pairs, own) if others is None else chosen_pairs(pairs, others, own)
 
-    def product(self, anchors: Float[Tensor, "n u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "n q"]:
+    def product(self, anchors: Float[Tensor, "a u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "a q"]:
         """The dot products of all anchors with all rows."""
         return anchors @ rows.T
 
@@ -148,7 +154,7 @@ class _Dot(_PairScorer):
 class _UnscaledDot(_Dot):
     """Dot products that are not scaled: they reach some hundreds, where bfloat16 has steps of 1 or 2 nats."""
 
-    def product(self, anchors: Float[Tensor, "n u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "n q"]:
+    def product(self, anchors: Float[Tensor, "a u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "a q"]:
         """The dot products of all anchors with all rows, in float32 at least."""
         products: Tensor = _WideProduct.apply(anchors, rows)
         return products
@@ -170,7 +176,7 @@ class EncodeAndDot(_UnscaledDot):
         self.encode_local = ResidualProjection(local_channels, units)
         self.encode_vector = ResidualProjection(vector_size, units)
 
-    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "a d"]) -> Encoded:
         """Both projections."""
         encoded = _as_multiplied(self.encode_local(_locations(local).flatten(0, 1)))
         return Encoded(encoded.unflatten(0, (len(local), -1)), self.encode_vector(vector))
@@ -203,7 +209,7 @@ class FoldedEncodeAndDot(_Dot):
         )
         self.encode_vector = ResidualProjection(vector_size, units, normalised=False)
 
-    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "a d"]) -> Encoded:
         """Both sides, the vector's divided by the largest length of a location."""
         encoded = _as_multiplied(self.encode_local(_locations(local).flatten(0, 1)))
         anchors = self.encode_vector(vector) / math.sqrt(encoded.shape[1])
@@ -227,7 +233,7 @@ class GlobalEncodeAndDot(_UnscaledDot):
         self.encode_local = encode_local
         self.encode_vector = ResidualProjection(vector_size, units)
 
-    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Encoded:
+    def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "a d"]) -> Encoded:
         """Both sides."""
         return Encoded(self.encode_local(local)[:, None], self.encode_vector(vector))
 
@@ -266,7 +272,7 @@ class _WideProduct(torch.autograd.Function):
     """The dot products of all anchors with all rows in float32 at least; the gradients' products in the rows' type."""
 
     @staticmethod
-    def forward(ctx: Any, anchors: Float[Tensor, "n u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "n q"]:
+    def forward(ctx: Any, anchors: Float[Tensor, "a u"], rows: Float[Tensor, "q u"]) -> Float[Tensor, "a q"]:
         ctx.save_for_backward(anchors, rows)
         wide = torch.promote_types(anchors.dtype, torch.float32)
         with torch.autocast(anchors.device.type, enabled=False):
@@ -274,7 +280,7 @@ class _WideProduct(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Float[Tensor, "n q"]) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Float[Tensor, "a q"]) -> tuple[Tensor, Tensor]:
         anchors, rows = ctx.saved_tensors
         own = gradient.to(rows.dtype)
         return (own @ rows).to(anchors.dtype), own.T @ anchors.to(rows.dtype)

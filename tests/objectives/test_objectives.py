@@ -27,7 +27,7 @@ class FixedScorer(nn.Module):
         n, m = self.joint.shape
         return Encoded(torch.zeros(n, m, 1), torch.zeros(n, 1))
 
-    def score(self, pieces, anchors, others=None, first=0):
+    def score(self, pieces, anchors, others=None, own=None):
         self.others.append(others)
         return Scores(self.joint, self.marginal)
 
@@ -164,14 +164,45 @@ def test_as_many_others_as_there_are_equal_all_pairs():
     assert chosen(*given).encoder.item() == pytest.approx(all_others(*given).encoder.item(), rel=1e-5)
 
 
+def test_several_vectors_of_an_input_equal_a_loop_over_them():
+    """Each is an anchor of its own, whose joint pair is the map of its input."""
+    local, vector, own = torch.randn(4, 4, 3, 3).double(), torch.randn(6, 5).double(), [3, 0, 0, 2, 3, 3]
+    term = local_term(INFO_NCE).double()
+    found = term(local, vector, torch.tensor(own)).encoder
+    table = torch.stack([term.scorer(local, y.expand(4, 5)).joint for y in vector])  # anchors, pieces, locations
+    expected = 0.0
+    for i, piece in enumerate(own):
+        unpaired = torch.cat([table[i, j] for j in range(4) if j != piece])
+        for score in table[i, piece]:
+            expected += (torch.cat([score[None], unpaired]).logsumexp(0) - score).item() / table[:, 0].numel()
+    assert found.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("bound", [INFO_NCE, JENSEN_SHANNON], ids=lambda bound: bound.name)
+@pytest.mark.parametrize("others", [None, 2], ids=["all", "chosen"])
+def test_vectors_told_their_own_maps_equal_a_plain_batch(others, bound):
+    term, (local, vector) = local_term(bound, others), features(5)
+    found = []
+    for own in (None, torch.arange(5)):
+        torch.manual_seed(1)
+        term.zero_grad()
+        losses = term(local, vector, own)
+        losses.encoder.backward()
+        found.append([losses.encoder, *losses.terms.values(), *(p.grad.clone() for p in term.parameters())])
+    for told, plain in zip(*found, strict=True):
+        torch.testing.assert_close(told, plain)
+
+
+@pytest.mark.parametrize("own", [None, [4, 0, 0, 1, 4]], ids=["one each", "told"])
 @pytest.mark.parametrize("others", [None, 2], ids=["all", "chosen"])
 @pytest.mark.parametrize("scorer", [EncodeAndDot, ConcatAndConvolve], ids=["dot", "concat"])
 @pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
-def test_parts_of_a_large_batch_add_up_to_it(bound, scorer, others, monkeypatch):
+def test_parts_of_a_large_batch_add_up_to_it(bound, scorer, others, own, monkeypatch):
     """Two anchors at a time of five, and one left over: value, terms and gradient are those of all at once."""
     torch.manual_seed(0)
     term = MutualInformation(scorer(4, 5, units=8), bound, others, limit=9.0, penalty=0.1).double()
-    given = torch.randn(5, 4, 3, 3).double(), torch.randn(5, 5).double()
+    told = None if own is None else torch.tensor(own)
+    given = torch.randn(5, 4, 3, 3).double(), torch.randn(5, 5).double(), told
 
     def found():
         torch.manual_seed(1)

@@ -27,7 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from deep_infomax.baselines import AdversarialAutoencoder, ContrastivePredictiveCoding, NoiseAsTargets
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.cli import main
-from deep_infomax.contracts import Batch, Features, Losses
+from deep_infomax.contracts import Batch, Features, Losses, Part
 from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import Convolution, ConvolutionalEncoder, ConvolutionalNetwork, Encoder, strided_crops
 from deep_infomax.objectives import (
@@ -75,6 +75,26 @@ def deep_infomax(scorer: str, bound: str, **options: Any) -> Model:
     return Model(inside, DeepInfoMax(local_term=term, beta=1.0))
 
 
+class TwoVectors(Part):
+    """The information between each map and two vectors of its input, as anchors of their own."""
+
+    def __init__(self, term: MutualInformation) -> None:
+        super().__init__()
+        self.term = term
+
+    def losses(self, batch: Batch, features: Features, encode: Callable[[Tensor], Features]) -> Losses:
+        vectors = torch.stack([features.vector, features.vector.flip(1)], dim=1).flatten(0, 1)
+        own = torch.arange(len(batch.inputs)).repeat_interleave(2)
+        losses: Losses = self.term(features.local, vectors, own)
+        return losses
+
+
+def two_vectors(bound: str) -> Model:
+    inside = encoder()
+    part = TwoVectors(MutualInformation(SCORERS["folded"](inside), BOUNDS[bound]))
+    return Model(inside, DeepInfoMax(parts={"two": (1.0, part)}))
+
+
 class FixedSamples(Gaussian):
     """The same samples for the same inputs, whichever process they are in."""
 
@@ -100,6 +120,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     **{f"{scorer}, infonce": partial(deep_infomax, scorer, "infonce", limit=9.0, penalty=0.1) for scorer in SCORERS},
     **{f"{scorer}, dv": partial(deep_infomax, scorer, "dv") for scorer in ("encode-and-dot", "global-concat")},
     **{name: partial(baseline, name) for name in ("cpc", "nat", "aae")},
+    **{f"two vectors, {bound}": partial(two_vectors, bound) for bound in ("infonce", "dv")},
     **{f"folded, {bound}, in parts": partial(deep_infomax, "folded", bound) for bound in ("infonce", "dv")},
 }
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from deep_infomax.bounds import INFO_NCE
 from deep_infomax.contracts import Batch, Features, Losses, Objective, Scores
-from deep_infomax.negatives import all_pairs
-from deep_infomax.runtime.processes import first_row, gathered, world_size
+from deep_infomax.negatives import all_pairs, own_pieces
+from deep_infomax.runtime.processes import gathered, world_size
 
 
 class ContrastivePredictiveCoding(Objective):
@@ -82,5 +82,5 @@ class ContrastivePredictiveCoding(Objective):
 def _scores(predicted: Float[Tensor, "n m c"], ahead: Float[Tensor, "n m c"]) -> Scores:
     """Every prediction with its own position and with the same position of all other inputs: n m anchors."""
     pairs = torch.einsum("imc,jmc->ijm", predicted, gathered(ahead)) / math.sqrt(predicted.shape[2])
-    joint, marginal = all_pairs(pairs, first_row(len(predicted)))
+    joint, marginal = all_pairs(pairs, own_pieces(None, len(predicted), len(ahead)))
     return Scores(joint.flatten()[:, None], marginal.movedim(2, 1).flatten(0, 1)[..., None])

@@ -14,7 +14,7 @@ Part = Callable[[Tensor, Tensor, slice], tuple[Tensor, ...]]
 def in_parts(
     part: Part,
     pieces: Float[Tensor, "p m _"],
-    anchors: Float[Tensor, "n _"],
+    anchors: Float[Tensor, "a _"],
     parameters: Iterable[nn.Parameter],
     rows: int,
 ) -> list[tuple[Tensor, ...]]:
@@ -29,7 +29,7 @@ def in_parts(
         parameters: what else the part computes with.
         rows: anchors of a part; the last may have fewer.
     """
-    n, kind = len(anchors), anchors.device.type
+    a, kind = len(anchors), anchors.device.type
     enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
     def called(*arguments: Any) -> tuple[Tensor, ...]:
@@ -37,7 +37,7 @@ def in_parts(
         with torch.autocast(kind, dtype=dtype, enabled=enabled, cache_enabled=False):
             return part(*arguments)
 
-    slices = [slice(start, min(n, start + rows)) for start in range(0, n, rows)]
+    slices = [slice(start, min(a, start + rows)) for start in range(0, a, rows)]
     flat = _InParts.apply(called, slices, pieces, anchors, *(p for p in parameters if p.requires_grad))
     each = len(flat) // len(slices)
     return [flat[start : start + each] for start in range(0, len(flat), each)]

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from deep_infomax.contracts import Batch, Bound, Features, Losses, Part, Scorer, Scores
-from deep_infomax.negatives import draw_others, require_others
+from deep_infomax.contracts import Batch, Bound, Features, Losses, Own, Part, Scorer, Scores
+from deep_infomax.negatives import draw_others, own_pieces, require_others
 from deep_infomax.objectives.in_parts import in_parts
-from deep_infomax.runtime.processes import first_row, gathered, world_size
+from deep_infomax.runtime.processes import gathered, world_size
 
 MOST_VALUES: Final = 2**26
 """Values of a scorer that are held at a time; of larger batches the anchors are scored in several parts."""
@@ -76,33 +76,43 @@ class MutualInformation(Part):
         """A limit on the scores, where there is none."""
         return ("limited scores (--objective.limit 20)",) if self.limit is None else ()
 
-    def forward(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "n d"]) -> Losses:
+    def forward(
+        self,
+        local: Float[Tensor, "n c *spatial"],
+        vector: Float[Tensor, "a d"],
+        own: Int[Tensor, " a"] | None = None,
+    ) -> Losses:
         """The loss. Terms: ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value).
 
+        Args:
+            local: local maps of the batch.
+            vector: global vectors; in several processes each has equally many.
+            own: the map of each vector, so that an input may have several; None says that vector i has map i.
+
         Raises:
-            ValueError: the batch has a single input, or too few for so many ``others``.
+            ValueError: the batch has a single input, or too few for so many ``others``; or vectors and maps are not
+                equally many, without ``own``.
         """
-        n, first = len(vector), first_row(len(vector))
+        a, n = len(vector), len(local)
         require_others(n * world_size())  # before batch normalisation refuses a batch of 1 in words of its own
-        own, anchors = self.scorer.encode(local, vector)
-        pieces = gathered(own)
+        placed = own_pieces(own, a, n)
+        encoded, anchors = self.scorer.encode(local, vector)
+        pieces = gathered(encoded)
         p, m, _ = pieces.shape
-        others = None if self.others is None else draw_others(n, self.others, vector.device, p, first)
+        others = None if self.others is None else draw_others(placed, self.others, p, vector.device)
         k = p - 1 if others is None else others.shape[1]
-        rows = min(n, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
-        pool = self.bound.pooled if rows < n or world_size() > 1 else None
+        rows = min(a, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
+        pool = self.bound.pooled if rows < a or world_size() > 1 else None
 
         def part(pieces: Tensor, some_anchors: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor]:
-            return self._part(
-                pieces, some_anchors, others if others is None else others[some], first + some.start, pool
-            )
+            return self._part(pieces, some_anchors, others if others is None else others[some], placed[some], pool)
 
-        if rows < n:
+        if rows < a:
             parts = in_parts(part, pieces, anchors, self.parameters(), rows)
         else:
-            parts = [part(pieces, anchors, slice(0, n))]
+            parts = [part(pieces, anchors, slice(0, a))]
         found, values, squares = zip(*parts, strict=True)
-        weights = [len(some) / n for some in anchors.split(rows)]
+        weights = [len(some) / a for some in anchors.split(rows)]
         if pool is None:
             loss, value = _weighted(found, weights), _weighted(values, weights)
         else:
@@ -118,11 +128,11 @@ class MutualInformation(Part):
         pieces: Float[Tensor, "p m _"],
         anchors: Float[Tensor, "rows _"],
         others: Int[Tensor, "rows k"] | None,
-        first: int,
+        own: Own,
         pool: Callable[[Scores], Scores] | None,
     ) -> tuple[Tensor, Tensor, Float[Tensor, ""]]:
         """Loss, bound and mean square of some anchors; of a bound that pools them, scores instead of the first two."""
-        scores = self.scorer.score(pieces, anchors, others, first)
+        scores = self.scorer.score(pieces, anchors, others, own)
         square = _mean_square(scores) if self.penalty else scores.joint.new_zeros(())
         limited = scores if self.limit is None else _limit(scores, self.limit)
         found, value = self.bound.evaluate(limited) if pool is None else pool(limited)
