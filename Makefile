@@ -11,7 +11,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 
 # The lowest versions run with the lowest Python, whichever the other checks take.
 LOWEST_PYTHON ?= python3.11
-IN_PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadscope
+# The modules of tests in the order of conftest.py, the longest first.
+IN_PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 
 help:  ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

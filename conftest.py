@@ -26,6 +26,15 @@ for contract in (Batch, Features, Losses, Scores):
     contract.__new__ = staticmethod(jaxtyped(typechecker=beartype)(contract.__new__))
 
 
+# Modules whose tests take long. They begin first, then documents: begun last, one of them would outlast all the others.
+LONG = ("test_cli", "test_processes", "test_compare", "test_evaluation", "test_compilation", "test_study", "test_site")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG) + (item.path.suffix != ".md")))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
