@@ -6,6 +6,7 @@ their workers can neither be asked one by one to write a checkpoint and stop, no
 """
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -84,28 +85,34 @@ class _Ended(Job):
 class Processes(Launcher):
     """Carries out each task in a process that an interrupt of the terminal does not reach.
 
+    Of several GPUs each process sees one, that with the fewest others on it.
+
     Args:
-        jobs: How many share the processor's threads.
+        jobs: How many share the processor's threads, or as many GPUs as there are.
     """
 
     poll_seconds = 0.1
 
     def __init__(self, jobs: int) -> None:
         self.signals = waiting_signals()
-        threads = max(1, torch.get_num_threads() // jobs)
-        self._environment = os.environ | {"OMP_NUM_THREADS": str(threads), JOBS: str(jobs)}
+        self._gpus = _gpus()
+        threads, sharing = max(1, torch.get_num_threads() // jobs), math.ceil(jobs / max(1, len(self._gpus)))
+        self._environment = os.environ | {"OMP_NUM_THREADS": str(threads), JOBS: str(sharing)}
         self._jobs = list[_Process]()
 
     def start(self, task: Task) -> Job:
         """Start a process, whose log is beside its run."""
+        busy = [job.gpu for job in self._jobs if job.outcome() is None]
+        gpu = min(self._gpus, key=busy.count) if self._gpus else None
+        seen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
         task.log.parent.mkdir(parents=True, exist_ok=True)
         with task.log.open("ab") as file:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "deep_infomax.experiments.worker", str(task.plan.run)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file,
-                env=self._environment, start_new_session=True,
+                env=self._environment | seen, start_new_session=True,
             )  # fmt: skip
-        self._jobs.append(_Process(task, process))
+        self._jobs.append(_Process(task, process, gpu))
         assert process.stdin is not None
         with suppress(BrokenPipeError), process.stdin:  # one that is gone already shows when it is asked
             process.stdin.write(pickle.dumps(task))
@@ -137,8 +144,9 @@ class Processes(Launcher):
 
 
 class _Process(Job):
-    def __init__(self, task: Task, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, task: Task, process: subprocess.Popen[bytes], gpu: str | None) -> None:
         super().__init__(task)
+        self.gpu = gpu
         self._process = process
         self._outcome: Outcome | None = None
 
@@ -154,6 +162,12 @@ class _Process(Job):
     def interrupt(self) -> None:
         """Ask it to write a checkpoint and end; asked once more, it ends at once."""
         self._process.send_signal(signal.SIGINT)
+
+
+def _gpus() -> list[str]:
+    """The GPUs of this machine, as CUDA names them."""
+    count, visible = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
 def waiting_signals() -> list[signal.Signals]:

@@ -78,7 +78,7 @@ def on_slurm(folder: Path, options: SlurmOptions) -> "Slurm":
         raise ValueError("there is no Slurm here (srun is not found); run this on a login node of the cluster")
     executor = submitit.SlurmExecutor(folder, max_num_timeout=_PARTS)
     asked = {name: value for name, value in asdict(options).items() if value is not None}
-    executor.update_parameters(**asked, nodes=1, ntasks_per_node=1)
+    executor.update_parameters(**asked, nodes=1, ntasks_per_node=1, wckey=None)
     return Slurm(executor)
 
 
