@@ -146,8 +146,9 @@ def test_inputs_of_one_value_are_refused() -> None:
         ms_ssim(flat, torch.randn(20, 4), flat, torch.randn(20, 4), [0], silent)
 
 
-def test_volumes_are_compared_too() -> None:
-    inputs, position = bars(32, (11, 12, 16))
+def test_volumes_are_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconstruction, "STEPS", 2)
+    inputs, position = bars(16, (11, 12, 16))
     [outcome] = ms_ssim(source(inputs), position, source(inputs, "test"), position, [0], silent)
     assert 0 < outcome.value <= 1
     assert not outcome.arrays
