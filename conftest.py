@@ -1,6 +1,9 @@
 """What every test and doctest runs under: shapes checked, a fixed seed, an empty cache, no network."""
 
 import os
+import sys
+import typing
+from typing import Any
 
 # Read once, when the Hugging Face libraries are first imported; processes that tests start inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -13,17 +16,32 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from document_blocks import documents
 from jaxtyping import jaxtyped
-
-from deep_infomax.contracts import Batch, Features, Losses, Scores
 
 pytest_collect_file = documents.pytest()  # the blocks of README and guides
 
 # jaxtyping's import hook (see pyproject.toml) checks functions and dataclasses, but passes over named tuples.
-for contract in (Batch, Features, Losses, Scores):
-    contract.__new__ = staticmethod(jaxtyped(typechecker=beartype)(contract.__new__))
+_make_named_tuple = typing.NamedTupleMeta.__new__
+
+
+def _make_checked_named_tuple(meta: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
+    """A named tuple, which checks what it is made of where it is the package's own and has a field with a shape."""
+    made = _make_named_tuple(meta, name, bases, namespace)
+    if namespace["__module__"].startswith("deep_infomax.") and any(map(_has_shape, made.__annotations__.values())):
+        checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+        made.__new__ = staticmethod(jaxtyped(typechecker=checked)(made.__new__))
+    return made
+
+
+def _has_shape(annotation: Any) -> bool:
+    array = isinstance(annotation, type) and issubclass(annotation, jaxtyping.AbstractArray)
+    return array or any(map(_has_shape, typing.get_args(annotation)))
+
+
+assert "deep_infomax.contracts" not in sys.modules, "the named tuples of modules imported before this are not checked"
+typing.NamedTupleMeta.__new__ = _make_checked_named_tuple
 
 
 # Modules whose tests take long. They begin first, then documents: begun last, one of them would outlast all the others.
