@@ -34,6 +34,8 @@ class AdversarialAutoencoder(Objective):
 
     def __init__(self, decoder: nn.Module, prior: PriorMatching, normalise: Normalise, gamma: float = 1.0) -> None:
         super().__init__()
+        if not isinstance(prior, PriorMatching):
+            raise ValueError(f"`prior` is a {type(prior).__name__}; give a PriorMatching(prior, vector_size)")
         if not (math.isfinite(gamma) and gamma >= 0):
             raise ValueError(f"gamma is {gamma}; give a finite number of at least 0")
         self.decoder = decoder

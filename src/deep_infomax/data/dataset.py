@@ -1,6 +1,7 @@
 """What the rest of the project sees of data: a `Source` of inputs, and the `Dataset` of its splits."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,12 +145,31 @@ def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
 
 
 def as_source(data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]) -> Source:
-    """Data of the user's as a source: a memory map stays on disk, other arrays become tensors."""
+    """Data of the user's as a source: a memory map stays on disk, other arrays become tensors.
+
+    Raises:
+        ValueError: the data are no array, tensor or source, or an array without numbers or without inputs.
+    """
     if isinstance(data, Source):
         return data
+    if not isinstance(data, Tensor | np.ndarray):
+        raise ValueError(f"`data` is a {type(data).__name__}; {_instead_of(data)}")
+    if isinstance(data, np.ndarray) and data.dtype.kind not in "biuf":
+        raise ValueError(f"`data` has the type {data.dtype}; give an array of real numbers")
+    if data.ndim < 3:
+        raise ValueError(f"`data` has the shape {tuple(data.shape)}; give inputs of shape (n, channels, *spatial)")
     if isinstance(data, np.ndarray) and not isinstance(data, np.memmap):
         data = torch.from_numpy(np.ascontiguousarray(data, read_as(data.dtype)))
     return Source(data, None, None, "array", "train")
+
+
+def _instead_of(data: object) -> str:
+    """What to give in the place of data that are no array."""
+    if isinstance(data, Dataset):
+        return "give one of its sources, such as its `pretraining`"
+    if isinstance(data, str | Path):
+        return "load it first: deep_infomax.data.load_dataset(...).pretraining"
+    return "give an array or a tensor of shape (n, channels, *spatial)"
 
 
 def read_as(kind: np.dtype[Any]) -> np.dtype[Any]:

@@ -178,8 +178,12 @@ class Encoder(nn.Module, ABC):
                 of large ones.
 
         Raises:
-            ValueError: an unknown layer, inputs that do not fit, or a batch size below 1.
+            ValueError: an unknown layer, inputs that are no array or do not fit, or a batch size below 1.
         """
+        if not isinstance(inputs, Tensor | np.ndarray):
+            raise ValueError(
+                f"`inputs` is a {type(inputs).__name__}; give an array or a tensor of shape (n, channels, *spatial)"
+            )
         encoded = torch.empty(*inputs.shape[:1], self.units(layer))
         for rows, found in self.in_batches(lambda rows: _tensor(inputs[rows]), inputs.shape, [layer], batch_size):
             encoded[rows] = found[layer]
@@ -285,6 +289,20 @@ class Encoder(nn.Module, ABC):
             ValueError: the Hub refused or could not be reached.
         """
         return pretrained.upload(repo_id, self.save_pretrained, private=private, token=token, message=commit_message)
+
+
+def require_encoder(encoder: object) -> None:
+    """Raise ValueError, with the remedy for a plain module, unless this is an encoder."""
+    if isinstance(encoder, Encoder):
+        return
+    found = encoder.__name__ if isinstance(encoder, type) else type(encoder).__name__
+    if isinstance(encoder, type):
+        remedy = f"make one first: {found}(...)"
+    elif isinstance(encoder, nn.Module):
+        remedy = "wrap it: TappedEncoder(module, local=..., vector=..., channels=..., spatial=...)"
+    else:
+        remedy = "give an Encoder, such as deep_infomax.encoders.convolutional(channels, spatial)"
+    raise ValueError(f"`encoder` is {'the class' if isinstance(encoder, type) else 'a'} {found}, no Encoder; {remedy}")
 
 
 @contextmanager

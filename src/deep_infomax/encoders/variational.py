@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
-from deep_infomax.encoders.base import Encoder
+from deep_infomax.encoders.base import Encoder, require_encoder
 
 LOG_VARIANCE: Final = "log_variance"
 """Name of the layer that holds the logarithms of the posterior's variances."""
@@ -33,6 +33,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
     """
 
     def __init__(self, encoder: Encoder) -> None:
+        require_encoder(encoder)
         *hidden, vector = encoder.layers
         sizes = {name: encoder.layer_sizes[name] for name in hidden} | {LOG_VARIANCE: encoder.vector_size}
         super().__init__(encoder.channels, encoder.spatial, encoder.local_shape, {**sizes, vector: encoder.vector_size})

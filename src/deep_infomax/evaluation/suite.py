@@ -10,6 +10,7 @@ import numpy as np
 
 from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import Encoder
+from deep_infomax.encoders.base import require_encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.metrics import METRICS, Represented
@@ -27,7 +28,13 @@ def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Se
     Raises:
         ValueError: as `evaluate`.
     """
-    _checked(encoder, dataset, _plan(encoder, list(dict.fromkeys(metrics)), layers), seeds=1, out=None)
+    _checked(
+        encoder,
+        dataset,
+        _plan(encoder, metrics, layers),
+        seeds=1,
+        out=None,
+    )
 
 
 def evaluate(
@@ -67,7 +74,7 @@ def evaluate(
     ('knn/1', 500, None)
     """
     keep_freed_memory()
-    plan = _plan(encoder, list(dict.fromkeys(metrics)), layers)
+    plan = _plan(encoder, metrics, layers)
     test = _checked(encoder, dataset, plan, seeds, out)
     names = list(dict.fromkeys([*plan, "Y"]))
     train_features = extract(encoder, dataset.train, names, progress=progress)
@@ -100,8 +107,17 @@ def evaluate(
     return results
 
 
+def _names(argument: str, names: Sequence[str]) -> list[str]:
+    """Every name once; a lone string is refused, as its letters would be taken for names."""
+    if isinstance(names, str):
+        raise ValueError(f"`{argument}` is the text {names!r}; give a list: [{names!r}]")
+    return list(dict.fromkeys(names))
+
+
 def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None) -> dict[str, list[str]]:
     """The metrics of each layer."""
+    require_encoder(encoder)
+    metrics, layers = _names("metrics", metrics), None if layers is None else _names("layers", layers)
     if strange := [name for name in metrics if name not in METRICS]:
         raise unknown("metrics", strange[0], METRICS)
     if strange := [layer for layer in layers or () if layer not in encoder.layers]:
@@ -124,6 +140,8 @@ def _checked(
     encoder: Encoder, dataset: Dataset, plan: Mapping[str, Sequence[str]], seeds: int, out: Path | None
 ) -> Source:
     """The part to measure on, once all that can be wrong has been looked at, before anything slow begins."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"`dataset` is a {type(dataset).__name__}; give a Dataset, such as load_dataset('digits')")
     if seeds < 1:
         raise ValueError(f"an evaluation needs at least 1 seed, got {seeds}")
     labelled = any(METRICS[name].labelled for names in plan.values() for name in names)

@@ -6,7 +6,7 @@ from typing import Final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Bound, Features, Losses, Own, Part, Scorer, Scores
 from deep_infomax.negatives import draw_others, own_pieces, require_others
@@ -39,7 +39,8 @@ class MutualInformation(Part):
         penalty: lambda, the weight of the mean square of the scores.
 
     Raises:
-        ValueError: ``others``, ``limit`` or ``penalty`` is out of range.
+        ValueError: ``others``, ``limit`` or ``penalty`` is out of range; the scorer is no module with the methods of
+            `Scorer`, or the bound no `Bound`.
 
     Source: Hjelm et al., Learning deep representations by mutual information estimation and maximization, 2019,
     arXiv 1808.06670; limit and penalty: Bachman et al., Learning representations by maximizing mutual information
@@ -55,6 +56,9 @@ class MutualInformation(Part):
         penalty: float = 0.0,
     ) -> None:
         super().__init__()
+        _require_scorer(scorer)
+        if not isinstance(bound, Bound):
+            raise ValueError(f"`bound` is {bound!r}; give a Bound, such as INFO_NCE of deep_infomax.bounds")
         if others is not None and others < 1:
             raise ValueError(f"others is {others}; score against at least 1 other input, or give None for all of them")
         if limit is not None and not (math.isfinite(limit) and limit > 0):
@@ -137,6 +141,17 @@ class MutualInformation(Part):
         limited = scores if self.limit is None else _limit(scores, self.limit)
         found, value = self.bound.evaluate(limited) if pool is None else pool(limited)
         return found, value, square
+
+
+def _require_scorer(scorer: object) -> None:
+    if not isinstance(scorer, nn.Module):
+        found = f"the class {scorer.__name__}" if isinstance(scorer, type) else f"a {type(scorer).__name__}"
+        raise ValueError(f"`scorer` is {found}; give a module, such as EncodeAndDot(...) of deep_infomax.scorers")
+    if missing := [name for name in ("encode", "score", "values_per_anchor") if not hasattr(scorer, name)]:
+        raise ValueError(
+            f"`scorer` is a {type(scorer).__name__}, which has no method {' and no '.join(missing)}; "
+            "add what deep_infomax.contracts.Scorer asks for"
+        )
 
 
 def _weighted(terms: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

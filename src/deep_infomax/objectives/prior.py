@@ -112,7 +112,7 @@ class PriorMatching(Part):
         gradient_penalty: lambda.
 
     Raises:
-        ValueError: ``gradient_penalty`` is negative or not finite.
+        ValueError: ``gradient_penalty`` is negative or not finite, or ``prior`` is no `Prior`.
 
     Source: Goodfellow et al., Generative adversarial nets, 2014, arXiv 1406.2661; the penalty: Mescheder et al., Which
     training methods for GANs do actually converge?, 2018, arXiv 1801.04406 (R1 and R2 together, gamma = lambda).
@@ -128,6 +128,8 @@ class PriorMatching(Part):
         gradient_penalty: float = 1.0,
     ) -> None:
         super().__init__()
+        if not isinstance(prior, Prior):
+            raise ValueError(f"`prior` is {prior!r}; give a Prior, such as Uniform() of deep_infomax.objectives")
         if not (math.isfinite(gradient_penalty) and gradient_penalty >= 0):
             raise ValueError(f"gradient_penalty is {gradient_penalty}; give a finite number of at least 0")
         self.prior = prior

@@ -41,7 +41,7 @@ from deep_infomax.training.health import health
 from deep_infomax.training.log import MetricsFile, TrainingProgress
 from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
-from deep_infomax.training.prepare import Model, prepare_accelerator, use_channels_last
+from deep_infomax.training.prepare import Model, prepare_accelerator, require_parts, use_channels_last
 from deep_infomax.training.state import TrainingState
 
 _HEALTH_INPUTS: Final = 512
@@ -105,6 +105,7 @@ def fit(
         >>> fit(encoder, Untrained(), series, training, progress=False).steps
         8
     """
+    require_parts(encoder, objective, training)
     listening = Callbacks(callbacks)
     run = _Run(
         encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform,

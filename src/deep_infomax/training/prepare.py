@@ -10,6 +10,7 @@ from torch import nn
 
 from deep_infomax.contracts import Batch, Losses, Objective
 from deep_infomax.encoders import Encoder
+from deep_infomax.encoders.base import require_encoder
 from deep_infomax.training.config import TrainingConfig
 
 
@@ -25,6 +26,18 @@ class Model(nn.Module):
         """The objective's losses of one batch."""
         losses: Losses = self.objective(batch, self.encoder)
         return losses
+
+
+def require_parts(encoder: object, objective: object, training: object) -> None:
+    """Raise ValueError unless a training can be made of these."""
+    require_encoder(encoder)
+    if not isinstance(objective, Objective):
+        made = isinstance(objective, type)
+        found = f"the class {objective.__name__}" if isinstance(objective, type) else f"a {type(objective).__name__}"
+        remedy = "make one first" if made else "give one, such as DeepInfoMax, or a subclass of contracts.Objective"
+        raise ValueError(f"`objective` is {found}, no Objective; {remedy}")
+    if not isinstance(training, TrainingConfig | None):
+        raise ValueError(f"`training` is a {type(training).__name__}; give a TrainingConfig(...)")
 
 
 def uses_cpu(training: TrainingConfig) -> bool:
