@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def sacct(*words: str) -> None:
     print("JobID|State|NodeList")
     for flag, job in pairwise(words):
         if flag == "-j" and (STATE / f"{job}.sh").exists():
-            print(f"{job}|{'RUNNING' if running(job) else 'COMPLETED'}|here")
+            ended = "CANCELLED by 0" if (STATE / f"{job}.cancelled").exists() else "COMPLETED"
+            print(f"{job}|{'RUNNING' if running(job) else ended}|here")
 
 
 def scontrol(order: str, job: str) -> None:
@@ -76,6 +78,9 @@ def scontrol(order: str, job: str) -> None:
 def scancel(*jobs: str) -> None:
     for job in jobs:
         os.kill(pid(job), signal.SIGTERM)
+        time.sleep(3)  # to write a checkpoint
+        os.kill(pid(job), signal.SIGKILL)
+        (STATE / f"{job}.cancelled").touch()
 
 
 if __name__ == "__main__":

@@ -81,6 +81,9 @@ def test_jobs_outlive_the_command_and_their_time(
         assert "nat-0 was given to a cluster, whose job may still run" in capsys.readouterr().err
 
         again = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert again.stderr is not None
+        assert again.stderr.readline() == "1 of 1: nat-0\n"
+        assert again.stderr.readline().startswith("nat-0 is job 1 already, which goes on (RUNNING)")
         os.kill(fake_slurm.pid("1"), signal.SIGUSR2)  # as Slurm does when the time is almost up
         wait_for(lambda: "interrupted after step" in log.read_text(), again)
         written = steps.stat().st_size
@@ -88,14 +91,15 @@ def test_jobs_outlive_the_command_and_their_time(
         subprocess.run(["scancel", "1"], check=True)
         said = again.communicate(timeout=60)[1]
         assert again.returncode == 130
-        assert "nat-0 is job 1" in said
-        assert said.splitlines()[-1].startswith("dim: nat-0: interrupted after step")
+        told = "dim: nat-0: job 1 was cancelled; give the same command again to continue with all"
+        assert said.splitlines()[-1] == told
         assert [path.name for path in state.glob("*.sh")] == ["1.sh"]
     finally:
         for process in (first, again):
             process.kill()
-        with suppress(ProcessLookupError):
-            os.kill(fake_slurm.pid("1"), signal.SIGKILL)
+        for path in state.glob("*.pid"):
+            with suppress(ProcessLookupError):
+                os.kill(int(path.read_text()), signal.SIGKILL)
 
 
 def test_without_submitit_one_sentence_says_how_to_get_it(

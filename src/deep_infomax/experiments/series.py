@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -178,10 +178,7 @@ def carry_out(
     here: Launcher = InThisProcess() if jobs in (None, 1) else Processes(min(jobs, len(plans)))
     failures = _launch(todo, launcher or here, jobs or (len(plans) if launcher else 1), show)
     if failures:
-        done = len(plans) - len(failures)
-        others = f"; {done} of {len(plans)} are done, see them with: dim report {shlex.quote(str(plans[0].run.parent))}"
-        said = "; ".join(f"{task.name}: {outcome.words}" for task, outcome in failures)
-        raise _error_of(outcome for _, outcome in failures)(said + (others if done else ""))
+        raise _summary(failures, len(plans), plans[0].run.parent)
     return [task.results() for task in tasks]
 
 
@@ -233,12 +230,15 @@ def _launch(
     return failures
 
 
-def _error_of(outcomes: Iterable[Outcome]) -> type[Exception]:
-    """What is raised for tasks that did not end well."""
-    endings = {outcome.ending for outcome in outcomes}
+def _summary(failures: Sequence[tuple[Task, Outcome]], plans: int, folder: Path) -> Exception:
+    """What is raised where some of the plans did not end well."""
+    said = "; ".join(f"{task.name}: {outcome.words}" for task, outcome in failures)
+    if done := plans - len(failures):
+        said += f"; {done} of {plans} are done, see them with: dim report {shlex.quote(str(folder))}"
+    endings = {outcome.ending for _, outcome in failures}
     if "interrupted" in endings:
-        return InterruptedTrainingError
-    return ValueError if endings == {"wrong"} else FailedTrainingError
+        return InterruptedTrainingError(f"{said}; {_AGAIN}")
+    return ValueError(said) if endings == {"wrong"} else FailedTrainingError(said)
 
 
 def check_series(

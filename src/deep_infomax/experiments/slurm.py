@@ -12,6 +12,8 @@ import json
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -157,8 +159,10 @@ class _SubmittedJob(Job):
         try:
             return self._job.result()
         except (FailedJobError, UncompletedJobError):
-            logs = f"{self.task.log} and {self._job.paths.stderr}"
-            return Outcome("failed", f"job {self.id} ended without a result (state {self._job.state}), see {logs}")
+            state, logs = self._job.state, f"{self.task.log} and {self._job.paths.stderr}"
+            if state.startswith("CANCELLED"):
+                return Outcome("interrupted", f"job {self.id} was cancelled")
+            return Outcome("failed", f"job {self.id} ended without a result (state {state}), see {logs}")
 
 
 class InJob:
@@ -181,8 +185,11 @@ class InJob:
         signal.signal(time_is_up, self._interrupt)
         signal.signal(signal.SIGTERM, self._interrupt)
         outcome = self._task.carry_out()
-        print(outcome.line, file=sys.stderr)
-        if outcome.ending == "interrupted" and self._queue_again:
+        print(outcome.line, file=sys.stderr, flush=True)
+        if outcome.ending == "interrupted":
+            while not self._queue_again:  # Slurm, which asked for an end, ends it for good or queues it again by itself
+                with suppress(KeyboardInterrupt):
+                    time.sleep(1)
             queue_again(time_is_up, None)
         return outcome
 
@@ -194,5 +201,5 @@ class InJob:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """As an interrupt from a terminal: a training writes a checkpoint, an evaluation keeps what is measured."""
-        self._queue_again = number != signal.SIGTERM
+        self._queue_again |= number != signal.SIGTERM
         signal.raise_signal(signal.SIGINT)
