@@ -174,12 +174,11 @@ def choices(setting: str, annotation: Any) -> str:
 
 def home_of(name: str, value: Any) -> str | None:
     """The public module that documents what the package hands on."""
-    module = getattr(value, "__module__", None)
-    if module is None:
+    defined = getattr(value, "__module__", None)
+    if defined is None:
         return None
-    while not hasattr(package := import_module(module), "__all__") and module.count(".") > 1:
-        module = module.rpartition(".")[0]
-    return module if hasattr(package, name) else None
+    package = ".".join(defined.split(".")[:2])
+    return package if hasattr(import_module(package), name) else str(defined)
 
 
 def first_sentence(value: Any) -> str:

@@ -27,6 +27,7 @@ SMALL = {
     "evaluate": "--metrics knn --seeds 1",
     "compare": "--epochs 0.2 --metrics knn --seeds 1",
     "study": "--epochs 0.2 --metrics knn",
+    "estimate": "--estimator gaussian",
 }
 """What the commands of documents run with beside their own arguments; of a flag given twice the last one holds."""
 
@@ -59,7 +60,7 @@ def run_command(command: str) -> None:
     if words[0] == "dim":
         from deep_infomax.cli import main
 
-        if "--resume" not in words:
+        if not {"--resume", "--metrics"} & set(words):
             words += shlex.split(SMALL.get(words[1], ""))
         with contextlib.suppress(SystemExit):  # which is how a help ends
             code = main(words[1:])
@@ -85,21 +86,24 @@ def leave_folder(namespace: dict[str, Any]) -> None:
 
 
 def make_data(folder: Path) -> None:
-    """Small data of every kind: class folders of images, the same without classes, series, volumes."""
+    """Small data of every kind: class folders of images, the same without classes, series, volumes, paired samples."""
     digits = load_digits()
-    for i, (image, label) in enumerate(zip(digits.images[:300], digits.target, strict=False)):
+    for i, (image, label) in enumerate(zip(digits.images[:400], digits.target, strict=False)):
         picture = Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16))
         for path in (folder / "my-images" / f"{i:03}.png", folder / "my-labelled-images" / str(label) / f"{i:03}.png"):
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.save(path)
     generator = np.random.default_rng(0)
     np.save(folder / "series.npy", generator.normal(size=(200, 2, 64)).astype(np.float32))
-    np.save(folder / "volumes.npy", generator.normal(size=(100, 1, 12, 12, 12)).astype(np.float32))
+    x = generator.normal(size=(200, 2))
+    np.save(folder / "X.npy", x)
+    np.save(folder / "Y.npy", x + generator.normal(size=x.shape))
+    np.save(folder / "volumes.npy", generator.normal(size=(140, 1, 8, 8, 8)).astype(np.float32))
 
 
 documents = Sybil(
     parsers=[PythonCodeBlockParser(), ConsoleBlocks(), SkipParser()],
-    patterns=["docs/start.md", "docs/guides/*.md"],
+    patterns=["README.md", "docs/start.md", "docs/guides/*.md"],
     path=str(Path(__file__).parents[2]),
     setup=enter_folder,
     teardown=leave_folder,

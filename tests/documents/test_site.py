@@ -38,7 +38,7 @@ def test_every_exported_name_is_in_the_reference(site: Path) -> None:
 
 def test_the_names_of_the_package_itself_lead_to_their_description(site: Path) -> None:
     page = (site / "reference" / "api" / "index.html").read_text()
-    found = set(re.findall(r'href="[a-z_]+\.html#deep_infomax\.[a-z_]+\.(\w+)"', page))
+    found = set(re.findall(r'href="[a-z_]+\.html#deep_infomax\.[a-z_.]+\.(\w+)"', page))
     assert set(deep_infomax.__all__) - {"__version__"} <= found
 
 
