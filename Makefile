@@ -39,7 +39,10 @@ docs: $(READY)  ## Build the documents into docs/_build/html; warnings are error
 	@echo "open docs/_build/html/index.html"
 
 coverage: $(READY)  ## Run the tests and print which lines and branches they leave out (slower than make test).
-	$(BIN)/pytest $(IN_PARALLEL) --cov
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(IN_PARALLEL)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lowest: .venv-lowest/.ready  ## Run the tests with the lowest versions that pyproject.toml declares, on Python 3.11.
 	.venv-lowest/bin/pytest $(IN_PARALLEL)
@@ -56,7 +59,7 @@ bench: $(READY)  ## Time the training step: against plain PyTorch, by operator, 
 	$(BIN)/python benchmarks/training_step.py --json runs/bench.json
 
 clean:  ## Remove the environments, the tools' caches and what was built; runs stay.
-	rm -rf $(VENV) .venv-lowest .venv-wheel .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist docs/_build
+	rm -rf $(VENV) .venv-lowest .venv-wheel .coverage* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist docs/_build
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # One call of pip resolves everything under the constraints, so the pinned PyTorch is the only one ever downloaded.
