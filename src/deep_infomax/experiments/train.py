@@ -108,13 +108,12 @@ def _train(
     processes = _processes(settings)
     with main_process_first(timedelta(days=1)):  # it may decode a large data set, whose cache the others then find
         dataset = _data(run, settings, data)
-    torch.manual_seed(settings.seed)
-    config = settings.config
-    channels, *spatial = dataset.train.shape
-    encoder = build_encoder(config, channels, tuple(spatial))
+    config, training = settings.config, _training(settings, processes.device)
     source = trained_on(config, dataset)
+    channels, *spatial = dataset.train.shape
+    torch.manual_seed(settings.seed)
+    encoder = build_encoder(config, channels, tuple(spatial))
     objective = build_objective(config.objective, encoder, source)
-    training = _training(settings, processes.device)
     say = NOTES.print if progress and processes.is_main_process else _nothing
     if processes.is_main_process:
         now = _environment(training, processes)
