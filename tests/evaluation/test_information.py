@@ -326,7 +326,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     data = {"name": "cifar10", "split_rule": "test split as published", "shape": "3 x 32 x 32"}
-    result = partial(runs.Result, layer="Y", unit="nats", spread=0.0123, seeds=3, n=50_000)
+    result = partial(runs.RecordedResult, layer="Y", unit="nats", spread=0.0123, seeds=3, n=50_000)
     results = [
         result("mine", "default", value=5.6789, split="test", protocol="mine/1"),
         result("mine-paper", "default", value=44.444, split="train", protocol="mine-paper/2"),
@@ -335,7 +335,7 @@ def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     objective = {"method": "deep-infomax", "bound": "jsd", "beta": 1.0}
     config = {"recipe": "local-jsd-paper", "dataset": data, "objective": objective}
-    run = runs.Run(Path("a"), "a", config, None, runs.Log(), tuple(results), data, None, (), (), ())
+    run = runs.RecordedRun(Path("a"), "a", config, None, runs.Log(), tuple(results), data, None, (), (), ())
     cells = {row.measure.name: row.cells["Y"] for row in tables.result_rows(run)}
     assert {name: (cell.value, cell.spread, cell.paper and cell.paper.value) for name, cell in cells.items()} == {
         "mine": ("5.68", "± 0.01", None),

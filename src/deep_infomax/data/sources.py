@@ -22,8 +22,6 @@ class Reader:
 
     title: str
     meaning: str
-    spec: str
-    """What is typed."""
     read: Callable[[str, Path, DataOptions], Dataset]
     """From what was typed, the path that it may be, and the options."""
     names: tuple[str, ...] = ()
@@ -55,47 +53,41 @@ READERS: Final[dict[str, Reader]] = {
     "digits": Reader(
         "Digits",
         "The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn.",
-        "digits",
         lambda spec, path, options: load_digits(options),
         names=("digits",),
     ),
-    "known": Reader(
+    ", ".join(KNOWN): Reader(
         "Well-known images",
         "Image data sets that have a name of their own, downloaded from the Hugging Face Hub once.",
-        ", ".join(KNOWN),
         lambda spec, path, options: load_known(spec, options),
         names=tuple(KNOWN),
     ),
-    "hub": Reader(
+    "hub:owner/name": Reader(
         "Hugging Face Hub",
         "Any data set of images on the Hugging Face Hub, downloaded once.",
-        "hub:owner/name",
         _read_hub,
         prefix="hub:",
     ),
-    "folder": Reader(
+    "FOLDER": Reader(
         "Folder",
         "A folder of images, sorted into folders by split and class if you like, or of parquet files.",
-        "FOLDER",
         lambda spec, path, options: load_folder(path, options),
         folders=True,
     ),
-    "arrays": Reader(
+    "FILE.npy or FILE.npz": Reader(
         "NumPy arrays",
         "Series, images or volumes as arrays, with labels and test inputs in an .npz file.",
-        "FILE.npy or FILE.npz",
         lambda spec, path, options: load_arrays(path, options),
         suffixes=(".npy", ".npz"),
     ),
-    "parquet": Reader(
+    "FILE.parquet": Reader(
         "Parquet file",
         "A column of encoded images and a column of labels.",
-        "FILE.parquet",
         lambda spec, path, options: load_parquet(path.parent, [path], options),
         suffixes=(".parquet",),
     ),
 }
-"""The kinds of data that ``--data`` and ``--probe`` take."""
+"""The kinds of data that ``--data`` and ``--probe`` take, by what is typed."""
 
 NAMES: Final = tuple(name for reader in READERS.values() for name in reader.names)
 """The data sets that have a name of their own."""

@@ -166,7 +166,7 @@ def nearest_rows(
     return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
 
 
-class Training(NamedTuple):
+class NetworkTraining(NamedTuple):
     """How a hidden layer is trained; the learning rate is multiplied by ``factor(epoch, epochs)``."""
 
     learning_rate: float
@@ -180,7 +180,7 @@ def train_mlp(
     x: Float[Tensor, "n d"],
     labels: Int[Tensor, " n"],
     classes: int,
-    training: Training,
+    training: NetworkTraining,
     told: Callable[[int, int], None],
 ) -> nn.Sequential:
     """A network with one hidden layer of 200 units, trained to its last epoch with torch's global generator.

@@ -44,7 +44,7 @@ from deep_infomax.evaluation.classifiers import (
     CROSS_ENTROPY,
     HINGE,
     LinearLoss,
-    Training,
+    NetworkTraining,
     cholesky_scales,
     fit_linear,
     nearest_rows,
@@ -193,7 +193,7 @@ def mlp(
     """
     classes = _classes(labels, test_labels)
     x, test_x = standardised(features, test_features)
-    training = Training(3e-3, min(256, len(x)), 20, _LEAST_STEPS, _warm_up_and_cosine)
+    training = NetworkTraining(3e-3, min(256, len(x)), 20, _LEAST_STEPS, _warm_up_and_cosine)
     return _mlp(x, labels, test_x, test_labels, classes, training, seeds, progress)
 
 
@@ -214,7 +214,7 @@ def mlp_paper(
         ValueError: Fewer than 10 training inputs, or labels that are not 0 and above.
     """
     classes = _classes(labels, test_labels)
-    training = Training(1e-4, min(64, len(features)), 150, 0, _tenth_at_50_and_100)
+    training = NetworkTraining(1e-4, min(64, len(features)), 150, 0, _tenth_at_50_and_100)
     return _mlp(features, labels, test_features, test_labels, classes, training, seeds, progress)
 
 
@@ -250,7 +250,7 @@ def _mlp(
     test_x: Float[Tensor, "p d"],
     test_labels: Int[Tensor, " p"],
     classes: int,
-    training: Training,
+    training: NetworkTraining,
     seeds: Sequence[int],
     progress: Progress,
 ) -> list[Outcome]:

@@ -15,7 +15,7 @@ from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
 from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
 from deep_infomax.report.reading import find_runs, read_runs
-from deep_infomax.report.runs import Run
+from deep_infomax.report.runs import RecordedRun
 from deep_infomax.report.training_figures import (
     bound_names,
     bound_pictures,
@@ -71,7 +71,7 @@ class Facts(NamedTuple):
 class RunView:
     """What the page shows of one run, section by section; an empty section is explained by the template."""
 
-    run: Run
+    run: RecordedRun
     path: str
     """As typed in a shell."""
     lede: str
@@ -119,7 +119,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles =
     return target
 
 
-def render(runs: Sequence[Run], titles: Titles) -> str:
+def render(runs: Sequence[RecordedRun], titles: Titles) -> str:
     """The page as text, untrained encoders last."""
     runs = sorted(runs, key=lambda run: run.is_floor)
     environment = Environment(
@@ -143,7 +143,7 @@ def render(runs: Sequence[Run], titles: Titles) -> str:
     )
 
 
-def _view(run: Run, n_runs: int, titles: Titles) -> RunView:
+def _view(run: RecordedRun, n_runs: int, titles: Titles) -> RunView:
     points = max(_FEWEST_POINTS_OF_A_RUN, min(_MOST_POINTS_OF_A_RUN, _MOST_POINTS // n_runs))
     vectors = run.representation
     classes = vectors.classes if vectors is not None else ()
@@ -170,7 +170,7 @@ def _view(run: Run, n_runs: int, titles: Titles) -> RunView:
     )
 
 
-def _lede(run: Run) -> str:
+def _lede(run: RecordedRun) -> str:
     environment = run.group("environment")
     what = (
         "An untrained encoder, the floor of every comparison" if run.is_floor else f"Trained by the recipe {run.recipe}"
@@ -188,7 +188,7 @@ def _lede(run: Run) -> str:
     return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}{stopped}."
 
 
-def _status(run: Run) -> str:
+def _status(run: RecordedRun) -> str:
     if run.log.finished:
         return ""
     resume = f"unless it is still running, continue it with: dim train --resume {shlex.quote(str(run.path))}"
@@ -199,7 +199,7 @@ def _status(run: Run) -> str:
     return f"This run is unfinished: its log ends at {end}; {resume}"
 
 
-def _tiles(run: Run) -> list[Tile]:
+def _tiles(run: RecordedRun) -> list[Tile]:
     log, size = run.log, vector_size(run)
     tiles = []
     for row in tables.result_rows(run):
@@ -219,7 +219,7 @@ def _tiles(run: Run) -> list[Tile]:
     return tiles
 
 
-def _paper(run: Run) -> str:
+def _paper(run: RecordedRun) -> str:
     """What a reader has to know about the paper's figures beside a run's; empty where there are none."""
     figures = [cell.paper for row in tables.result_rows(run) for cell in row.cells.values() if cell.paper is not None]
     if not figures:
@@ -244,7 +244,7 @@ def _paper(run: Run) -> str:
     )
 
 
-def _paper_length(runs: Sequence[Run]) -> str:
+def _paper_length(runs: Sequence[RecordedRun]) -> str:
     """How long the paper's figures of a comparison were trained; empty where there are none."""
     keys = dict.fromkeys(data_key(run.data_name) for run in runs if _paper(run))
     lengths = [
@@ -254,7 +254,7 @@ def _paper_length(runs: Sequence[Run]) -> str:
     return ", ".join(lengths)
 
 
-def _configuration(run: Run) -> list[Facts]:
+def _configuration(run: RecordedRun) -> list[Facts]:
     """The configuration in the order of the way of the data."""
     saved = run.encoder or {}
     arguments = saved.get("arguments")

@@ -1,4 +1,4 @@
-"""From run directories to `Run`: whatever is missing or damaged is left out, and what is damaged leaves a note."""
+"""From run directories to `RecordedRun`: what is missing or damaged is left out, and what is damaged leaves a note."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float
 
-from deep_infomax.report.runs import Decoded, Log, Neighbours, Representation, Result, Run
+from deep_infomax.report.runs import Decoded, Log, Neighbours, RecordedResult, RecordedRun, Representation
 from deep_infomax.runtime import run_files
 
 _MARKS: Final = (run_files.CONFIG, run_files.METRICS)
@@ -43,7 +43,7 @@ def _is_run(path: Path) -> bool:
     return any((path / mark).is_file() for mark in _MARKS)
 
 
-def read_runs(paths: Sequence[Path]) -> list[Run]:
+def read_runs(paths: Sequence[Path]) -> list[RecordedRun]:
     """Read run directories, named by as much of their paths as tells them apart.
 
     Raises:
@@ -57,7 +57,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     return [read_run(path, name) for path, name in zip(paths, names, strict=True)]
 
 
-def read_run(path: Path, name: str) -> Run:
+def read_run(path: Path, name: str) -> RecordedRun:
     """Read one run directory, which may be unfinished, not evaluated, or cut short by a kill.
 
     Raises:
@@ -67,7 +67,7 @@ def read_run(path: Path, name: str) -> Run:
     evaluation = _read_json(path / run_files.EVALUATION, "move it away and run 'dim evaluate' again", notes)
     results = None if evaluation is None else _results(evaluation.get("results"), notes)
     probe_data = (evaluation or {}).get("data")
-    return Run(
+    return RecordedRun(
         path=path,
         name=name,
         config=_read_config(path / run_files.CONFIG),
@@ -107,13 +107,13 @@ def _read_json(path: Path, remedy: str, notes: list[str]) -> dict[str, Any] | No
     return None
 
 
-def _results(entries: Any, notes: list[str]) -> tuple[Result, ...]:
+def _results(entries: Any, notes: list[str]) -> tuple[RecordedResult, ...]:
     results = []
     for entry in entries if isinstance(entries, list) else []:
         try:
             seeds, n, spread = entry.get("seeds") or [], entry.get("n"), entry.get("spread")
             results.append(
-                Result(
+                RecordedResult(
                     metric=str(entry["metric"]),
                     variant=str(entry.get("variant") or "default"),
                     layer=str(entry.get("layer") or "Y"),

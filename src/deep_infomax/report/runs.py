@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 
 
 @dataclass(frozen=True)
-class Result:
+class RecordedResult:
     """One line of ``evaluation.json``."""
 
     metric: str
@@ -79,7 +79,7 @@ class Log:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class RecordedRun:
     """All that the report shows of one run."""
 
     path: Path
@@ -89,7 +89,7 @@ class Run:
     encoder: Mapping[str, Any] | None
     """``encoder.json``, which a finished training writes."""
     log: Log
-    results: tuple[Result, ...] | None
+    results: tuple[RecordedResult, ...] | None
     probe_data: Mapping[str, Any]
     """Description of what the results were measured on."""
     representation: Representation | None

@@ -16,7 +16,7 @@ from deep_infomax.report.published import (
     method_of,
     published_figure,
 )
-from deep_infomax.report.runs import Result, Run
+from deep_infomax.report.runs import RecordedResult, RecordedRun
 from deep_infomax.runtime.names import Titled
 
 _UNTITLED: Final[Mapping[str, Titled]] = {}
@@ -61,7 +61,7 @@ class ResultRow(NamedTuple):
 class RunRow(NamedTuple):
     """One run of a comparison."""
 
-    run: Run
+    run: RecordedRun
     epochs: str
     time: str
     cells: dict[tuple[Measure, str], Cell]
@@ -85,15 +85,15 @@ class Fact(NamedTuple):
     value: str
 
 
-def layers_of(results: Iterable[Result]) -> list[str]:
+def layers_of(results: Iterable[RecordedResult]) -> list[str]:
     """The layers of some results from the input upwards: as they come, Y last."""
     layers = dict.fromkeys(result.layer for result in results)
     return sorted(layers, key=lambda layer: layer == "Y")
 
 
-def result_rows(run: Run, metrics: Mapping[str, Titled] = _UNTITLED) -> list[ResultRow]:
+def result_rows(run: RecordedRun, metrics: Mapping[str, Titled] = _UNTITLED) -> list[ResultRow]:
     """The results of one run, a row for each measure, with the titles of the metrics that have one."""
-    groups: dict[Measure, list[Result]] = {}
+    groups: dict[Measure, list[RecordedResult]] = {}
     for result in run.results or ():
         groups.setdefault(_measure(result), []).append(result)
     return [
@@ -108,12 +108,12 @@ def result_rows(run: Run, metrics: Mapping[str, Titled] = _UNTITLED) -> list[Res
     ]
 
 
-def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], list[RunRow]]:
+def comparison(runs: Sequence[RecordedRun]) -> tuple[list[tuple[Measure, list[str]]], list[RunRow]]:
     """The columns (the layers of each measure) and the rows of a table of several runs.
 
     The highest accuracy of a column is marked where all of its runs were measured on the same data.
     """
-    measured: dict[Measure, list[Result]] = {}
+    measured: dict[Measure, list[RecordedResult]] = {}
     for run in runs:
         for result in run.results or ():
             measured.setdefault(_measure(result), []).append(result)
@@ -139,26 +139,26 @@ def comparison(runs: Sequence[Run]) -> tuple[list[tuple[Measure, list[str]]], li
     return columns, rows
 
 
-def methods(runs: Sequence[Run]) -> list[MethodRow]:
+def methods(runs: Sequence[RecordedRun]) -> list[MethodRow]:
     """One row for the runs that differ in their seed alone: means and standard deviations, beside the paper's figure.
 
     A figure that not all of them have is left out. Several rows of a recipe are told apart by what differs.
     """
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[RecordedRun]] = {}
     for run in runs:
         groups.setdefault(json.dumps([run.recipe, _settings(run)], sort_keys=True, default=str), []).append(run)
     firsts = [group[0] for group in groups.values()]
     return [_method(_method_name(group[0], firsts), group) for group in groups.values()]
 
 
-def _settings(run: Run) -> dict[str, Any]:
+def _settings(run: RecordedRun) -> dict[str, Any]:
     """All that two runs have to share to be repetitions of one training and one evaluation."""
     parts = {name: run.group(name) for name in ("encoder", "objective", "training", "data_options", "dataset")}
     parts["probe"] = dict(run.probe_data)
     return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
-def _method_name(run: Run, runs: Sequence[Run]) -> str:
+def _method_name(run: RecordedRun, runs: Sequence[RecordedRun]) -> str:
     """The recipe, with the settings in which other runs of it differ."""
     own, others = _settings(run), [_settings(other) for other in runs if other.recipe == run.recipe]
     different = [name for name, value in own.items() if any(other.get(name) != value for other in others)]
@@ -166,7 +166,7 @@ def _method_name(run: Run, runs: Sequence[Run]) -> str:
     return f"{run.recipe} ({told})" if told else run.recipe
 
 
-def _method(name: str, runs: Sequence[Run]) -> MethodRow:
+def _method(name: str, runs: Sequence[RecordedRun]) -> MethodRow:
     found = [{(_measure(result), result.layer): result for result in run.results or ()} for run in runs]
     cells = {}
     for key, first in found[0].items():
@@ -179,7 +179,7 @@ def _method(name: str, runs: Sequence[Run]) -> MethodRow:
     return MethodRow(name, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), cells)
 
 
-def _values(runs: Sequence[Run], measure: Measure, layer: str) -> list[float]:
+def _values(runs: Sequence[RecordedRun], measure: Measure, layer: str) -> list[float]:
     """The values of one column; none where they were measured on different data."""
     found = [
         (_measured_on(run), result.value)
@@ -190,18 +190,18 @@ def _values(runs: Sequence[Run], measure: Measure, layer: str) -> list[float]:
     return [value for _, value in found] if len({data for data, _ in found}) == 1 else []
 
 
-def _measured_on(run: Run) -> str:
+def _measured_on(run: RecordedRun) -> str:
     """What has to be the same of the data for results to compare: all that describes them but how they were named."""
     described = {name: value for name, value in run.probe_data.items() if name != "spec"}
     return json.dumps({"name": probe_name(run)} | described, sort_keys=True)
 
 
-def probe_name(run: Run) -> str:
+def probe_name(run: RecordedRun) -> str:
     """The name of the data that the results were measured on."""
     return str(run.probe_data.get("name") or run.data_name)
 
 
-def method_in_paper(run: Run) -> str | None:
+def method_in_paper(run: RecordedRun) -> str | None:
     """The paper's row for a run; None where the paper has none, or trained on other data than it probed."""
     if data_key(probe_name(run)) != data_key(run.data_name):
         return None
@@ -247,7 +247,7 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _epochs(run: Run) -> str:
+def _epochs(run: RecordedRun) -> str:
     epoch = run.log.last("epoch")
     return "" if epoch is None else epochs_text(epoch)
 
@@ -261,11 +261,11 @@ def epochs_text(epoch: float) -> str:
     return f"{epoch:.3g}" if epoch < 100 else f"{epoch:,.0f}"
 
 
-def _measure(result: Result) -> Measure:
+def _measure(result: RecordedResult) -> Measure:
     return Measure(result.metric, result.variant, result.protocol, result.split, result.unit)
 
 
-def _cell(run: Run, result: Result, best: bool = False) -> Cell:
+def _cell(run: RecordedRun, result: RecordedResult, best: bool = False) -> Cell:
     digits = 2 if result.unit in ("%", "nats") else 3
     spread = "" if result.spread is None else f"± {result.spread:.{digits}f}"
     name, method = _measure(result).name, method_in_paper(run)
@@ -273,7 +273,7 @@ def _cell(run: Run, result: Result, best: bool = False) -> Cell:
     return Cell(f"{result.value:.{digits}f}", spread, paper, best)
 
 
-def _as_published(run: Run, result: Result) -> bool:
+def _as_published(run: RecordedRun, result: RecordedResult) -> bool:
     """Whether a result was measured on the split, the inputs and an encoder that the paper's figures are about."""
     key = data_key(probe_name(run))
     rule, shape = run.probe_data.get("split_rule"), str(run.probe_data.get("shape"))

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from deep_infomax.report.figures import Curve, Picture, curves
-from deep_infomax.report.runs import Run
+from deep_infomax.report.runs import RecordedRun
 from deep_infomax.runtime.names import Titled
 
 
-def bound_names(run: Run) -> list[str]:
+def bound_names(run: RecordedRun) -> list[str]:
     """The terms that have a bound: local, global."""
     return [term.removesuffix("_bound") for term in run.log.terms if term.endswith("_bound")]
 
 
-def bound_pictures(runs: Sequence[Run], bounds: Mapping[str, Titled]) -> list[Picture]:
+def bound_pictures(runs: Sequence[RecordedRun], bounds: Mapping[str, Titled]) -> list[Picture]:
     """The estimates in nats under their ceilings: a figure for each kind of bound, since kinds cannot be compared.
 
     ``bounds`` says what the kinds are called and mean; one that is not there is shown by its name.
@@ -40,7 +40,7 @@ def bound_pictures(runs: Sequence[Run], bounds: Mapping[str, Titled]) -> list[Pi
     return pictures
 
 
-def learning_pictures(run: Run) -> list[Picture]:
+def learning_pictures(run: RecordedRun) -> list[Picture]:
     """Loss terms, the accuracy of the prior's discriminator, speed and learning rate of one run."""
     log = run.log
     if "epoch" not in log.train:
@@ -64,7 +64,7 @@ def learning_pictures(run: Run) -> list[Picture]:
     return pictures
 
 
-def _losses(run: Run) -> list[Curve]:
+def _losses(run: RecordedRun) -> list[Curve]:
     """The loss terms; a sum of one term is not drawn twice, an untrained encoder's 0 not at all."""
     log, others = run.log, ("_bound", "_ceiling", "_accuracy")
     terms = {
@@ -77,7 +77,7 @@ def _losses(run: Run) -> list[Curve]:
     return [Curve(words[name], log.train["epoch"], value, style=i) for i, (name, value) in enumerate(terms.items())]
 
 
-def health_pictures(runs: Sequence[Run]) -> list[Picture]:
+def health_pictures(runs: Sequence[RecordedRun]) -> list[Picture]:
     """Effective rank of Y and dead units."""
     sizes = {vector_size(run) for run in runs}
     size = sizes.pop() if len(sizes) == 1 else None
@@ -97,7 +97,7 @@ def health_pictures(runs: Sequence[Run]) -> list[Picture]:
     ]
 
 
-def _health(runs: Sequence[Run], column: str) -> list[Curve]:
+def _health(runs: Sequence[RecordedRun], column: str) -> list[Curve]:
     return [
         Curve(run.name if len(runs) > 1 else "Y", run.log.health["epoch"], run.log.health[column], style=i)
         for i, run in enumerate(runs)
@@ -105,7 +105,7 @@ def _health(runs: Sequence[Run], column: str) -> list[Curve]:
     ]
 
 
-def speed_picture(runs: Sequence[Run]) -> list[Picture]:
+def speed_picture(runs: Sequence[RecordedRun]) -> list[Picture]:
     """The speed of several runs."""
     lines = [
         Curve(run.name, run.log.train["epoch"], run.log.train["images_per_second"], style=i)
@@ -116,7 +116,7 @@ def speed_picture(runs: Sequence[Run]) -> list[Picture]:
     return [curves(lines, "Speed", "images per second", caption, zero=True)] if lines else []
 
 
-def vector_size(run: Run) -> int | None:
+def vector_size(run: RecordedRun) -> int | None:
     """Units of Y, from the configurations or from vectors."""
     if run.representation is not None:
         return int(run.representation.vectors.shape[1])
