@@ -109,6 +109,8 @@ class Series:
         """
         if not self.seeds or self.seeds < 1:
             raise ValueError(f"`seeds` is {self.seeds}; give 1 or more")
+        if not settings:
+            raise ValueError(f"there is nothing to train for {kind}; name at least one")
         folder = self.folder(kind)
         configs = {name: self.config(setting) for name, setting in settings.items()}
         named = [(name, seed) for seed in range(self.seeds) for name in settings]
