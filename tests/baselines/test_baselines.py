@@ -179,7 +179,7 @@ def test_supervised_training_needs_labels() -> None:
 )
 def test_what_a_baseline_does_not_read_is_refused(method: str, option: dict[str, Any]) -> None:
     [name] = option
-    with pytest.raises(ValueError, match=f"objective.{name} says nothing to the method {method}; leave it out"):
+    with pytest.raises(ValueError, match=f"`objective.{name}` says nothing to the method {method}; leave it out"):
         ObjectiveConfig(method=method, **option)
 
 
