@@ -21,7 +21,7 @@ extensions = [
     "mathematics",
     "reference",
 ]
-exclude_patterns = ["_build", "_extensions", "_static", "wrong_input.md"]
+exclude_patterns = ["_build", "_extensions", "_static"]
 default_role = "py:obj"  # a link where the name is public, else code
 nitpicky = True
 # Other projects' inventories would need the network; what modules keep to themselves has no page.

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import cache
 from io import StringIO
@@ -88,7 +88,7 @@ def test_the_command_takes_a_name(setting: str, name: str, capsys: pytest.Captur
 @cache
 def help_of(command: str) -> str:
     """The help of a command, without any space, as lines may be broken within names."""
-    with redirect_stdout(StringIO()) as printed, suppress(SystemExit):
+    with redirect_stdout(StringIO()) as printed:
         main([command, "--help"])
     return re.sub(r"\s", "", printed.getvalue())
 
@@ -110,7 +110,7 @@ def test_an_unknown_name_is_refused_with_those_known(setting: str) -> None:
     *_, last = CHOICES[setting]
     known = ", ".join(CHOICES[setting])
     for wrong, said in (("9", "known are"), (f"{last}x", f"did you mean {last}? Known are")):
-        with pytest.raises(ValueError, match=re.escape(f"`{setting}` is {wrong}, which is unknown; {said} {known}")):
+        with pytest.raises(ValueError, match=re.escape(f"`{setting}`: {wrong} is unknown; {said} {known}")):
             configured(setting, wrong)
 
 

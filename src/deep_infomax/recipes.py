@@ -8,6 +8,7 @@ open is chosen here: encode-and-dot scorers for every local bound, a concatenati
 for local-global, and a gradient penalty of weight 1 on the prior's discriminator.
 """
 
+import math
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -98,7 +99,7 @@ def _supervised(config: "ObjectiveConfig", encoder: Encoder, data: Source | None
     data = _given(data)
     if data.labels is None or data.classes is None:
         raise ValueError(
-            f"supervised training needs labels, {data.name} {data.split} has none; add them, or choose another recipe"
+            f"supervised training needs labels, {data.name} {data.split} has none; add them, or choose another `recipe`"
         )
     return Supervised(encoder.vector_size, len(data.classes))
 
@@ -207,11 +208,24 @@ class ObjectiveConfig:
         for name in ("units", "global_units"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`objective.{name}` is {getattr(self, name)}; give 1 or more")
+        _check_weights(self)
         reads = METHODS[self.method].reads
         for option in fields(self):
             read = reads is None or option.name in {"method", *reads}
             if not read and getattr(self, option.name) != option.default:
                 raise ValueError(f"`objective.{option.name}` says nothing to the method {self.method}; leave it out")
+
+
+def _check_weights(config: ObjectiveConfig) -> None:
+    for name in ("alpha", "beta", "gamma", "penalty", "gradient_penalty"):
+        if not 0 <= (weight := getattr(config, name)) < math.inf:
+            raise ValueError(f"`objective.{name}` is {weight:g}; give a finite number of at least 0")
+    if config.limit is not None and not 0 < config.limit < math.inf:
+        raise ValueError(f"`objective.limit` is {config.limit:g}; give a finite number above 0, or none for no limit")
+    if config.others is not None and config.others < 1:
+        raise ValueError(f"`objective.others` is {config.others}; give 1 or more, or none for all of the batch")
+    if config.method == "deep-infomax" and not (config.alpha or config.beta or config.gamma):
+        raise ValueError("`objective.alpha`, `objective.beta` and `objective.gamma` are all 0; give one a weight")
 
 
 @dataclass(frozen=True)

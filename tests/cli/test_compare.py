@@ -252,16 +252,16 @@ def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--recipes", "nat,vea"], "vea, which is unknown; did you mean vae? Known are local-infonce"),
-        (["--seeds", "0"], "seeds` is 0; give 1 or more"),
-        (["--jobs", "0"], "jobs` is 0; give 1 or more"),
-        (["--metrics", "knn,accuracy"], "is accuracy, which is unknown; known are linear"),
+        (["--recipes", "nat,vea"], "--recipes: vea is unknown; did you mean vae? Known are local-infonce"),
+        (["--seeds", "0"], "--seeds is 0; give 1 or more"),
+        (["--jobs", "0"], "--jobs is 0; give 1 or more"),
+        (["--metrics", "knn,accuracy"], "--metrics: accuracy is unknown; known are linear"),
         (["--metrics", "ms_ssim"], "ms_ssim compares images and volumes"),
-        (["--layers", "top"], "unknown layer 'top'; this encoder has conv, fc, Y"),
+        (["--layers", "top"], "--layers: top is unknown; known are conv, fc, Y"),
         (["--epochs", "-1"], "training.epochs is -1"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
-        (["--launcher", "sge"], "launcher` is sge, which is unknown; known are local, slurm"),
-        (["--slurm.partition", "long"], "slurm` asks a cluster for something, and `launcher` is local"),
+        (["--launcher", "sge"], "--launcher: sge is unknown; known are local, slurm"),
+        (["--slurm.partition", "long"], "slurm asks a cluster for something, and --launcher is local"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

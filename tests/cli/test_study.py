@@ -92,18 +92,18 @@ def test_a_heat_map_shows_every_value_at_its_weights() -> None:
 @pytest.mark.parametrize(
     ("kind", "flags", "sentence"),
     [
-        ("negatives", ["--others", "1,16"], "others` asks for 16, and a batch of 16 has 15"),
-        ("negatives", ["--others", "few"], "others` is few"),
+        ("negatives", ["--others", "1,16"], "--others asks for 16, and a batch of 16 has 15"),
+        ("negatives", ["--others", "few"], "--others is few"),
         (
             "negatives",
             ["--bounds", "nce"],
-            "bounds` is nce, which is unknown; did you mean infonce? Known are infonce, jsd, dv",
+            "--bounds: nce is unknown; did you mean infonce? Known are infonce, jsd, dv",
         ),
-        ("negatives", ["--seeds", "0", "--others", "1"], "seeds` is 0; give 1 or more"),
-        ("weights", ["--alphas", "0,-1"], "alphas` holds -1.0; give numbers of at least 0"),
-        ("weights", ["--gammas", "nothing"], "gammas` is nothing; give a list with commas between"),
-        ("weights", ["--metrics", "accuracy"], "is accuracy, which is unknown"),
-        ("beta", ["--betas", "-1"], "betas` holds -1.0; give numbers of at least 0"),
+        ("negatives", ["--seeds", "0", "--others", "1"], "--seeds is 0; give 1 or more"),
+        ("weights", ["--alphas", "0,-1"], "--alphas holds -1; give numbers of at least 0"),
+        ("weights", ["--gammas", "nothing"], "--gammas is nothing; give a list with commas between"),
+        ("weights", ["--metrics", "accuracy"], "--metrics: accuracy is unknown"),
+        ("beta", ["--betas", "-1"], "--betas holds -1; give numbers of at least 0"),
     ],
 )
 def test_wrong_input_gets_one_sentence(

@@ -101,12 +101,12 @@ def test_arrays_are_resized_and_cropped(tmp_path):
         (np.ones(5), {}, r"shape \(5,\)"),
         (np.ones((2, 0, 3)), {}, "so there are none"),
         (np.ones((2, 3), complex), {}, "type complex128; save real numbers"),
-        (np.array([[None, 1]]), {}, "save plain arrays of numbers"),
+        (np.array([[None, 1]]), {}, "no complete file of plain numpy arrays; write arrays of numbers"),
         (np.array([[0, 1], [0, np.nan]]), {}, "input 1 has numbers that are NaN or infinite"),
         (np.array([[0, 1e300]]), {}, "input 0 has numbers that are NaN or infinite"),
-        (np.ones((2, 8)), {"resize": 4}, "--data_options.resize is for images"),
+        (np.ones((2, 8)), {"resize": 4}, "`data_options.resize` is for images"),
         (np.ones((2, 8, 8)), {"crop": 9}, "8 x 8 cannot be cropped to 9"),
-        (np.ones((2, 8, 8)), {"channels": 3}, "--data_options.channels 3 converts only image files"),
+        (np.ones((2, 8, 8)), {"channels": 3}, "`data_options.channels` converts only image files"),
     ],
 )
 def test_arrays_that_cannot_be_used(tmp_path, x, options, sentence):
@@ -124,7 +124,7 @@ def test_arrays_that_cannot_be_used(tmp_path, x, options, sentence):
         ({"x": np.ones((2, 3)), "y": [0, 0.5]}, r"label 0\.5 is neither a whole number nor text; round or bin"),
         ({"x": np.ones((2, 3)), "y": [1j, 1j]}, "label 1j is neither a whole number nor text"),
         ({"x": np.ones((2, 3)), "y": np.zeros(2, "M8[D]")}, "label 1970-01-01 is neither"),
-        ({"x": np.ones((2, 3)), "y": [0, 1]}, "cannot hold 0 of 2 inputs out .*label_column none"),
+        ({"x": np.ones((2, 3)), "y": [0, 1]}, "cannot hold 0 of 2 inputs out .*`data_options.label_column` to none"),
         ({"x": np.ones((2, 3)), "x_test": np.ones((2, 4))}, "x has inputs of 1 x 3, x_test of 1 x 4"),
     ],
 )
@@ -138,5 +138,5 @@ def test_archives_that_cannot_be_used(tmp_path, arrays, sentence):
 @pytest.mark.parametrize("content", [b"", b"no array at all"])
 def test_files_that_are_no_arrays(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name}: it is no complete file of numpy arrays"):
+    with pytest.raises(ValueError, match=f"{name}: it is no complete file of plain numpy arrays"):
         load_dataset(str(tmp_path / name))

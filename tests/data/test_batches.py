@@ -108,17 +108,17 @@ def test_the_transform_is_applied_last(source):
     [
         (
             {"batch_size": 24},
-            "noise train has 23 inputs, less than one batch of 24; set --training.batch_size to at most 23",
+            "noise train has 23 inputs, less than one batch of 24; set `training.batch_size` to at most 23",
         ),
         (
             {"batch_size": 24, "world": 3},
-            "noise train has 23 inputs, less than one batch of 24; set --training.batch_size to at most 21",
+            "noise train has 23 inputs, less than one batch of 24; set `training.batch_size` to at most 21",
         ),
         (
             {"batch_size": 8, "world": 3},
-            "3 processes cannot share a batch of 8 equally; set --training.batch_size to a multiple of 3, such as 9",
+            "3 processes cannot share a batch of 8 equally; set `training.batch_size` to a multiple of 3, such as 9",
         ),
-        ({"batch_size": 0}, "--training.batch_size must be at least 1, got 0"),
+        ({"batch_size": 0}, "`training.batch_size` is 0; give 1 or more"),
     ],
 )
 def test_batches_that_cannot_be_filled(source, arguments, sentence):
@@ -165,7 +165,7 @@ def test_draws_follow_the_global_generator():
 def test_augmentation_is_what_the_options_say():
     assert augmentation(DataOptions()) is None
     assert augmentation(DataOptions(random_crop=64, flip=True)) == CropAndFlip(64, flip=True)
-    with pytest.raises(ValueError, match=r"--data_options\.random_crop 8 does not fit into inputs of 4"):
+    with pytest.raises(ValueError, match=r"`data_options\.random_crop` is 8, which does not fit into inputs of 4"):
         CropAndFlip(8)(torch.zeros(1, 1, 4))
 
 

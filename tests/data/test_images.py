@@ -51,7 +51,7 @@ def test_flat_folder_is_unlabelled_and_all_for_training(tmp_path):
         picture(tmp_path / "flat" / f"{i}.png")
     dataset = load_dataset(str(tmp_path / "flat"))
     assert (len(dataset.train), dataset.train.labels, dataset.test) == (3, None, None)
-    with pytest.raises(ValueError, match=r"flat train has no labels.*--probe"):
+    with pytest.raises(ValueError, match=r"flat train has no labels.*`probe`"):
         require_labels(dataset.train)
 
 
@@ -92,7 +92,7 @@ def test_class_folders_without_their_labels_are_not_split(class_folders):
     dataset = load_dataset(str(class_folders), unlabelled)
     assert (len(dataset.train), dataset.train.labels, dataset.test) == (20, None, None)
     picture(class_folders / "beside.png")
-    with pytest.raises(ValueError, match="label_column none"):
+    with pytest.raises(ValueError, match=r"`data_options\.label_column` to none"):
         load_dataset(str(class_folders))
     assert len(load_dataset(str(class_folders), unlabelled).train) == 21
 
@@ -152,13 +152,13 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
 def test_sizes_that_differ_need_a_rule(tmp_path):
     root = tmp_path / "sizes"
     left, right = picture(root / "a.png", BLUE, (8, 4)), picture(root / "b.png", RED, (4, 6))
-    with pytest.raises(ValueError, match=r"2 different sizes.*4 x 8.*--data_options.resize 64"):
+    with pytest.raises(ValueError, match=r"2 different sizes.*4 x 8.*such as 64 with `data_options.resize`"):
         load_dataset(str(root))
     assert load_dataset(str(root), DataOptions(resize=6)).train.shape == (3, 6, 6)
     assert load_dataset(str(root), DataOptions(resize=6, crop=2)).train.shape == (3, 2, 2)
     assert load_dataset(str(root), DataOptions(crop=4)).train.shape == (3, 4, 4)
     right.unlink()
-    with pytest.raises(ValueError, match=rf"{left} has 4 x 8 pixels.*--data_options.resize 5"):
+    with pytest.raises(ValueError, match=rf"{left} has 4 x 8 pixels.*`data_options.resize` to 5"):
         load_dataset(str(root), DataOptions(crop=5))
 
 

@@ -78,7 +78,7 @@ def test_names_as_labels(tmp_path):
     ("columns", "features", "options", "sentence"),
     [
         (["text"], {}, {}, "no column holds images"),
-        (["a", "b"], {}, {}, r"several columns hold images, \['a', 'b'\].*--data_options.image_column"),
+        (["a", "b"], {}, {}, r"several columns hold images, \['a', 'b'\].*`data_options.image_column`"),
         (["a", "label"], {}, {"image_column": "label"}, "'label' holds no images"),
         (["a", "label"], {}, {"label_column": "kind"}, "there is no column 'kind'"),
         (["a", "u", "v"], {"u": "ClassLabel", "v": "ClassLabel"}, {}, "several columns hold classes"),
@@ -241,12 +241,12 @@ def test_a_probe_needs_two_classes():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"train_inputs": 0}, "--data_options.train_inputs must be at least 1, got 0"),
-        ({"held_out": 0}, "--data_options.held_out must be at least 1, got 0"),
-        ({"resize": 0}, "--data_options.resize must be at least 1, got 0"),
-        ({"channels": 2}, "must be 1 .* or 3"),
-        ({"resize": 32, "crop": 64}, "crop 64 does not fit into --data_options.resize 32"),
-        ({"crop": 32, "random_crop": 64}, "random_crop 64 does not fit into --data_options.crop 32"),
+        ({"train_inputs": 0}, "`data_options.train_inputs` is 0; give 1 or more"),
+        ({"held_out": 0}, "`data_options.held_out` is 0; give 1 or more"),
+        ({"resize": 0}, "`data_options.resize` is 0; give 1 or more"),
+        ({"channels": 2}, "`data_options.channels` is 2; give 1 .* or 3"),
+        ({"resize": 32, "crop": 64}, "`data_options.crop` is 64, larger than `data_options.resize` of 32"),
+        ({"crop": 32, "random_crop": 64}, "`data_options.random_crop` is 64, larger than `data_options.crop` of 32"),
     ],
 )
 def test_options_that_contradict(values, sentence):
@@ -301,8 +301,14 @@ def test_training_inputs_stand_in_for_the_test_part():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"held_out": 1297}, "held_out 1297 leaves none of the 1,297 inputs of digits train to train on; lower it"),
-        ({"held_out": 9, "label_column": "none"}, "held_out: digits train has no labels to test with; leave it out"),
+        (
+            {"held_out": 1297},
+            "`data_options.held_out` is 1297, which leaves none of the 1,297 inputs of digits train to train on",
+        ),
+        (
+            {"held_out": 9, "label_column": "none"},
+            "digits train has no labels to test with; leave `data_options.held_out` out",
+        ),
     ],
 )
 def test_what_cannot_be_held_out(options, sentence):

@@ -193,7 +193,7 @@ def test_an_unfinished_run(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     assert error_of(tmp_path) == (
         f"'{tmp_path}' lacks encoder.json and encoder.safetensors; "
-        f"the run has not written its encoder yet: finish it with dim train --resume {tmp_path}"
+        f"its training has not ended; finish it with `Run({str(tmp_path)!r}).resume()`"
     )
 
 

@@ -343,10 +343,10 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({}, {"metrics": ["svn"]}, "`metrics` is svn, which is unknown; did you mean svm. Known are linear, svm, mlp"),
-        ({}, {"layers": ["Z"]}, "unknown layer 'Z'; this encoder has conv, fc, Y"),
-        ({}, {"seeds": 0}, "at least 1 seed, got 0"),
-        ({"test": None}, {}, "no test part to measure on; .*--probe"),
+        ({}, {"metrics": ["svn"]}, "`metrics`: svn is unknown; did you mean svm. Known are linear, svm, mlp"),
+        ({}, {"layers": ["Z"]}, "`layers`: Z is unknown; known are conv, fc, Y"),
+        ({}, {"seeds": 0}, "`seeds` is 0; give 1 or more"),
+        ({"test": None}, {}, "no test part to measure on; .*`probe`"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(
@@ -358,9 +358,9 @@ def test_what_cannot_be_evaluated_is_refused(
 
 def test_missing_labels_and_wrong_sizes_are_refused(encoder: Encoder, dataset: Dataset) -> None:
     unlabelled = replace(dataset.train, labels=None, classes=None)
-    with pytest.raises(ValueError, match=r"has no labels.*--probe"):
+    with pytest.raises(ValueError, match=r"has no labels.*`probe`"):
         evaluate(encoder, replace(dataset, train=unlabelled))
-    with pytest.raises(ValueError, match=r"has no labels.*--probe"):
+    with pytest.raises(ValueError, match=r"has no labels.*`probe`"):
         evaluate(encoder, replace(dataset, test=unlabelled))
     large = replace(dataset.train, inputs=torch.zeros(200, 1, 9, 9, dtype=torch.uint8))
     with pytest.raises(ValueError, match="do not fit"):

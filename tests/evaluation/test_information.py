@@ -277,7 +277,7 @@ def test_wide_layers_are_refused_before_anything_slow(
 ) -> None:
     monkeypatch.setattr("deep_infomax.evaluation.suite.extract", None)
     width = f"{encoder.layer_sizes['conv']:,}"
-    with pytest.raises(ValueError, match=f"layers of 2 to 256 units, conv has {width}; name others with --layers"):
+    with pytest.raises(ValueError, match=f"layers of 2 to 256 units, conv has {width}; name others with `layers`"):
         evaluate(encoder, dataset, [metric], layers=["Y", "conv"])
     few = replace(dataset, train=first(dataset.train, 49), test=first(dataset.train, 49))
     with pytest.raises(ValueError, match="need at least 50 inputs, digits train has 49"):

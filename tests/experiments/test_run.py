@@ -90,7 +90,7 @@ def test_data_in_memory_make_a_run_that_asks_for_a_probe(files: None, capfd: pyt
     assert written["dataset"]["n_train"] == 64
     assert len(written["dataset"]["inputs"]) == 12
     assert "name labelled data with" in said_by(f"evaluate {run.path}", capfd)
-    assert "--probe" in said_by(f"evaluate {run.path}", capfd).replace("`probe`", "--probe")
+    assert "--probe" in said_by(f"evaluate {run.path}", capfd)
     assert f"give them again from Python, Run('{run.path}').resume(data=...)" in said_by(
         f"train --resume {run.path}", capfd
     )
@@ -144,7 +144,7 @@ def test_a_name_that_is_taken_is_numbered_unless_it_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"recipe": "local-infonec"}, "`recipe` is local-infonec, which is unknown; did you mean local-infonce?"),
+        ({"recipe": "local-infonec"}, "`recipe`: local-infonec is unknown; did you mean local-infonce?"),
         ({"trainign": {"epochs": 1}}, "there are no settings called trainign; did you mean training?"),
         ({"batch_size": 64}, "`batch_size` is a setting of `training`; give training={'batch_size': ...}"),
         ({"training": {"batchsize": 64}}, "`training` has no setting batchsize; did you mean batch_size?"),

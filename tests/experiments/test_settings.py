@@ -22,7 +22,7 @@ def test_what_is_not_changed_stays() -> None:
         ({"training": {"epoch": 1}}, "`training` has no setting epoch; did you mean epochs? Known are epochs, "),
         ({"training": None}, "`training` is none, not a mapping of settings; list some, or leave `training` out"),
         ({"training": {"epochs": "many"}}, "`training.epochs` is many; give a finite number"),
-        ({"objective": {"bound": "jds"}}, "`objective.bound` is jds, which is unknown; did you mean jsd? Known are"),
+        ({"objective": {"bound": "jds"}}, "`objective.bound`: jds is unknown; did you mean jsd? Known are"),
     ],
 )
 def test_what_cannot_be_changed_gets_a_sentence(changes: dict[str, Any], sentence: str) -> None:
@@ -33,5 +33,5 @@ def test_what_cannot_be_changed_gets_a_sentence(changes: dict[str, Any], sentenc
 
 @pytest.mark.parametrize("name", ["local-infonec", 5])
 def test_an_unknown_recipe_gets_a_sentence(name: object) -> None:
-    with pytest.raises(ValueError, match=rf"^`recipe` is {name}, which is unknown; .*nown are local-infonce, "):
+    with pytest.raises(ValueError, match=rf"^`recipe`: {name} is unknown; .*nown are local-infonce, "):
         recipe_named(name)

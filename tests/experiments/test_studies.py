@@ -35,5 +35,5 @@ def test_a_study_gives_its_points(tmp_path: Path) -> None:
 def test_what_names_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is nothing to train for compare; name at least one"):
         compare([], out=tmp_path)
-    with pytest.raises(ValueError, match="`recipes` is vea, which is unknown; did you mean vae"):
+    with pytest.raises(ValueError, match="`recipes`: vea is unknown; did you mean vae"):
         compare(["vea"], out=tmp_path)

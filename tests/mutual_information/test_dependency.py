@@ -303,12 +303,12 @@ def test_an_interrupt_returns_what_is_known():
 @pytest.mark.parametrize(
     ("z", "options", "sentence"),
     [
-        (np.zeros((100, 1)), {}, "z is constant"),
-        (np.random.default_rng(0).normal(size=100), {}, "z has one coordinate that varies; a dependency needs two"),
-        (np.random.default_rng(0).normal(size=(100, 2)), {"method": "max"}, "`method` is max, which is unknown"),
-        (np.random.default_rng(0).normal(size=(100, 2)), {"folds": 1}, "folds is 1; give 2 to 10"),
-        (np.random.default_rng(0).normal(size=(9, 2)), {}, "z has 9 samples"),
-        (np.full((100, 2), np.nan), {}, "z holds nan in row 0"),
+        (np.zeros((100, 1)), {}, "`z` is constant"),
+        (np.random.default_rng(0).normal(size=100), {}, "`z` has one coordinate that varies; a dependency needs two"),
+        (np.random.default_rng(0).normal(size=(100, 2)), {"method": "max"}, "`method`: max is unknown"),
+        (np.random.default_rng(0).normal(size=(100, 2)), {"folds": 1}, "`folds` is 1; give 2 to 10"),
+        (np.random.default_rng(0).normal(size=(9, 2)), {}, "`z` has 9 samples"),
+        (np.full((100, 2), np.nan), {}, "`z` holds nan in row 0"),
     ],
 )
 def test_wrong_input_is_one_sentence(z, options, sentence):

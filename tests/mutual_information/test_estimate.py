@@ -454,19 +454,22 @@ def test_permutations_test_independence():
     [
         (
             {"estimator": "median"},
-            "`estimator` is median, which is unknown; known are auto, jsd, infonce, nwj, smile, gaussian, ksg, mine",
+            "`estimator`: median is unknown; did you mean mine[?] Known are auto, jsd, infonce, nwj",
         ),
-        ({"folds": 1}, "folds is 1; give 2 to 60 for 600 samples"),
-        ({"folds": 61}, "folds is 61; give 2 to 60 for 600 samples"),
-        ({"level": 1.0}, "level is 1.0; give a probability between 0 and 1, such as 0.95"),
-        ({"level": math.nan}, "level is nan; give a probability"),
-        ({"time_budget": 0}, "time_budget is 0 seconds; give a positive number, or None"),
-        ({"time_budget": math.nan}, "time_budget is nan seconds"),
+        ({"folds": 1}, "`folds` is 1; give 2 to 60 for 600 samples"),
+        ({"folds": 61}, "`folds` is 61; give 2 to 60 for 600 samples"),
+        ({"level": 1.0}, "`level` is 1; give a probability between 0 and 1, such as 0.95"),
+        ({"level": math.nan}, "`level` is nan; give a probability"),
+        ({"time_budget": 0}, "`time_budget` is 0 seconds; give a positive number, or leave"),
+        ({"time_budget": math.nan}, "`time_budget` is nan seconds"),
         ({"critic": ImageCritic, "estimator": "ksg"}, "the estimator ksg takes no critic; use auto, jsd"),
         ({"critic": ImageCritic, "estimator": "gaussian"}, "the estimator gaussian takes no critic"),
-        ({"y": BIVARIATE.y[1:]}, "x has 600 and y has 599 samples; give as many of each, row i of one belonging to"),
-        ({"y": np.zeros(600)}, "y is constant"),
-        ({"x": np.where(BIVARIATE.x > 2.5, math.nan, 0)}, r"x holds nan in row \d+ \(\d such values in all\); leave"),
+        (
+            {"y": BIVARIATE.y[1:]},
+            "`x` has 600 and `y` has 599 samples; give as many of each, row i of one belonging",
+        ),
+        ({"y": np.zeros(600)}, "`y` is constant"),
+        ({"x": np.where(BIVARIATE.x > 2.5, math.nan, 0)}, r"`x` holds nan in row \d+ \(\d such values in all\); leave"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -476,11 +479,11 @@ def test_options_that_cannot_be_used(options, sentence):
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match="permutations is -1; give 0"):
+    with pytest.raises(ValueError, match="`permutations` is -1; give 0"):
         estimate(BIVARIATE.x, BIVARIATE.y, permutations=-1)
-    with pytest.raises(ValueError, match="seed is -1; give 0"):
+    with pytest.raises(ValueError, match="`seed` is -1; give 0"):
         estimate(BIVARIATE.x, BIVARIATE.y, seed=-1)
-    with pytest.raises(ValueError, match="batch_size is 1; give 2"):
+    with pytest.raises(ValueError, match="batch_size` is 1; give 2"):
         Fitting(batch_size=1)
 
 
@@ -626,16 +629,19 @@ def test_structured_samples_are_scaled_as_a_whole():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        (np.array([None] * 40), "x has the type object; give an array of real numbers"),
-        (np.array(["a"] * 40), "x has the type <U1; give an array of real numbers"),
-        (np.ones(40, dtype=complex), "x has the type complex128; give an array of real numbers"),
-        (torch.ones(40, dtype=torch.complex64), "x has the type complex64; give an array of real numbers"),
-        (3.0, "x has 1 samples along its first axis; give at least 30"),
-        ([], "x has 0 samples along its first axis; give at least 30"),
-        (np.arange(29), "x has 29 samples along its first axis; give at least 30"),
-        (np.zeros((40, 0)), r"x has the shape \(40, 0\), so its samples are empty; give at least one coordinate"),
-        (np.where(np.arange(40) < 38, 0, math.nan), r"x holds nan in row 38 \(2 such values in all\); leave such rows"),
-        (np.where(np.eye(40) == 1, math.inf, 0)[7:], r"x holds inf in row 0 \(33 such values in all\); leave such"),
+        (np.array([None] * 40), "`x` has the type object; give an array of real numbers"),
+        (np.array(["a"] * 40), "`x` has the type <U1; give an array of real numbers"),
+        (np.ones(40, dtype=complex), "`x` has the type complex128; give an array of real numbers"),
+        (torch.ones(40, dtype=torch.complex64), "`x` has the type complex64; give an array of real numbers"),
+        (3.0, "`x` has 1 sample along its first axis; give at least 30"),
+        ([], "`x` has 0 samples along its first axis; give at least 30"),
+        (np.arange(29), "`x` has 29 samples along its first axis; give at least 30"),
+        (np.zeros((40, 0)), r"`x` has the shape \(40, 0\), so its samples are empty; give at least one coordinate"),
+        (
+            np.where(np.arange(40) < 38, 0, math.nan),
+            r"`x` holds nan in row 38 \(2 such values in all\); leave such",
+        ),
+        (np.where(np.eye(40) == 1, math.inf, 0)[7:], r"`x` holds inf in row 0 \(33 such values in all\); leave such"),
     ],
 )
 def test_samples_that_cannot_be_used(values, sentence):

@@ -323,7 +323,7 @@ def test_rising():
 
 
 def test_fitting_rejects_what_no_training_can_use():
-    with pytest.raises(ValueError, match=r"fitting\.steps is 0; give 1 or more"):
+    with pytest.raises(ValueError, match=r"`fitting\.steps` is 0; give 1 or more"):
         Fitting(steps=0)
 
 

@@ -321,7 +321,7 @@ def test_a_part_of_the_users_own_is_added_with_its_weight_and_its_adversary():
     adversary = [*matching.discriminator.parameters(), part.against]
     assert [id(p) for p in objective.adversary_parameters()] == [id(p) for p in adversary]
     assert objective.state_dict().keys() >= {"parts.shift.weight", "parts.shift.against"}
-    assert list(objective.advice()) == ["limited scores (--objective.limit 20)", "a shorter shift"]
+    assert list(objective.advice()) == ["limited scores (`objective.limit` 20)", "a shorter shift"]
 
 
 def test_a_copy_of_the_objective_has_parts_of_its_own():

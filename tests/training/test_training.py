@@ -248,7 +248,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_c
     training = dataclasses.replace(TRAINING, checkpoint_seconds=0.0, log_every=100, precision="float32")
     with pytest.raises(NonFiniteLossError, match=r"step 7 is not finite.*step-000000006") as caught:
         fit(encoder, _NotANumberAt(7), SERIES, training, out=tmp_path, progress=False)
-    assert str(caught.value).endswith("Train anew with a lower --training.learning_rate than 0.002")
+    assert str(caught.value).endswith("Train anew with a lower `training.learning_rate` than 0.002")
     state = load_file(max((tmp_path / "checkpoints").iterdir()))
     assert all(tensor.isfinite().all() for tensor in state.values())
 
@@ -257,8 +257,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_c
     ("precision", "limit", "advice"),
     [
         ("float32", 20.0, "than 0.002"),
-        ("bfloat16", 20.0, "than 0.002 or --training.precision float32"),
-        ("bfloat16", None, "than 0.002 or --training.precision float32 or limited scores (--objective.limit 20)"),
+        ("bfloat16", 20.0, "than 0.002 or `training.precision` float32"),
+        ("bfloat16", None, "than 0.002 or `training.precision` float32 or limited scores (`objective.limit` 20)"),
     ],
 )
 def test_the_advice_against_a_loss_that_is_not_finite_is_what_is_not_so_already(
@@ -371,7 +371,7 @@ def test_one_cycle_rises_to_the_largest_rate_and_falls_to_nothing() -> None:
     [("epochs", -1), ("epochs", math.inf), ("batch_size", 0), ("warmup", 1.0), ("learning_rate", math.nan)],
 )
 def test_impossible_settings_are_refused_by_name(field: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"training.{field} is {value}"):
+    with pytest.raises(ValueError, match=f"`training.{field}` is {value:g}"):
         TrainingConfig(**{field: value})
 
 

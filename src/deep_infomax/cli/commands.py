@@ -20,8 +20,8 @@ def evaluate(
     *,
     run: str,
     probe: str | None,
-    metrics: str,
-    layers: str | None,
+    metrics: Sequence[str],
+    layers: Sequence[str] | None,
     seeds: int,
     json: bool,
     data_options: Mapping[str, Any] | None = None,
@@ -31,8 +31,8 @@ def evaluate(
     results = experiment.evaluate(
         folder,
         probe=probe,
-        metrics=metrics.split(","),
-        layers=None if layers is None else layers.split(","),
+        metrics=metrics,
+        layers=layers,
         seeds=seeds,
         data_options=data_options,
     )

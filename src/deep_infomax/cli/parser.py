@@ -1,163 +1,340 @@
-"""The arguments of the command ``dim``."""
+"""The commands of ``dim``, and what each takes. PyTorch loads only where the options of a command come from it."""
 
-import argparse
-import dataclasses
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+from deep_infomax.cli.options import SWITCH, Command, Option, columns, settings_of
+from deep_infomax.runtime.values import suggestion
 
-import deep_infomax
-from deep_infomax.bounds import BOUNDS
-from deep_infomax.data import DataOptions
-from deep_infomax.evaluation import METRICS
-from deep_infomax.experiments.slurm import SlurmOptions
-from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
-from deep_infomax.recipes import CHOICES, RECIPES, Config
-
-_LAYERS: Final = "Comma-separated layers (default: each metric's own, all of them for probes)."
-_METRICS: Final = f"Comma-separated, of {', '.join(METRICS)}."
-_AS_IN_TRAINING: Final = "How to read the data; what is left out is as in the run's training"
+_SPEC: Final = "a folder of images, a .npy, .npz or parquet file, a known data set, or hub:owner/name."
+_JOBS: Final = "Trainings at a time, which share the processor's threads (left out: 1; on a cluster all)."
+_CLUSTER: Final = "What each training asks the cluster for"
+_LAYERS: Final = "Layers to measure, such as conv,fc,Y. Left out: each metric's own; probes read all."
+_DATA: Final = "How the data are read"
+_AS_TRAINED: Final = f"{_DATA} (left out: as in the run's training)"
+_OPTIONS: Final = "Options"
 
 
-def build_parser() -> tuple[ArgumentParser, ArgumentParser]:
-    """The parser of ``dim``, and that of ``dim train``, whose defaults a recipe sets."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    train = ArgumentParser(exit_on_error=False, description="Learn a representation from unlabelled data.")
-    train.add_argument("--recipe", type=str, default="local-infonce", help=f"One of {', '.join(RECIPES)}.")
-    train.add_argument("--data", type=str, default="digits", help="What to learn from; see SPEC in the README.")
-    train.add_argument("--epochs", type=float | None, default=None, help="Short for --training.epochs.")
-    train.add_argument("--seed", type=int, default=0, help="Of the weights, the order of the data, and all noise.")
-    train.add_argument("--out", type=str | None, default=None, help="Run directory (default: runs/RECIPE-DATA-SEED).")
-    train.add_argument("--probe", type=str | None, default=None, help="Labelled data for later probes.")
-    train.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="Continue an interrupted run.")
-    train.add_argument("--config", action="config", help="YAML file of settings, such as the config.yaml of a run.")
-    for field in dataclasses.fields(Config):
-        train.add_class_arguments(field.type, field.name)
-    for action in train._actions:  # the settings whose values are names say which
-        if action.dest in CHOICES:
-            action.help = f"{action.help} One of {', '.join(CHOICES[action.dest])}."
+class Entry(NamedTuple):
+    """A command whose options are not known yet."""
 
-    evaluation = ArgumentParser(exit_on_error=False, description="Probe the frozen encoder of a run.")
-    evaluation.add_argument("run", type=str, help="Run directory.")
-    evaluation.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the run's own).")
-    evaluation.add_argument("--metrics", type=str, default="linear,mlp,knn", help=_METRICS)
-    evaluation.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
-    evaluation.add_argument("--seeds", type=int, default=3, help="Repetitions of each probe.")
-    evaluation.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
-    _add_data_options(evaluation, _AS_IN_TRAINING, training=False)
+    summary: str
+    examples: tuple[str, str]
+    takes: Callable[..., tuple[Sequence[Option], Mapping[str, Sequence[Option]]]]
+    """Its operands and its groups of flags."""
 
-    encode = ArgumentParser(exit_on_error=False, description="Write the representation of a data set.")
-    encode.add_argument("run", type=str, help="Run directory, folder of a saved encoder, or Hub name.")
-    encode.add_argument("data", type=str, metavar="SPEC", help="What to encode.")
-    encode.add_argument("--out", type=str, required=True, metavar="Y.npy", help="File to write.")
-    encode.add_argument("--layer", type=str, default="Y", help="Layer to write.")
-    encode.add_argument("--split", type=str, default="train", help="train, test or unlabelled, as the data have them.")
-    _add_data_options(encode, _AS_IN_TRAINING, training=False)
 
-    compare = ArgumentParser(
-        exit_on_error=False, description="Train, evaluate and report several methods; continues where it stopped."
+def find(words: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The name of the command that words begin with, and the words after it; an empty name where there is none.
+
+    What several commands begin with, ``study``, is a name as well, where no more of theirs follows.
+
+    Raises:
+        ValueError: There is no such command.
+    """
+    name = ""
+    while words and name not in ENTRIES and not words[0].startswith("-"):
+        known = {full.removeprefix(name).split()[0]: None for full in ENTRIES if full.startswith(name)}
+        if words[0] not in known:
+            raise ValueError(f"dim {name}has no command {words[0]}; {suggestion(words[0], known)}")
+        name, words = name + words[0], words[1:]
+        if name not in ENTRIES:
+            name += " "
+    return name.strip(), words
+
+
+def is_command(name: str) -> bool:
+    """Whether a name is a whole command, not what several begin with."""
+    return name in ENTRIES
+
+
+def command(name: str, recipe: str | None = None) -> Command:
+    """A command with all that it takes; ``dim train`` has the values of a recipe for defaults."""
+    entry = ENTRIES[name]
+    operands, groups = entry.takes(recipe) if name == "train" else entry.takes()
+    return Command(name, entry.summary, entry.examples, operands, groups)
+
+
+def overview(group: str = "") -> str:
+    """The help of ``dim``, or of a group of its commands."""
+    shown = {name: entry for name, entry in ENTRIES.items() if name.startswith(group)}
+    heads = {
+        "": "dim: Deep InfoMax, representations from unlabelled data by maximising mutual information",
+        "study": "dim study: train many encoders and draw one of the paper's figures",
+    }
+    examples = [example for entry in shown.values() for example in entry.examples]
+    first = [examples[0], examples[2]]
+    return "\n\n".join(
+        [
+            heads[group],
+            "\n".join(["Examples:", *(f"  {example}" for example in first)]),
+            f"Usage: dim {group or 'COMMAND'} ...".replace("study ...", "study KIND ..."),
+            "\n".join(["Commands:", columns([(name, entry.summary) for name, entry in shown.items()], column=20)]),
+            "'dim COMMAND --help' shows what a command takes. 'dim --version' shows the versions in use.",
+        ]
     )
-    compare.add_argument("--recipes", type=str, required=True, metavar="A,B,C", help="Comma-separated recipes.")
-    compare.add_argument("--data", type=str, default="digits", help="What to learn from; see SPEC in the README.")
-    compare.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the same).")
-    compare.add_argument("--epochs", type=float | None, default=None, help="Of every method (default: each its own).")
-    compare.add_argument("--batch_size", type=int | None, default=None, help="Of every method (default: each its own).")
-    compare.add_argument("--seeds", type=int, default=1, help="Trainings of each method.")
-    compare.add_argument("--metrics", type=str, default="mlp,linear", help=_METRICS)
-    compare.add_argument("--layers", type=str | None, default=None, help=_LAYERS)
-    compare.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/compare-DATA)")
-    _add_launcher(compare)
-    _add_data_options(compare, "How to read the data", training=True)
-
-    report = ArgumentParser(exit_on_error=False, description="Write one HTML page about one or several runs.")
-    report.add_argument("runs", type=str, nargs="+", metavar="RUN", help="Run directories, or folders of them.")
-    report.add_argument("--out", type=str | None, default=None, metavar="FILE.html", help="(default: in the first RUN)")
-
-    parser = ArgumentParser(prog="dim", exit_on_error=False, version=deep_infomax.__version__)
-    parser.description = "Deep InfoMax: representations from unlabelled data by maximising mutual information."
-    subcommands = parser.add_subcommands(required=True, dest="command")
-    commands_by_name = {"train": train, "evaluate": evaluation, "encode": encode, "compare": compare, "report": report}
-    study = ArgumentParser(exit_on_error=False, description="Train many encoders and draw one of the paper's figures.")
-    for name, command in (commands_by_name | _information_parsers() | {"study": study}).items():
-        subcommands.add_subcommand(name, command, help=command.description)
-    kinds = study.add_subcommands(required=True, dest="kind")
-    for name, command in _study_parsers().items():
-        kinds.add_subcommand(name, command, help=command.description)
-    return parser, train
 
 
-def _study_parsers() -> dict[str, ArgumentParser]:
-    negatives = ArgumentParser(exit_on_error=False, description="Y against the number of negatives, for some bounds.")
-    negatives.add_argument(
-        "--bounds", type=str, default="jsd,infonce,dv", help=f"Comma-separated, of {', '.join(BOUNDS)}."
+def _train(recipe: str | None) -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.recipes import RECIPES
+
+    named = recipe or "local-infonce"
+    config = RECIPES.get(named, RECIPES["local-infonce"])
+    everyday = [
+        Option("recipe", _one_of(RECIPES), named, "What is learned, and how."),
+        Option("data", str, "digits", f"What to learn from: {_SPEC}", "SPEC"),
+        Option("epochs", float, None, "Passes over the data; short for --training.epochs."),
+        Option(
+            "out", str, None, "Run directory, which holds all that is written (left out: runs/RECIPE-DATA-SEED).", "RUN"
+        ),
+        Option("seed", int, 0, "Of the first weights, the order of the data, and all noise."),
+        Option("probe", str | None, None, "Labelled data for later probes (left out: the same data).", "SPEC"),
+        Option("resume", str, None, "Continue an interrupted run; no other option is needed or taken.", "RUN"),
+        Option(
+            "config", str, None, "Settings in YAML, such as the config.yaml of a run; flags override them.", "FILE.yaml"
+        ),
+        Option("print_config", SWITCH, False, "Print the settings as YAML, and do nothing else."),
+    ]
+    titles = {
+        "training": "How it is trained",
+        "objective": "What is maximised: alpha * global + beta * local - gamma * divergence(prior, Y)",
+        "encoder": "Which network learns",
+        "data_options": _DATA,
+    }
+    groups = {title: settings_of(getattr(config, group), group) for group, title in titles.items()}
+    files = [
+        Option(group, str, None, f"A YAML file of settings for --{group}., without that prefix.", "FILE.yaml")
+        for group in titles
+    ]
+    return [], {_OPTIONS: everyday} | groups | {"Settings in files": files}
+
+
+def _evaluate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    options = [
+        _metrics("linear,mlp,knn"),
+        Option(
+            "probe", str | None, None, "Labelled data (left out: those that the training named, or its own).", "SPEC"
+        ),
+        Option("layers", tuple[str, ...] | None, None, _LAYERS),
+        Option("seeds", int, 3, "Repetitions of each probe."),
+        Option("json", SWITCH, False, "Print one JSON object instead of a table."),
+    ]
+    return [_run("Run directory.")], {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
+
+
+def _encode() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    operands = [
+        _run("Run directory, folder of a saved encoder, or name on the Hugging Face Hub."),
+        Option("data", str, None, f"What to encode: {_SPEC}", "SPEC"),
+    ]
+    options = [
+        Option("out", str, None, "File to write.", "Y.npy", needed=True),
+        Option("layer", str, "Y", "Layer to write.", "NAME"),
+        Option("split", str, "train", "Part of the data: train, test or unlabelled, as the data have them.", "NAME"),
+    ]
+    return operands, {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
+
+
+def _compare() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.recipes import RECIPES
+
+    options = [
+        Option("recipes", _several_of(RECIPES), None, "What to compare.", needed=True),
+        *_series_options("compare-DATA", "Of every method (left out: each its own)."),
+        Option("seeds", int, 1, "Trainings of each method."),
+        _metrics("mlp,linear"),
+        Option("layers", tuple[str, ...] | None, None, _LAYERS),
+    ]
+    return [], {_OPTIONS: options, _DATA: _data_options(training=True), _CLUSTER: _slurm_options()}
+
+
+def _report() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    runs = Option("runs", tuple[str, ...], None, "Run directories, or folders of them.", "RUN")
+    out = Option("out", str | None, None, "File to write (left out: report.html in the first RUN).", "FILE.html")
+    return [runs], {_OPTIONS: [out]}
+
+
+def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.mutual_information.estimators import ESTIMATORS
+
+    samples = "Samples of one variable, a row each: .npy, .npz or .csv."
+    operands = [
+        Option("x", str, None, samples, "X.npy"),
+        Option("y", str, None, "Samples of the other, row by row.", "Y.npy"),
+    ]
+    options = [
+        Option("estimator", _one_of(ESTIMATORS), "auto", "How it is estimated."),
+        *_information_options(),
+        Option("permutations", int, 0, "Shuffles for a test of independence; 0 makes none."),
+        Option("check_processing", SWITCH, False, "Also see that y in quarters tells no more about x than y does."),
+    ]
+    return operands, {_OPTIONS: options}
+
+
+def _dependency() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.mutual_information.estimators import DEPENDENCIES
+
+    z = Option("z", str, None, "Samples, a row each: .npy, .npz or .csv.", "Z.npy")
+    method = Option("method", _one_of(DEPENDENCIES), "auto", "How it is estimated; dim is the paper's way.")
+    return [z], {_OPTIONS: [method, *_information_options()]}
+
+
+def _negatives() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.bounds import BOUNDS
+
+    numbers = tuple[int | Literal["all"], ...] | None
+    return _study(
+        Option("bounds", _several_of(BOUNDS), ("jsd", "infonce", "dv"), "Bounds to compare."),
+        Option("others", numbers, None, "Negatives of each vector (left out: 1,4,16,all).", "N,N,all"),
     )
-    negatives.add_argument(
-        "--others", type=str | None, default=None, help="Others per vector, such as 1,4,16,all (small default)."
+
+
+def _weights() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    said = "Weights of the {} (left out: 0,0.1,1)."
+    parts = {"alphas": "global part", "betas": "local part", "gammas": "prior"}
+    weights = tuple[float, ...] | None
+    return _study(*(Option(name, weights, None, said.format(part), "X,X") for name, part in parts.items()))
+
+
+def _beta() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    return _study(
+        Option("betas", tuple[float, ...] | None, None, "Weights of the divergence (left out: 0.5,2,8,32).", "X,X")
     )
-    weights = ArgumentParser(exit_on_error=False, description="Y over grids of (alpha, beta) and of gamma.")
-    for name in ("alphas", "betas", "gammas"):
-        weights.add_argument(f"--{name}", type=str | None, default=None, help="Weights, such as 0,0.1,1.")
-    beta = ArgumentParser(exit_on_error=False, description="Y against the weight of a beta-VAE's divergence.")
-    beta.add_argument("--betas", type=str | None, default=None, help="Weights, such as 0.5,2,8,32.")
-    kinds = {"negatives": negatives, "weights": weights, "beta": beta}
-    for parser in kinds.values():
-        parser.add_argument("--data", type=str, default="digits", help="What to learn from; see SPEC in the README.")
-        parser.add_argument("--probe", type=str | None, default=None, help="Labelled data (default: the same).")
-        parser.add_argument("--epochs", type=float | None, default=None, help="Of every training (20; --full: 100).")
-        parser.add_argument("--batch_size", type=int | None, default=None, help="(default: the recipe's)")
-        parser.add_argument("--seeds", type=int | None, default=None, help="Trainings of each setting (1; --full: 3).")
-        parser.add_argument("--metrics", type=str | None, default=None, help="Comma-separated protocols, read on Y.")
-        parser.add_argument("--out", type=str | None, default=None, metavar="DIR", help="(default: runs/KIND-DATA)")
-        _add_launcher(parser)
-        parser.add_argument("--full", action="store_true", help="The size of the paper's figure.")
-        _add_data_options(parser, "How to read the data", training=True)
-    return kinds
 
 
-def _information_parsers() -> dict[str, ArgumentParser]:
-    estimate = ArgumentParser(exit_on_error=False, description="Estimate the mutual information of paired samples.")
-    for name in ("x", "y"):
-        estimate.add_argument(name, type=str, metavar=f"{name.upper()}.npy", help="Samples: .npy, .npz or .csv.")
-    known = ", ".join(ESTIMATORS)
-    estimate.add_argument("--estimator", type=str, default="auto", help=f"One of {known}.")
-    estimate.add_argument("--permutations", type=int, default=0, help="Shuffles for a test of independence (0: none).")
-    estimate.add_argument(
-        "--check_processing", action="store_true", help="Also see that y in quarters tells no more about x than y."
-    )
-    dependency = ArgumentParser(exit_on_error=False, description="Estimate how much coordinates depend on each other.")
-    dependency.add_argument("z", type=str, metavar="Z.npy", help="Samples: .npy, .npz or .csv.")
-    dependency.add_argument("--method", type=str, default="auto", help=f"One of {', '.join(DEPENDENCIES)}.")
-    for parser in (estimate, dependency):
-        parser.add_argument("--folds", type=int, default=5, help="Parts of the samples, each held out once.")
-        parser.add_argument("--level", type=float, default=0.95, help="Of the interval.")
-        parser.add_argument("--seed", type=int, default=0, help="Of the split and of the training.")
-        parser.add_argument(
-            "--time_budget", type=float | None, default=None, metavar="SECONDS", help="What all may take, about."
-        )
-        parser.add_argument("--ranks", type=bool, default=True, help="Make coordinates normal through their ranks.")
-        parser.add_argument("--plot", type=str | None, default=None, metavar="FILE.png", help="Figure: png, svg, pdf.")
-        parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
-    return {"estimate": estimate, "dependency": dependency}
+def _study(*own: Option) -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    options = [
+        *own,
+        *_series_options("KIND-DATA", "Of every training (left out: 20 epochs, the recipe's batches)."),
+        Option("seeds", int | None, None, "Trainings of each setting (left out: 1)."),
+        _metrics(None),
+        Option("full", SWITCH, False, "The paper's size: more settings, 100 epochs, 3 seeds."),
+    ]
+    return [], {_OPTIONS: options, _DATA: _data_options(training=True), _CLUSTER: _slurm_options()}
 
 
-def _add_launcher(parser: ArgumentParser) -> None:
-    """The flags that say where several trainings are carried out."""
-    parser.add_argument(
-        "--jobs", type=int | None, default=None,
-        help="Trainings at a time, which share the processor's threads (default: 1; on a cluster all).",
-    )  # fmt: skip
-    parser.add_argument("--launcher", type=str, default="local", help="local, or slurm: a job for each training.")
-    parser.add_class_arguments(SlurmOptions, "slurm")
-    parser.set_defaults({f"slurm.{field.name}": argparse.SUPPRESS for field in dataclasses.fields(SlurmOptions)})
-    assert parser.groups is not None
-    parser.groups["slurm"].title = "What each training asks the cluster for"
+def _series_options(folder: str, length: str) -> list[Option]:
+    return [
+        Option("data", str, "digits", f"What to learn from: {_SPEC}", "SPEC"),
+        Option("epochs", float | None, None, length),
+        Option("batch_size", int | None, None, length),
+        Option("out", str | None, None, f"Folder for all that is written (left out: runs/{folder}).", "FOLDER"),
+        Option("probe", str | None, None, "Labelled data to measure on (left out: the same data).", "SPEC"),
+        Option("jobs", int | None, None, _JOBS),
+        Option("launcher", _one_of(("local", "slurm")), "local", "Where trainings are carried out; slurm: as jobs."),
+    ]
 
 
-def _add_data_options(parser: ArgumentParser, title: str, *, training: bool) -> None:
-    """The flags of ``dim train`` that say how data are read; the result holds those that are given."""
-    skipped = set() if training else {"flip"}
-    parser.add_class_arguments(DataOptions, "data_options", skip=skipped)
-    names = {field.name for field in dataclasses.fields(DataOptions)} - skipped
-    parser.set_defaults({f"data_options.{name}": argparse.SUPPRESS for name in names})
-    assert parser.groups is not None
-    parser.groups["data_options"].title = title
+def _information_options() -> list[Option]:
+    return [
+        Option("plot", str | None, None, "Draw a figure into this file: .png, .svg or .pdf.", "FILE.png"),
+        Option("json", SWITCH, False, "Print one JSON object instead of a table."),
+        Option("time_budget", float | None, None, "About how long all may take (left out: no limit).", "SECONDS"),
+        Option("folds", int, 5, "Parts of the samples, each held out once."),
+        Option("level", float, 0.95, "Probability that the interval is made for."),
+        Option("ranks", bool, True, "Make every coordinate normal through its ranks first."),
+        Option("seed", int, 0, "Of the split and of the training."),
+    ]
+
+
+def _one_of(names: Iterable[str]) -> Any:
+    """The type of a text that is one of some names."""
+    return Literal.__getitem__(tuple(names))
+
+
+def _several_of(names: Iterable[str]) -> Any:
+    return tuple.__class_getitem__((_one_of(names), ...))
+
+
+def _run(said: str) -> Option:
+    return Option("run", str, None, said, "RUN")
+
+
+def _metrics(default: str | None) -> Option:
+    from deep_infomax.evaluation import METRICS
+
+    kind = _several_of(METRICS)
+    if default is None:
+        return Option("metrics", kind | None, None, "What to measure of Y (left out: what the figure shows).")
+    return Option("metrics", kind, tuple(default.split(",")), "What to measure.")
+
+
+def _data_options(*, training: bool) -> list[Option]:
+    """How data are read, without defaults: what is left out is not among the values."""
+    from deep_infomax.data import DataOptions
+
+    options = settings_of(DataOptions(), "data_options", skip=() if training else ("flip",))
+    found = options if training else [option._replace(default=None) for option in options]
+    return [
+        *found,
+        Option("data_options", str, None, "A YAML file of these settings, without the prefix.", "FILE.yaml"),
+    ]
+
+
+def _slurm_options() -> list[Option]:
+    from deep_infomax.experiments.slurm import SlurmOptions
+
+    return settings_of(SlurmOptions(), "slurm")
+
+
+ENTRIES: Final = {
+    "train": Entry(
+        "learn a representation from unlabelled data",
+        ("dim train --data digits --epochs 5", "dim train --recipe local-jsd --data photos --data_options.resize 64"),
+        _train,
+    ),
+    "evaluate": Entry(
+        "probe the frozen encoder of a run",
+        (
+            "dim evaluate runs/local-infonce-digits-0",
+            "dim evaluate runs/local-infonce-digits-0 --metrics knn,ndm --layers Y",
+        ),
+        _evaluate,
+    ),
+    "report": Entry(
+        "write one HTML page about one or several runs",
+        ("dim report runs/local-infonce-digits-0", "dim report runs/compare-digits --out methods.html"),
+        _report,
+    ),
+    "encode": Entry(
+        "write the representation of a data set",
+        (
+            "dim encode runs/local-infonce-digits-0 digits --out Y.npy",
+            "dim encode runs/local-infonce-digits-0 digits --out conv.npy --layer conv --split test",
+        ),
+        _encode,
+    ),
+    "compare": Entry(
+        "train, evaluate and report several methods; the same command continues",
+        (
+            "dim compare --recipes local-infonce,vae,random --epochs 5",
+            "dim compare --recipes local-jsd,local-dv --data cifar10 --seeds 3 --jobs 2",
+        ),
+        _compare,
+    ),
+    "estimate": Entry(
+        "estimate the mutual information of paired samples",
+        ("dim estimate x.npy y.npy", "dim estimate x.csv y.csv --permutations 1000 --plot figure.png"),
+        _estimate,
+    ),
+    "dependency": Entry(
+        "estimate how much coordinates depend on each other",
+        ("dim dependency z.npy", "dim dependency z.npy --method chain --time_budget 60"),
+        _dependency,
+    ),
+    "study negatives": Entry(
+        "draw Y against the number of negatives, for several bounds",
+        ("dim study negatives --epochs 5", "dim study negatives --data cifar10 --bounds jsd,infonce --others 1,16,all"),
+        _negatives,
+    ),
+    "study weights": Entry(
+        "draw Y over grids of (alpha, beta) and of gamma",
+        ("dim study weights --epochs 5", "dim study weights --data cifar10 --alphas 0,0.5,1 --betas 0,0.1"),
+        _weights,
+    ),
+    "study beta": Entry(
+        "draw Y against the weight of a beta-VAE's divergence",
+        ("dim study beta --epochs 5", "dim study beta --data cifar10 --betas 1,4,16 --jobs 2"),
+        _beta,
+    ),
+}

@@ -1,8 +1,9 @@
 """Samples from a file: ``.npy``, ``.npz`` that holds one array, or ``.csv``."""
 
-import re
+import csv
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def read_samples(path: Path, name: str) -> Array:
     Raises:
         ValueError: The file cannot be read, or does not hold one array of numbers.
     """
-    what = f"{name} ({path})"
+    what = f"`{name}`"
     if path.is_dir():
         raise ValueError(f"{what} is a folder; name a .npy, .npz or .csv file in it")
     if not path.exists():
@@ -42,9 +43,9 @@ def _read_array(path: Path, what: str) -> Array:
             keys = archive.files
             arrays: list[Array] = [archive[key] for key in keys[:1]]
     except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        if "Object arrays" in str(error) or "Python objects" in str(error):
-            raise ValueError(f"{what} holds Python objects; save a plain array of numbers") from error
-        raise ValueError(f"{what} is no complete file of numpy arrays; write it again with numpy.save") from error
+        raise ValueError(
+            f"{what} is no complete file of plain numpy arrays; write numbers to it with numpy.save"
+        ) from error
     if len(keys) != 1:
         found = f"{len(keys)} arrays ({', '.join(keys)})" if keys else "no array"
         raise ValueError(f"{what} holds {found}; save one to a .npy file, and name that")
@@ -52,18 +53,40 @@ def _read_array(path: Path, what: str) -> Array:
 
 
 def _read_table(path: Path, what: str) -> Array:
-    header = 0
     try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        header = int(bool(lines) and not _is_numeric(lines[0]))
-        if not lines[header:]:
-            return np.empty(0)
-        return np.loadtxt(lines[header:], delimiter=",", comments=None, quotechar='"', ndmin=2)
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{what} is no text; give lines of numbers with commas between") from error
+    lines = {number: line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    if lines and not _is_numeric(next(iter(lines.values()))):
+        del lines[next(iter(lines))]  # the header
+    if not lines:
+        return np.empty(0)
+    try:
+        return np.loadtxt(list(lines.values()), delimiter=",", comments=None, quotechar='"', ndmin=2)
     except ValueError as error:
-        found = str(error).split("; use ")[0].rstrip(".")
-        first = header + ("convert" in found)  # numpy counts rows from 0 in this sentence, from 1 in others
-        found = re.sub(r"row (\d+)", lambda row: f"line {int(row[1]) + first}", found)
-        raise ValueError(f"{what} is no table of numbers ({found}); give numbers separated by commas") from error
+        raise ValueError(
+            f"{what} is no table of numbers: {_trouble(lines)}; give numbers with commas between"
+        ) from error
+
+
+def _trouble(lines: Mapping[int, str]) -> str:
+    """What is wrong with the first line that is."""
+    first = len(next(csv.reader(lines.values())))
+    for number, entries in zip(lines, csv.reader(lines.values()), strict=True):
+        if len(entries) != first:
+            return f"line {number} has {len(entries)} columns, the first {first}"
+        if wrong := [entry for entry in entries if not _is_number(entry)]:
+            return f"line {number} holds {wrong[0].strip()!r}"
+    return "it cannot be read"
+
+
+def _is_number(entry: str) -> bool:
+    try:
+        float(entry)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_numeric(line: str) -> bool:

@@ -103,10 +103,9 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
             names = list(archive.files)
             arrays = {key: archive[key] for key in names if key in wanted}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        objects = "Object arrays" in str(error) or "Python objects" in str(error)
-        if objects:
-            raise ValueError("it holds Python objects; save plain arrays of numbers") from error
-        raise ValueError("it is no complete file of numpy arrays; write it again with numpy.save or savez") from error
+        raise ValueError(
+            "it is no complete file of plain numpy arrays; write arrays of numbers with numpy.save or savez"
+        ) from error
     x = next((key for key in INPUTS if key in arrays), None)
     if x is None:
         raise ValueError(f"no inputs among the arrays {sorted(names)}; name them x, and the labels y")
@@ -180,8 +179,8 @@ def to_inputs(
     array, layout = channels_second(array, options.layout)
     if options.channels not in (None, array.shape[1]):
         raise ValueError(
-            f"the inputs have {array.shape[1]} channels and --data_options.channels {options.channels} converts only "
-            "image files; leave it out, or set --data_options.layout if the channels lie elsewhere"
+            f"the inputs have {array.shape[1]} channels, and `data_options.channels` converts only "
+            "image files; leave it out, or set `data_options.layout` if the channels lie elsewhere"
         )
     check_finite(array)
     kind = read_as(array.dtype)
@@ -228,7 +227,7 @@ def resized(
     rules = []
     if options.resize is not None:
         if inputs.ndim != 4:
-            raise ValueError(f"--data_options.resize is for images; leave it out for {inputs.ndim - 2} spatial axes")
+            raise ValueError(f"`data_options.resize` is for images; leave it out for {inputs.ndim - 2} spatial axes")
         height, width = inputs.shape[2:]
         scale = options.resize / min(height, width)
         size = [max(options.resize, round(height * scale)), max(options.resize, round(width * scale))]

@@ -33,7 +33,9 @@ class CropAndFlip:
             length = inputs.shape[axis]
             size = self.size or length
             if size > length:
-                raise ValueError(f"--data_options.random_crop {size} does not fit into inputs of {length}; lower it")
+                raise ValueError(
+                    f"`data_options.random_crop` is {size}, which does not fit into inputs of {length}; lower it"
+                )
             if size < length:
                 start = to_device(torch.randint(length - size + 1, (n, 1)), device)
                 inputs = gather(inputs, axis, start + torch.arange(size, device=device))

@@ -66,16 +66,16 @@ class Batches:
     ) -> None:
         assert 0 <= rank < world, (rank, world)
         if batch_size < 1:
-            raise ValueError(f"--training.batch_size must be at least 1, got {batch_size}")
+            raise ValueError(f"`training.batch_size` is {batch_size}; give 1 or more")
         if batch_size % world:
             raise ValueError(
                 f"{world} processes cannot share a batch of {batch_size} equally; "
-                f"set --training.batch_size to a multiple of {world}, such as {math.ceil(batch_size / world) * world}"
+                f"set `training.batch_size` to a multiple of {world}, such as {math.ceil(batch_size / world) * world}"
             )
         if len(source) < batch_size:
             raise ValueError(
                 f"{source.name} {source.split} has {len(source)} inputs, less than one batch of {batch_size}; "
-                f"set --training.batch_size to at most {len(source) // world * world}"
+                f"set `training.batch_size` to at most {len(source) // world * world}"
             )
         self.source, self.batch_size = source, batch_size
         self.device = torch.empty(0, device=device).device  # with its number

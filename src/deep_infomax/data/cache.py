@@ -115,7 +115,7 @@ def check_space(folder: Path, size: int) -> None:
     if (free := shutil.disk_usage(folder).free) < size:
         raise ValueError(
             f"decoded images need {size / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free; "
-            "set DEEP_INFOMAX_CACHE to a folder with more room, or make the images smaller (--data_options.resize)"
+            "set DEEP_INFOMAX_CACHE to a folder with more room, or make the images smaller with `data_options.resize`"
         )
 
 

@@ -31,17 +31,17 @@ def find_columns(schema: pa.Schema, options: DataOptions) -> Columns:
     features = embedded_features(schema)
     image = options.image_column or find_image(schema, features)
     if image not in schema.names or not holds_images(schema, image):
-        raise ValueError(f"column {image!r} holds no images; --data_options.image_column can be one of {schema.names}")
+        raise ValueError(f"column {image!r} holds no images; `data_options.image_column` can be one of {schema.names}")
     if options.label_column == "none":
         return Columns(image, None, None)
     label = options.label_column or find_label(schema, features)
     if label is not None and label not in schema.names:
         raise ValueError(
-            f"there is no column {label!r}; --data_options.label_column can be one of {schema.names}, or none"
+            f"there is no column {label!r}; `data_options.label_column` can be one of {schema.names}, or none"
         )
     if label is not None and holds_several(schema, label):
         raise ValueError(
-            f"column {label!r} holds several values a row; choose another with --data_options.label_column, or none"
+            f"column {label!r} holds several values a row; choose another with `data_options.label_column`, or none"
         )
     names = features.get(label or "", {}).get("names")
     return Columns(image, label, tuple(names) if names else None)
@@ -76,7 +76,7 @@ def find_image(schema: pa.Schema, features: dict[str, dict[str, Any]]) -> str:
             "write the files with the Image feature of the `datasets` library"
         )
     if len(found) > 1:
-        raise ValueError(f"several columns hold images, {found}; choose one with --data_options.image_column")
+        raise ValueError(f"several columns hold images, {found}; choose one with `data_options.image_column`")
     return found[0]
 
 
@@ -85,7 +85,7 @@ def find_label(schema: pa.Schema, features: dict[str, dict[str, Any]]) -> str | 
     named = [name for name in LABEL_NAMES if name in schema.names]
     classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
     if len(classes) > 1 and not (named := [name for name in named if name in classes]):
-        raise ValueError(f"several columns hold classes, {classes}; choose one with --data_options.label_column")
+        raise ValueError(f"several columns hold classes, {classes}; choose one with `data_options.label_column`")
     if len(classes) == 1 or named:
         return classes[0] if len(classes) == 1 else named[0]
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]

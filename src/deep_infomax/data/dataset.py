@@ -75,7 +75,7 @@ class Source:
             window = str(size) if isinstance(size, int) else by(size)
             raise ValueError(
                 f"{self.name} {self.split}: inputs of {by(spatial)} cannot be cropped to {window}; "
-                f"use --data_options.resize {max(sizes)} or a crop of at most {min(spatial)}"
+                f"set `data_options.resize` to {max(sizes)}, or crop to at most {min(spatial)}"
             )
         starts = [(length - wanted) // 2 for wanted, length in zip(sizes, spatial, strict=True)]
         slices = (slice(start, start + wanted) for start, wanted in zip(starts, sizes, strict=True))
@@ -134,7 +134,7 @@ def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
     """
     if source.labels is None or source.classes is None:
         raise ValueError(
-            f"{source.name} {source.split} has no labels, which a probe needs; name a labelled data set with --probe, "
+            f"{source.name} {source.split} has no labels, which a probe needs; name a labelled data set with `probe`, "
             "sort the images into one folder for each class, or add the labels (a label column, y in an .npz file)"
         )
     if len(source.classes) < 2:

@@ -90,15 +90,16 @@ def choose_size(survey: Survey, options: DataOptions) -> tuple[int, int, str]:
         smallest = min(survey.sizes, key=min)
         if min(smallest) < options.crop:
             raise ValueError(
-                f"the image {survey.example[smallest]} has {by(smallest)} pixels, too few for --data_options.crop "
-                f"{options.crop}; add --data_options.resize {options.crop} or crop to at most {min(smallest)}"
+                f"the image {survey.example[smallest]} has {by(smallest)} pixels, too few for a crop of "
+                f"{options.crop}; set `data_options.resize` to {options.crop}, or `data_options.crop` to "
+                f"at most {min(smallest)}"
             )
         return options.crop, options.crop, f"centre crop of {options.crop}"
     if len(survey.sizes) > 1:
         commonest = ", ".join(f"{by(size)} ({n})" for size, n in survey.sizes.most_common(3))
         raise ValueError(
             f"the images have {len(survey.sizes)} different sizes, most often {commonest}; "
-            "give them one size with --data_options.resize 64"
+            "give them one size, such as 64 with `data_options.resize`"
         )
     ((height, width),) = survey.sizes
     return height, width, f"kept, all are {height} x {width}"

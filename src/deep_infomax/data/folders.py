@@ -80,7 +80,7 @@ def open_files(folder: Path, images: Sequence[Path], labelled: bool) -> EncodedI
     if labelled and classes and flat:
         raise ValueError(
             f"{len(flat)} images ({flat[0]}, ...) lie beside class folders ({min(classes)}, ...); "
-            "sort them into these, or read without labels by --data_options.label_column none"
+            "sort them into these, or set `data_options.label_column` to none to read no labels"
         )
 
     def read() -> Iterator[Sequence[EncodedImage]]:

@@ -35,12 +35,12 @@ def number_classes(
         return dict.fromkeys(splits), None
     if None in found:
         raise ValueError(
-            "some labels are missing; label every input, or read without labels by --data_options.label_column none"
+            "some labels are missing; label every input, or set `data_options.label_column` to none to read no labels"
         )
     if wrong := [label for label in found if not can_name_a_class(label)]:
         raise ValueError(
             f"label {min(wrong, key=str)} is neither a whole number nor text; round or bin the labels, "
-            "or read without them by --data_options.label_column none"
+            "or set `data_options.label_column` to none to read no labels"
         )
     if names is None:
         order: list[Hashable] = sorted(found, key=numbers_first)
@@ -90,7 +90,7 @@ def hold_out(
     if not 0 < count < n:
         raise ValueError(
             f"cannot hold {count} of {n} inputs out for testing; give more data or a test split of your own, "
-            "or read without labels by --data_options.label_column none"
+            "or set `data_options.label_column` to none to read no labels"
         )
     order = np.random.default_rng(seed).permutation(n)
     shuffled = labels.cpu().numpy()[order]

@@ -18,34 +18,34 @@ class DataOptions:
     crop: int | None = None
     """Keep the central square (cube, segment) of this size, after ``resize``."""
     channels: int | None = None
-    """Channels of image files: 1 (grey), 3 (RGB), or None: 3 if any image of the data set has colour, else 1."""
+    """Channels of image files: 1 (grey) or 3 (RGB); none: 3 if any image of the data set has colour, else 1."""
     layout: Literal["auto", "channels_first", "channels_last"] = "auto"
-    """Where arrays (``.npy``, ``.npz``) keep their channels; the rule of "auto" is in `deep_infomax.data.arrays`."""
+    """Where arrays (``.npy``, ``.npz``) keep their channels; auto: last where that axis has 1, 3 or 4 entries."""
     random_crop: int | None = None
     """Train on random crops of this size, redrawn for each batch; evaluate on the central crop of the same size."""
     train_inputs: int | None = None
-    """Keep at most so many training inputs, evenly spaced; for probes on the same data, too. None keeps all."""
+    """Keep at most so many training inputs, evenly spaced, for probes on the same data as well; none keeps all."""
     held_out: int | None = None
-    """Test on so many training inputs, held out by class (copied into memory), not on the test part: to choose by."""
+    """Test on so many training inputs, held out by class, and not on the test part: to choose settings by."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
     image_column: str | None = None
-    """Column of the images in parquet files and Hub data sets; None finds it."""
+    """Column of the images in parquet files and Hub data sets; left out, it is found."""
     label_column: str | None = None
-    """Column of the labels in parquet files and Hub data sets; None finds it, "none" reads any data without labels."""
+    """Column of the labels there; left out, it is found. The word none reads any data without labels."""
 
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
         for name in ("resize", "crop", "random_crop", "train_inputs", "held_out"):
             if (size := getattr(self, name)) is not None and size < 1:
-                raise ValueError(f"--data_options.{name} must be at least 1, got {size}")
+                raise ValueError(f"`data_options.{name}` is {size}; give 1 or more")
         if self.channels not in (None, 1, 3):
-            raise ValueError(f"--data_options.channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+            raise ValueError(f"`data_options.channels` is {self.channels}; give 1 (grey) or 3 (RGB)")
         steps = [
             (name, size) for name in ("resize", "crop", "random_crop") if (size := getattr(self, name)) is not None
         ]
         for (outer, large), (inner, small) in pairwise(steps):
             if small > large:
                 raise ValueError(
-                    f"--data_options.{inner} {small} does not fit into --data_options.{outer} {large}; lower it"
+                    f"`data_options.{inner}` is {small}, larger than `data_options.{outer}` of {large}; lower it"
                 )

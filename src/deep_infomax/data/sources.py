@@ -167,13 +167,11 @@ def tested_on_train(dataset: Dataset, count: int) -> Dataset:
     """
     train = dataset.train
     if train.labels is None:
-        raise ValueError(
-            f"--data_options.held_out: {train.name} {train.split} has no labels to test with; leave it out"
-        )
+        raise ValueError(f"{train.name} {train.split} has no labels to test with; leave `data_options.held_out` out")
     if count >= len(train):
         raise ValueError(
-            f"--data_options.held_out {count} leaves none of the {len(train):,} inputs of {train.name} {train.split} "
-            "to train on; lower it"
+            f"`data_options.held_out` is {count}, which leaves none of the {len(train):,} inputs of {train.name} "
+            f"{train.split} to train on; lower it"
         )
     parts = split_off_test(train, dataset.description, count)
     test = parts.test and replace(parts.test, split="held-out")

@@ -76,7 +76,7 @@ def read_configuration(folder: Path) -> Configuration:
     """
     if missing := [name for name in (ENCODER, WEIGHTS) if not (folder / name).is_file()]:
         remedy = (
-            f"the run has not written its encoder yet: finish it with dim train --resume {folder}"
+            f"its training has not ended; finish it with `Run({str(folder)!r}).resume()`"
             if (folder / run_files.CHECKPOINTS).is_dir()
             else "give a folder that save_pretrained wrote or a finished run directory"
         )

@@ -140,7 +140,7 @@ def _check_inputs(source: Source, encoder: Encoder, layer: str) -> None:
     if len(source) < LEAST_INPUTS:
         raise ValueError(
             f"mine and ndm need at least {LEAST_INPUTS} inputs, {source.name} {source.split} has {len(source)}; "
-            "name larger data with --probe SPEC"
+            "name larger data with `probe`"
         )
 
 
@@ -149,7 +149,7 @@ def _check_units(source: Source, encoder: Encoder, layer: str) -> None:
     units = encoder.layer_sizes[layer]
     if not 2 <= units <= MOST_UNITS:
         raise ValueError(
-            f"ndm measures layers of 2 to {MOST_UNITS} units, {layer} has {units:,}; name others with --layers"
+            f"ndm measures layers of 2 to {MOST_UNITS} units, {layer} has {units:,}; name others with `layers`"
         )
 
 

@@ -119,7 +119,7 @@ def check_images(source: Source) -> None:
     if len(spatial) < 2 or not scales(spatial):
         raise ValueError(
             f"ms_ssim compares images and volumes with sides of at least {WINDOW}, {source.name} {source.split} has "
-            f"inputs of {by(spatial)}; leave it out of --metrics"
+            f"inputs of {by(spatial)}; leave it out of `metrics`"
         )
 
 

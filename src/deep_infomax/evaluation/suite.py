@@ -121,13 +121,13 @@ def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None
     if strange := [name for name in metrics if name not in METRICS]:
         raise unknown("metrics", strange[0], METRICS)
     if strange := [layer for layer in layers or () if layer not in encoder.layers]:
-        raise ValueError(f"unknown layer {strange[0]!r}; this encoder has {', '.join(encoder.layers)}")
+        raise unknown("layers", strange[0], encoder.layers)
     measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
     for name, its_layers in measured.items():
         if not set(its_layers) & set(encoder.layers):
             raise ValueError(
                 f"{name} is measured at {', '.join(its_layers)}, and this encoder has {', '.join(encoder.layers)}; "
-                "choose one with --layers"
+                "choose one with `layers`"
             )
     plan = {
         layer: [name for name in metrics if layer in measured[name]]
@@ -143,13 +143,13 @@ def _checked(
     if not isinstance(dataset, Dataset):
         raise ValueError(f"`dataset` is a {type(dataset).__name__}; give a Dataset, such as load_dataset('digits')")
     if seeds < 1:
-        raise ValueError(f"an evaluation needs at least 1 seed, got {seeds}")
+        raise ValueError(f"`seeds` is {seeds}; give 1 or more")
     labelled = any(METRICS[name].labelled for names in plan.values() for name in names)
     if labelled:
         require_labels(dataset.train)
         if dataset.test is None:
             raise ValueError(
-                f"{dataset.name} has no test part to measure on; name a data set that has one with --probe SPEC"
+                f"{dataset.name} has no test part to measure on; name a data set that has one with `probe`"
             )
         require_labels(dataset.test)
     test = dataset.test or dataset.train

@@ -150,7 +150,8 @@ def read_settings(run: Path) -> Settings:
     try:
         config = configure(Config(), {group: content[group] for group in GROUPS})
     except ValueError as error:
-        raise ValueError(f"{path}: {error}, or train anew") from error
+        said = str(error).replace("`", "")  # in a file no setting is a flag
+        raise ValueError(f"{path}: {said}; restore it or train anew") from error
     told: dict[str, Any] = {name: content[name] for name in ("recipe", "seed", "data", "probe")}
     recorded: dict[str, Any] = {name: content.get(name) for name in RECORDED}
     return Settings(**told, config=config, **recorded)

@@ -36,19 +36,30 @@ def configure(base: Config, changes: Mapping[str, Any]) -> Config:
     >>> configure(Config(), {"training": {"epochs": "5"}}).training.epochs
     5.0
     """
-    return replace(base, **{group: _changed(base, group, values) for group, values in changes.items()})
+    return replace(base, **{group: replace(getattr(base, group), **values) for group, values in typed(changes).items()})
 
 
-def _changed(base: Config, group: str, values: Any) -> Any:
-    if home := [home for home in GROUPS if group not in GROUPS and hasattr(getattr(base, home), group)]:
+def typed(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The values of settings, by group and name, as values of their types.
+
+    Raises:
+        ValueError: A group or a setting is unknown, or a value is of the wrong type.
+
+    >>> typed({"training": {"epochs": "5"}})
+    {'training': {'epochs': 5.0}}
+    """
+    return {group: _typed(group, values) for group, values in changes.items()}
+
+
+def _typed(group: str, values: Any) -> dict[str, Any]:
+    if home := [home for home in GROUPS if group not in GROUPS and hasattr(getattr(Config(), home), group)]:
         raise ValueError(f"`{group}` is a setting of `{home[0]}`; give {home[0]}={{{group!r}: ...}}")
     if group not in GROUPS:
         raise ValueError(f"there are no settings called {group}; {suggestion(group, GROUPS)}")
     if not isinstance(values, Mapping):
         raise ValueError(f"`{group}` is {shown(values)}, not a mapping of settings; list some, or leave `{group}` out")
-    current = getattr(base, group)
-    kinds = get_type_hints(type(current), include_extras=True)
+    kinds = get_type_hints(type(getattr(Config(), group)), include_extras=True)
     for name in values:
         if name not in kinds:
             raise ValueError(f"`{group}` has no setting {name}; {suggestion(name, kinds)}")
-    return replace(current, **{name: read_setting(f"{group}.{name}", kinds[name], values[name]) for name in values})
+    return {name: read_setting(f"{group}.{name}", kinds[name], value) for name, value in values.items()}

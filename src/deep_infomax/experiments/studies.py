@@ -170,7 +170,7 @@ def _common(series: Mapping[str, Any], full: bool, metrics: Sequence[str]) -> Se
 def _weights(name: str, weights: Sequence[float]) -> Sequence[float]:
     for weight in weights:
         if not 0 <= weight < float("inf"):
-            raise ValueError(f"`{name}` holds {weight}; give numbers of at least 0, such as 0,0.5,1")
+            raise ValueError(f"`{name}` holds {weight:g}; give numbers of at least 0, such as 0,0.5,1")
     return weights
 
 

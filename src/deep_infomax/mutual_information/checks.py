@@ -68,12 +68,18 @@ def check_data_processing(
         >>> check.holds, check.processed.mi < check.whole.mi
         (True, True)
     """
-    if g is None and options.get("estimator") == "ksg":
-        raise ValueError("ksg cannot read the equal values that quarters of y are; check with the estimator auto")
+    if g is None:
+        require_quarters(options.get("estimator", "auto"))
     if whole is None:
         whole = estimate_mi(x, y, **options)
     processed = quarters(as_samples(y, "y")) if g is None else g(y)
     return ProcessingCheck(whole, estimate_mi(x, processed, **options))
+
+
+def require_quarters(estimator: str) -> None:
+    """Raise ValueError for an estimator that cannot read quarters."""
+    if estimator == "ksg":
+        raise ValueError("ksg cannot read the equal values that quarters of y are; give another `estimator`")
 
 
 def quarters(y: Shaped[Array, "n *d"]) -> Int[Array, "n *d"]:

@@ -107,12 +107,12 @@ def estimate_mi(
     method = ESTIMATORS[estimator]
     check_options(len(x), folds, level, seed, time_budget)
     if permutations < 0:
-        raise ValueError(f"permutations is {permutations}; give 0 or a positive number")
+        raise ValueError(f"`permutations` is {permutations}; give 0 for no test, or a number such as 1000")
     if critic is not None and method.loss is None:
         *others, last = (name for name, other in ESTIMATORS.items() if other.loss is not None)
         raise ValueError(f"the estimator {estimator} takes no critic; use {', '.join(others)} or {last}")
     if permutations and method.alone is not None:
-        raise ValueError(f"the estimator {estimator} has no held-out critic to test with; leave permutations out")
+        raise ValueError(f"the estimator {estimator} has no held-out critic to test with; leave `permutations` out")
     facts = Facts(tuple(few_samples(len(x))))
     read_x: Callable[[Any, str], Array] = partial(as_samples, least=1)
     read_y = read_x

@@ -43,7 +43,7 @@ class Fitting:
         least = {"steps": 1, "batch_size": 2, "others": 1, "hidden": 1, "depth": 1, "checks": 1, "patience": 1}
         for name, value in least.items():
             if getattr(self, name) < value:
-                raise ValueError(f"fitting.{name} is {getattr(self, name)}; give {value} or more")
+                raise ValueError(f"`fitting.{name}` is {getattr(self, name)}; give {value} or more")
 
 
 def _never() -> bool:

@@ -34,17 +34,20 @@ def as_samples(values: Any, name: str, least: int = LEAST) -> Shaped[Array, "n *
         values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy does not have
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has the type {array.dtype}; give an array of real numbers")
+        raise ValueError(f"`{name}` has the type {array.dtype}; give an array of real numbers")
     if array.ndim == 0 or len(array) < least:
         count = len(array) if array.ndim else 1
-        raise ValueError(f"{name} has {count} samples along its first axis; give at least {least}")
+        samples = "1 sample" if count == 1 else f"{count} samples"
+        raise ValueError(f"`{name}` has {samples} along its first axis; give at least {least}")
     if array.size == 0:
-        raise ValueError(f"{name} has the shape {array.shape}, so its samples are empty; give at least one coordinate")
+        raise ValueError(
+            f"`{name}` has the shape {array.shape}, so its samples are empty; give at least one coordinate"
+        )
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
-            f"{name} holds {array[place]} in row {place[0]} ({np.sum(~finite):,} such values in all); leave such rows "
-            "out of every variable"
+            f"`{name}` holds {array[place]} in row {place[0]} ({np.sum(~finite):,} such values in all); leave such "
+            "rows out of every variable"
         )
     return array
 
@@ -52,20 +55,20 @@ def as_samples(values: Any, name: str, least: int = LEAST) -> Shaped[Array, "n *
 def check_lengths(samples: Sequence[Array], names: Sequence[str]) -> None:
     """Raise ValueError unless all have as many samples."""
     if len({len(sample) for sample in samples}) > 1:
-        counts = " and ".join(f"{name} has {len(sample):,}" for name, sample in zip(names, samples, strict=True))
+        counts = " and ".join(f"`{name}` has {len(sample):,}" for name, sample in zip(names, samples, strict=True))
         raise ValueError(f"{counts} samples; give as many of each, row i of one belonging to row i of the other")
 
 
 def check_options(n: int, folds: int, level: float, seed: int, time_budget: float | None) -> None:
     """Raise ValueError for options that no estimate from n samples can use."""
     if int(folds) != folds or not 2 <= folds <= n // 10:
-        raise ValueError(f"folds is {folds}; give 2 to {n // 10} for {n:,} samples")
-    if seed < 0:
-        raise ValueError(f"seed is {seed}; give 0 or a positive number")
+        raise ValueError(f"`folds` is {folds}; give 2 to {n // 10} for {n:,} samples")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"`seed` is {seed}; give 0 or a positive number below 2^63")
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}; give a probability between 0 and 1, such as 0.95")
+        raise ValueError(f"`level` is {level:g}; give a probability between 0 and 1, such as 0.95")
     if time_budget is not None and not time_budget > 0:
-        raise ValueError(f"time_budget is {time_budget} seconds; give a positive number, or None for no limit")
+        raise ValueError(f"`time_budget` is {time_budget:g} seconds; give a positive number, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ class Columns:
         columns = array.reshape(len(array), -1)
         if columns.shape[1] != len(self.varying):
             raise ValueError(
-                f"{name} has {columns.shape[1]} coordinates, the samples of the estimate had {len(self.varying)}; give "
-                "as many"
+                f"`{name}` has {columns.shape[1]} coordinates, the samples of the estimate had {len(self.varying)}; "
+                "give as many"
             )
         return columns[:, self.varying].astype(np.float64)
 
@@ -119,7 +122,7 @@ def as_columns(array: Shaped[Array, "n *d"], name: str) -> Columns:
     columns = array.reshape(len(array), -1).astype(np.float64)
     varying: Array = np.ptp(columns, axis=0) > 0
     if not varying.any():
-        raise ValueError(f"{name} is constant, so it tells nothing about anything; give a variable that varies")
+        raise ValueError(f"`{name}` is constant, so it tells nothing about anything; give a variable that varies")
     warnings = []
     if not varying.all():
         numbers = ", ".join(str(i) for i in np.flatnonzero(~varying)[:5])

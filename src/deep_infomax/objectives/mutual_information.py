@@ -78,7 +78,7 @@ class MutualInformation(Part):
 
     def advice(self) -> Sequence[str]:
         """A limit on the scores, where there is none."""
-        return ("limited scores (--objective.limit 20)",) if self.limit is None else ()
+        return ("limited scores (`objective.limit` 20)",) if self.limit is None else ()
 
     def forward(
         self,

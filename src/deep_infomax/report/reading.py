@@ -31,9 +31,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         if not found:
             missing = f"holds no run: there is no {run_files.CONFIG} in it or below it"
             what = missing if path.is_dir() else "is no folder"
-            raise ValueError(
-                f"{path} {what}; give a folder that 'dim train --out' named, or one that holds such folders"
-            )
+            raise ValueError(f"{path} {what}; give the folder of a run, or one that holds such folders")
         for run in found:
             runs.setdefault(run.resolve(), run)
     return list(runs.values())
@@ -64,7 +62,7 @@ def read_run(path: Path, name: str) -> RecordedRun:
         ValueError: its configuration cannot be read.
     """
     notes: list[str] = []
-    evaluation = _read_json(path / run_files.EVALUATION, "move it away and run 'dim evaluate' again", notes)
+    evaluation = _read_json(path / run_files.EVALUATION, "move it away and evaluate the run again", notes)
     results = None if evaluation is None else _results(evaluation.get("results"), notes)
     probe_data = (evaluation or {}).get("data")
     return RecordedRun(
@@ -128,7 +126,7 @@ def _results(entries: Any, notes: list[str]) -> tuple[RecordedResult, ...]:
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             notes.append(
-                f"{run_files.EVALUATION} holds a result that is not understood and left out; run 'dim evaluate' again."
+                f"{run_files.EVALUATION} holds a result that is not understood and left out; evaluate the run again."
             )
     return tuple(results)
 
@@ -224,5 +222,5 @@ def _read_arrays(path: Path, names: Sequence[str], notes: list[str]) -> dict[str
         arrays = {}
     if all(name in arrays for name in names):
         return arrays
-    notes.append(f"{run_files.ARRAYS}/{path.name} is damaged and left out; run 'dim evaluate' again.")
+    notes.append(f"{run_files.ARRAYS}/{path.name} is damaged and left out; evaluate the run again.")
     return None

@@ -32,6 +32,15 @@ class _UnfitError(Exception):
     """A value is none of the type that is asked for."""
 
 
+class _UnknownError(_UnfitError):
+    """A text is none of the names that are known."""
+
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        super().__init__(text)
+        self.text = text
+        self.names = names
+
+
 def read_setting(name: str, kind: Any, value: Any) -> Any:
     """A value of a setting's type.
 
@@ -51,10 +60,9 @@ def read_setting(name: str, kind: Any, value: Any) -> Any:
     """
     try:
         return _read(kind, value)
+    except _UnknownError as error:
+        raise unknown(name, error.text, error.names) from None
     except _UnfitError:
-        names = choices(kind)
-        if names and isinstance(value, str) and get_origin(kind) is not tuple:
-            raise unknown(name, value, names) from None
         raise ValueError(f"`{name}` is {shown(value)}; give {wanted(kind)}") from None
 
 
@@ -62,9 +70,9 @@ def unknown(name: str, value: object, known: Iterable[str]) -> ValueError:
     """The error of a setting that names something unknown.
 
     >>> print(unknown("bound", "infonec", ["infonce", "jsd"]))
-    `bound` is infonec, which is unknown; did you mean infonce? Known are infonce, jsd
+    `bound`: infonec is unknown; did you mean infonce? Known are infonce, jsd
     """
-    return ValueError(f"`{name}` is {shown(value)}, which is unknown; {suggestion(value, known)}")
+    return ValueError(f"`{name}`: {shown(value)} is unknown; {suggestion(value, known)}")
 
 
 def suggestion(value: object, known: Iterable[str]) -> str:
@@ -132,20 +140,21 @@ def _read(kind: Any, value: Any) -> Any:
 def _read_any(kinds: Sequence[Any], value: Any) -> Any:
     if NoneType in kinds and value in (None, "null"):
         return None
-    for kind in kinds:
+    unfit = _UnfitError()
+    for kind in (kind for kind in kinds if kind is not NoneType):
         try:
             return _read(kind, value)
-        except _UnfitError:
-            continue
+        except _UnfitError as error:
+            unfit = error
     if NoneType in kinds and isinstance(value, str) and value.lower() == "none":
         return None
-    raise _UnfitError
+    raise unfit if len(set(kinds) - {NoneType}) == 1 else _UnfitError
 
 
 def _one_of(known: Sequence[Any], value: Any) -> Any:
-    if value not in known:
-        raise _UnfitError
-    return value
+    if value in known:
+        return value
+    raise _UnknownError(value, known) if isinstance(value, str) else _UnfitError
 
 
 def _number(kind: Any, value: Any) -> int | float:

@@ -50,7 +50,7 @@ class Checkpoints:
         if free < needed:
             raise ValueError(
                 f"{self.folder} has {free / 1e6:.0f} MB free, but {self.keep} checkpoints and one being written need "
-                f"{needed / 1e6:.0f} MB; free some space or keep fewer with --training.checkpoints"
+                f"{needed / 1e6:.0f} MB; free some space or keep fewer with `training.checkpoints`"
             )
 
     def write(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:

@@ -24,13 +24,13 @@ class TrainingConfig:
     adversary_learning_rate: float = 1e-4
     """Constant learning rate of the adversary (prior matching, BiGAN)."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
+    """Number type of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto: a CUDA GPU where there is one, else the CPU."""
     compile: bool = False
-    """Compile the model with torch.compile, where there is a compiler; see docs/speed.md for where it pays."""
+    """Compile the model with torch.compile, where there is a compiler; docs/speed.md says where it pays."""
     log_every: int = 20
-    """Steps that one line of metrics.jsonl averages; an epoch within which no line falls ends without one, too."""
+    """Steps that one line of metrics.jsonl averages."""
     checkpoint_seconds: float = 60.0
     """Time between checkpoints; one more is written at the end and on an interrupt."""
     checkpoints: int = 2
@@ -42,15 +42,15 @@ class TrainingConfig:
         """Reject values no training can use."""
         for name, least in (("batch_size", 1), ("log_every", 1), ("checkpoints", 1)):
             if (value := getattr(self, name)) < least:
-                raise ValueError(f"training.{name} is {value}; give {least} or more")
+                raise ValueError(f"`training.{name}` is {value}; give {least} or more")
         for name in ("epochs", "learning_rate", "weight_decay", "adversary_learning_rate", "checkpoint_seconds"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
-                raise ValueError(f"training.{name} is {value}; give a finite number of at least 0")
+                raise ValueError(f"`training.{name}` is {value:g}; give a finite number of at least 0")
         if self.epochs > 1e9:  # beyond it steps become too many to count
-            raise ValueError(f"training.epochs is {self.epochs:g}; give at most 1e9")
+            raise ValueError(f"`training.epochs` is {self.epochs:g}; give at most 1e9")
         if not 0 <= self.warmup < 1:
-            raise ValueError(f"training.warmup is {self.warmup}; give a share of the steps, at least 0 and below 1")
+            raise ValueError(f"`training.warmup` is {self.warmup}; give a share of the steps, at least 0 and below 1")
 
 
 def learning_rate_factor(training: TrainingConfig, step: int, total: int) -> float:

@@ -41,7 +41,7 @@ from deep_infomax.training.health import health
 from deep_infomax.training.log import MetricsFile, TrainingProgress
 from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
-from deep_infomax.training.prepare import Model, prepare_accelerator, require_parts, use_channels_last
+from deep_infomax.training.prepare import Model, check_batch, prepare_accelerator, require_parts, use_channels_last
 from deep_infomax.training.state import TrainingState
 
 _HEALTH_INPUTS: Final = 512
@@ -151,6 +151,7 @@ class _Run:
         # Processes that measure for themselves may differ, so all take what the first one found.
         [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()
+        check_batch(self.bare_model, training)
         use_channels_last(self.bare_model)
         self.state = TrainingState(self.bare_model, training, self.seed, self.source, precision)
         if self.accelerator.num_processes > 1:

@@ -52,11 +52,11 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
         ValueError: a GPU is asked for and there is none, or a tracker that is not installed.
     """
     if training.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("training.device is cuda, but this torch finds no GPU; use auto or cpu")
+        raise ValueError("`training.device` is cuda, but this torch finds no GPU; use auto or cpu")
     if missing := set(training.trackers) - {str(tracker) for tracker in get_available_trackers()}:
         names = " ".join(sorted(missing))
         raise ValueError(
-            f"training.trackers asks for what is not installed; add it with 'pip install {names}' or leave it out"
+            f"`training.trackers` asks for what is not installed; add it with 'pip install {names}' or leave it out"
         )
     # Accelerate keeps one device for the process; without several processes every training chooses its own.
     if PartialState._shared_state and not PartialState().use_distributed:
@@ -70,6 +70,12 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     if training.trackers:
         accelerator.init_trackers("deep-infomax")
     return accelerator
+
+
+def check_batch(model: nn.Module, training: TrainingConfig) -> None:
+    """Raise ValueError for batches of one, which have no statistics to normalise a vector by."""
+    if training.batch_size == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
+        raise ValueError("`training.batch_size` is 1; give 2 or more, as a batch is normalised by its own statistics")
 
 
 def prepare_optimizers(model: Model, training: TrainingConfig) -> dict[str, torch.optim.Optimizer]:

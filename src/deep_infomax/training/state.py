@@ -95,8 +95,8 @@ class TrainingState:
 
     def _not_finite(self, what: str, checkpoints: Checkpoints | None) -> NonFiniteLossError:
         """The error, with what may keep a loss finite and is not so already."""
-        advice = [f"a lower --training.learning_rate than {self.training.learning_rate:g}"]
+        advice = [f"a lower `training.learning_rate` than {self.training.learning_rate:g}"]
         if self.precision is not torch.float32:
-            advice.append("--training.precision float32")
+            advice.append("`training.precision` float32")
         advice += self.model.objective.advice()
         return NonFiniteLossError(f"{what}; {what_is_kept(checkpoints)}. Train anew with {' or '.join(advice)}")

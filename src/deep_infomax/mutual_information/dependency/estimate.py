@@ -103,7 +103,7 @@ def neural_dependency(
     read = as_columns(z, "z")
     columns, warnings = read.values, few_samples(len(z)) + read.warnings
     if columns.shape[1] < 2:
-        raise ValueError("z has one coordinate that varies; a dependency needs two or more")
+        raise ValueError("`z` has one coordinate that varies; a dependency needs two or more")
     on = choose_device(device)
     with running(progress, seed, on) as (tell, stopped):
         began = time.monotonic()

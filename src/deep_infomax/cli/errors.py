@@ -1,0 +1,96 @@
+"""From exceptions to one sentence and an exit code.
+
+The library speaks in Python's terms, with names of settings and calls in backticks. Here is the one rule that puts
+them into the command's: the name of a flag becomes ``--name``, that of an operand is followed by what was given, a call
+of a run becomes a command, and whatever else loses its backticks.
+"""
+
+import errno
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from deep_infomax.cli.calls import in_commands
+from deep_infomax.cli.options import Command
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+INTERRUPTED: Final = 130
+
+_LESS: Final = {
+    "train": "train anew with a smaller `training.batch_size`, or keep fewer inputs with `data_options.train_inputs`",
+    "compare": "keep fewer inputs with `data_options.train_inputs`",
+    "study": "keep fewer inputs with `data_options.train_inputs`",
+    "evaluate": "name fewer `layers`",
+    "encode": "encode the data in parts",
+    "report": "report on fewer runs",
+    "estimate": "use fewer samples or coordinates",
+    "dependency": "use fewer samples or coordinates",
+}
+"""What takes less memory."""
+
+
+def explained(error: BaseException, command: str) -> tuple[int, str] | None:
+    """The exit code and the sentence of an error; None for one that nobody foresaw.
+
+    The sentence is empty where another process says it for all.
+
+    Classes that need PyTorch are looked at last: a slip in a flag is answered before it is loaded.
+    """
+    if isinstance(error, ValueError):
+        return WRONG_INPUT, str(error)
+    if isinstance(error, OSError):
+        return _of_a_file(error)
+
+    from deep_infomax.experiments.series import FailedTrainingError
+    from deep_infomax.runtime.allocator import out_of_memory
+    from deep_infomax.runtime.processes import first_process, lost_process
+    from deep_infomax.training.errors import (
+        InterruptedTrainingError,
+        LostProcessError,
+        NonFiniteLossError,
+        WriteError,
+    )
+
+    if isinstance(error, InterruptedTrainingError | KeyboardInterrupt):
+        return INTERRUPTED, (str(error) or "interrupted") if first_process() else ""
+    if isinstance(error, WriteError | NonFiniteLossError | LostProcessError | FailedTrainingError):
+        return FAILED, str(error)
+    if isinstance(error, RuntimeError) and lost_process(error):
+        return FAILED, "another process of the training ended before it began; see what that one says"
+    if isinstance(error, MemoryError | RuntimeError) and out_of_memory(error):
+        return FAILED, f"out of memory; {_LESS[command.split()[0]]}"
+    return None
+
+
+def in_the_commands_words(sentence: str, command: Command | None, given: Mapping[str, Any]) -> str:
+    """A sentence on one line, with the names in backticks as the command has them.
+
+    Args:
+        sentence: What the library says.
+        command: The command that was given; None where it is not known yet.
+        given: The values that it was given, by name.
+
+    >>> in_the_commands_words("`training.epochs` is 0; or `Run('runs/my run').resume()`", None, {})
+    "training.epochs is 0; or dim train --resume 'runs/my run'"
+    """
+    flags = set() if command is None else set(command.flags)
+    operands = [] if command is None else [option.name for option in command.operands]
+
+    def spelt(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in operands and name in given:
+            return f"{name} ({given[name]})"
+        return f"--{name}" if name in flags else name
+
+    return re.sub(r"`([^`]+)`", spelt, " ".join(in_commands(sentence).split()))
+
+
+def _of_a_file(error: OSError) -> tuple[int, str]:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        name = error.filename or "a file"
+        return FAILED, f"{name} cannot be written ({error.strerror}); make room and try again"
+    if error.filename is not None and error.strerror is not None:
+        return WRONG_INPUT, f"{error.filename} cannot be used ({error.strerror}); check the path and your rights to it"
+    return WRONG_INPUT, str(error)
