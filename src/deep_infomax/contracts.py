@@ -157,7 +157,8 @@ class Scorer(Protocol):
     ) -> Scores:
         """Score each anchor with its own piece and with those at ``others``.
 
-        Anchors may be a part of a batch, and pieces may come from other processes.
+        Anchors may be a part of a batch, and pieces may come from other processes. A scorer may take an anchor apart
+        into several, equally many of each; the scores then have a row for every one of them.
 
         Args:
             pieces: what `encode` gives of local maps.

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deep_infomax.baselines import BiGAN, ContrastivePredictiveCoding, NoiseAsTargets, PairDiscriminator, Supervised
+from deep_infomax.baselines import (
+    BiGAN,
+    ContrastivePredictiveCoding,
+    NoiseAsTargets,
+    PairDiscriminator,
+    Supervised,
+    predictive_coding,
+)
 from deep_infomax.contracts import Batch, Features
 from deep_infomax.data import Source
 from deep_infomax.decoders import Decoder
@@ -192,3 +199,17 @@ def test_the_recipes_train_on_series_too(recipe: str) -> None:
     objective = build_objective(config.objective, encoder, series)
     result = fit(encoder, objective, series, TrainingConfig(epochs=2, batch_size=8), progress=False)
     assert math.isfinite(result.terms["loss"])
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["all", "chosen"])
+def test_predictions_are_scored_with_the_same_position_of_any_pieces(chosen: bool) -> None:
+    own = torch.tensor([2, 0, 2])
+    pieces, predicted = torch.randn(4, 5, 6).double(), torch.randn(3, 5, 6).double()
+    others = torch.tensor([[3, 0], [1, 2], [0, 1]]) if chosen else torch.tensor([[0, 1, 3], [1, 2, 3], [0, 1, 3]])
+    scorer = predictive_coding._SamePosition()
+    joint, marginal = scorer.score(pieces, predicted.flatten(1), others if chosen else None, own)
+    for i in range(3):
+        for position in range(5):
+            products = pieces[:, position] @ predicted[i, position] / 6**0.5
+            torch.testing.assert_close(joint[5 * i + position, 0], products[own[i]])
+            torch.testing.assert_close(marginal[5 * i + position, :, 0], products[others[i]])

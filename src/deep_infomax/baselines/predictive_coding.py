@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deep_infomax.bounds import INFO_NCE
-from deep_infomax.contracts import Batch, Features, Losses, Objective, Scores
-from deep_infomax.negatives import all_pairs, own_pieces
-from deep_infomax.runtime.processes import gathered, world_size
+from deep_infomax.contracts import Batch, Encoded, Features, Losses, Objective, Own, Scores
+from deep_infomax.negatives import all_pairs, chosen_pairs
+from deep_infomax.objectives import MutualInformation
 
 
 class ContrastivePredictiveCoding(Objective):
@@ -46,6 +46,7 @@ class ContrastivePredictiveCoding(Objective):
                 "give fewer steps, or an encoder with a larger map, such as strided-crops"
             )
         self.context = nn.GRU(channels, units, batch_first=True)
+        self.information = MutualInformation(_SamePosition(), INFO_NCE)
         self.predictions = nn.ModuleList([nn.Linear(units, channels) for _ in range(steps)])
 
     def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
@@ -56,16 +57,14 @@ class ContrastivePredictiveCoding(Objective):
         """
         local = encode(batch.inputs).local
         columns = local.reshape(*local.shape[:3], -1).permute(0, 3, 2, 1)  # n, columns, rows, c
-        n = len(columns)
-        states = self._states(columns.flatten(0, 1)).unflatten(0, (n, -1))
-        found = []
+        states = self._states(columns.flatten(0, 1)).unflatten(0, (len(columns), -1))
+        found: list[Losses] = []
         for step, prediction in enumerate(self.predictions, start=1):
             predicted, ahead = prediction(states[:, :, :-step]), columns[:, :, step:]
-            found.append(INFO_NCE.evaluate(_scores(predicted.flatten(1, 2), ahead.flatten(1, 2))))
-        losses, bounds = zip(*found, strict=True)
-        loss, bound = torch.stack(losses).mean(), torch.stack(bounds).mean()
-        ceiling = torch.full_like(bound, INFO_NCE.ceiling(n * world_size() - 1))
-        terms = {"loss": loss, "prediction_bound": bound, "prediction_ceiling": ceiling}
+            found.append(self.information(ahead.flatten(1, 2).transpose(1, 2), predicted.flatten(1)))
+        loss = torch.stack([each.encoder for each in found]).mean()
+        bound = torch.stack([each.terms["bound"] for each in found]).mean()
+        terms = {"loss": loss, "prediction_bound": bound, "prediction_ceiling": found[0].terms["ceiling"]}
         return Losses(loss, None, {name: term.detach().float() for name, term in terms.items()})
 
     def _states(self, columns: Float[Tensor, "p rows c"]) -> Float[Tensor, "p rows u"]:
@@ -79,8 +78,31 @@ class ContrastivePredictiveCoding(Objective):
             return states
 
 
-def _scores(predicted: Float[Tensor, "n m c"], ahead: Float[Tensor, "n m c"]) -> Scores:
-    """Every prediction with its own position and with the same position of all other inputs: n m anchors."""
-    pairs = torch.einsum("imc,jmc->ijm", predicted, gathered(ahead)) / math.sqrt(predicted.shape[2])
-    joint, marginal = all_pairs(pairs, own_pieces(None, len(predicted), len(ahead)))
-    return Scores(joint.flatten()[:, None], marginal.movedim(2, 1).flatten(0, 1)[..., None])
+class _SamePosition(nn.Module):
+    """Scores a prediction of every position with what is there: dot products over the root of their length.
+
+    An input's predictions come as one row of m c values, and its scores leave as m rows: a position is an anchor whose
+    own piece is that position of its input, and is scored with the same position of other inputs alone. Scoring each
+    with every position and keeping one would take m times as long.
+    """
+
+    def encode(self, local: Float[Tensor, "n c m"], vector: Float[Tensor, "a size"]) -> Encoded:
+        """Both sides as they are, the map's channels last."""
+        return Encoded(local.transpose(1, 2), vector)
+
+    def score(
+        self,
+        pieces: Float[Tensor, "p m c"],
+        anchors: Float[Tensor, "a size"],
+        others: Int[Tensor, "a k"] | None = None,
+        own: Own | None = None,
+    ) -> Scores:
+        """A row of scores for each input and position."""
+        predicted = anchors.unflatten(1, pieces.shape[1:])
+        pairs = torch.einsum("amc,pmc->apm", predicted, pieces) / math.sqrt(pieces.shape[2])
+        joint, marginal = all_pairs(pairs, own) if others is None else chosen_pairs(pairs, others, own)
+        return Scores(joint.flatten()[:, None], marginal.movedim(2, 1).flatten(0, 1)[..., None])
+
+    def values_per_anchor(self, p: int, m: int, k: int) -> int:
+        """The scores with all pieces, whatever is chosen of them."""
+        return p * m
