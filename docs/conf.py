@@ -58,7 +58,7 @@ html_theme_options = {
     "logo": {"text": "Deep InfoMax"},
     "github_url": "https://github.com/deep-infomax/deep-infomax",
     "use_edit_page_button": False,
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "navbar_align": "left",
     "show_toc_level": 2,
     "footer_start": ["copyright"],

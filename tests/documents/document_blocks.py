@@ -60,7 +60,7 @@ def run_command(command: str) -> None:
     if words[0] == "dim":
         from deep_infomax.cli import main
 
-        if not {"--resume", "--metrics"} & set(words):
+        if "--resume" not in words:
             words += shlex.split(SMALL.get(words[1], ""))
         with contextlib.suppress(SystemExit):  # which is how a help ends
             code = main(words[1:])
