@@ -24,6 +24,7 @@ def keep_freed_memory() -> bool:
 
 def out_of_memory(error: Exception) -> bool:
     """Whether an error says that the machine, or its GPU, has no more memory."""
-    # The C++ allocator of a CPU; CUDA itself; cuBLAS and cuDNN, whose own memory is not PyTorch's.
+    # PyTorch raises a bare RuntimeError for all but its own GPU memory, so words are all there is to tell by: those of
+    # the C++ allocator of a CPU; of CUDA itself; of cuBLAS and cuDNN, whose own memory is not PyTorch's.
     said = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in said)

@@ -81,6 +81,7 @@ def main_process_first(patience: timedelta) -> Iterator[None]:
 
 def lost_process(error: RuntimeError) -> bool:
     """Whether an error says that another process does not answer any more."""
+    # gloo's own errors arrive as a bare RuntimeError, so its name in their words is all there is to tell by.
     return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error).lower())
 
 
