@@ -37,6 +37,7 @@ autodoc_class_signature = "mixed"
 maximum_signature_line_length = 90
 python_display_short_literal_types = True
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

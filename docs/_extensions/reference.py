@@ -35,10 +35,10 @@ class CommandHelp(SphinxDirective):
 
 
 def help_of(command: list[str]) -> str:
-    """What ``dim COMMAND --help`` prints at 88 columns without colours."""
+    """What ``dim COMMAND --help`` prints at 80 columns without colours."""
     printed = io.StringIO()
     kept = {name: os.environ.get(name) for name in ("COLUMNS", "NO_COLOR")}
-    os.environ.update(COLUMNS="88", NO_COLOR="1")
+    os.environ.update(COLUMNS="80", NO_COLOR="1")
     try:
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
             main([*(part for part in command if part != "dim"), "--help"])
@@ -178,7 +178,7 @@ def home_of(name: str, value: Any) -> str | None:
     if defined is None:
         return None
     package = ".".join(defined.split(".")[:2])
-    return package if hasattr(import_module(package), name) else str(defined)
+    return package if getattr(import_module(package), name, None) is value else str(defined)
 
 
 def first_sentence(value: Any) -> str:

@@ -29,6 +29,12 @@ def test_has_no_line_over_120_characters_and_no_paragraph_over_60_words(document
     assert [part for part in paragraphs(text) if len(part.split()) > 60] == []
 
 
+@pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
+def test_commands_that_no_test_runs_need_the_network_or_a_cluster(document: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    assert [block for block in blocks if not re.search("git clone|pip install|PIP_|--data stl10|srun", block)] == []
+
+
 def test_links_to_files_of_the_repository_that_exist() -> None:
     linked = re.findall(r"github(?:usercontent)?\.com/deep-infomax/deep-infomax/(?:(?:blob|tree)/)?main/(\S+)", README)
     assert len(linked) > 5
