@@ -20,6 +20,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 from deep_infomax.cli import main
+from deep_infomax.evaluation import Metric
 from deep_infomax.recipes import CHOICES, RECIPES
 
 
@@ -138,8 +139,15 @@ class TableOfNames(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         entries: dict[str, Any] = imported(self.arguments[0])
+        head: tuple[str, ...] = ("name", "title", "meaning")
         rows = [(f"`{name}`", str(entry.title), str(entry.meaning)) for name, entry in entries.items()]
-        return self.parse_text_to_nodes(table(("name", "title", "meaning"), rows))
+        if all(isinstance(entry, Metric) for entry in entries.values()):
+            head = (*head, "layers", "labels")
+            rows = [
+                (*row, ", ".join(metric.layers or ("all",)), "needed" if metric.labelled else "not needed")
+                for row, metric in zip(rows, entries.values(), strict=True)
+            ]
+        return self.parse_text_to_nodes(table(head, rows))
 
 
 def imported(path: str) -> Any:

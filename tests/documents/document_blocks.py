@@ -96,8 +96,8 @@ def make_data(folder: Path) -> None:
     generator = np.random.default_rng(0)
     np.save(folder / "series.npy", generator.normal(size=(200, 2, 64)).astype(np.float32))
     x = generator.normal(size=(200, 2))
-    np.save(folder / "X.npy", x)
-    np.save(folder / "Y.npy", x + generator.normal(size=x.shape))
+    np.save(folder / "A.npy", x)
+    np.save(folder / "B.npy", x + generator.normal(size=x.shape))
     np.save(folder / "volumes.npy", generator.normal(size=(140, 1, 8, 8, 8)).astype(np.float32))
 
 
