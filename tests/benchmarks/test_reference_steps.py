@@ -26,7 +26,8 @@ def test_a_reference_has_the_loss_and_the_gradients_of_the_library(
     ours = nn.ModuleDict({"encoder": encoder, "term": term}).double()
     theirs = copy.deepcopy(ours)
     images = torch.randn(7, 2, 6, 5, dtype=torch.float64)
-    loss, _ = ours["term"](ours["encoder"](images))
+    features = ours["encoder"](images)
+    loss, _, _ = ours["term"](features.local, features.vector)
     reference = references.reference_loss(
         theirs["encoder"], theirs["term"], images, references.FORMULATIONS[formulation]
     )

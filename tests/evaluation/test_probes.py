@@ -253,7 +253,7 @@ def test_paper_probe_trains_150_epochs_in_batches_of_64(
     seen = []
 
     def record(
-        x: Tensor, labels: Tensor, classes: int, training: classifiers.Training, told: object
+        x: Tensor, labels: Tensor, classes: int, training: classifiers.NetworkTraining, told: object
     ) -> torch.nn.Module:
         seen.append((x, training))
         return torch.nn.Linear(x.shape[1], classes)

@@ -664,7 +664,7 @@ def test_tensors_of_any_real_type_are_samples(dtype):
 
 def test_constant_samples():
     with pytest.raises(
-        ValueError, match="x is constant, so it tells nothing about anything; give a variable that varies"
+        ValueError, match="`x` is constant, so it tells nothing about anything; give a variable that varies"
     ):
         as_columns(np.ones((40, 3)), "x")
 

@@ -310,7 +310,7 @@ def test_validation_results_do_not_stand_beside_the_papers_test_results(tmp_path
 
 def test_comparison_says_what_its_brackets_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(tmp_path / "a").log().evaluation([Run.result("mlp", "Y", 60.0)])
-    compare.show(tmp_path, [run.path])
+    compare.print_means([run.path])
     said = capsys.readouterr()
     assert "60.00 (69.13)" in said.out
     assert "in brackets: the paper's figure" in said.err
@@ -397,7 +397,7 @@ def test_damaged_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     text = report(run).text()
     for note in (
         "metrics.jsonl: 1 damaged line left out.",
-        "evaluation.json is damaged and left out; move it away and run 'dim evaluate' again.",
+        "evaluation.json is damaged and left out; move it away and evaluate the run again.",
         "arrays/representation.npz is damaged",
         "arrays/neighbours.npz is damaged",
     ):
@@ -599,7 +599,7 @@ def test_page_of_a_folder_lies_in_that_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "is no folder; give a folder that 'dim train --out' named"),
+        (lambda path: None, "is no folder; give the folder of a run, or one that holds such folders"),
         (lambda path: path.mkdir(), "holds no run"),
         (lambda path: path.write_text(""), "is no folder"),
         (

@@ -305,7 +305,7 @@ ENTRIES: Final = {
         _encode,
     ),
     "compare": Entry(
-        "train, evaluate and report several methods; the same command continues",
+        "train, evaluate and report several methods side by side",
         (
             "dim compare --recipes local-infonce,vae,random --epochs 5",
             "dim compare --recipes local-jsd,local-dv --data cifar10 --seeds 3 --jobs 2",

@@ -76,7 +76,7 @@ def from_arrays(
 
     >>> dataset = from_arrays(np.zeros((20, 1, 8, 8), np.uint8), np.arange(20) % 2)
     >>> len(dataset.train), dataset.train.classes
-    (14, ('0', '1'))
+    (16, ('0', '1'))
     """
     given = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
     return build(
