@@ -280,7 +280,10 @@ def test_runs_of_other_settings_are_not_mixed(data: str, tmp_path: Path, capsys:
     out = tmp_path / "compared"
     assert compare(data, out, recipes="random", seeds=1) == 0
     assert compare(data, out, "--epochs", "2", recipes="random", seeds=1) == 2
-    assert "random-0 was trained with other settings (training); choose another --out or move it away" in capsys.readouterr().err
+    assert (
+        "random-0 was trained with other settings (training); choose another --out or move it away"
+        in capsys.readouterr().err
+    )
     record = out / "random-0" / "config.yaml"
     settings = yaml.safe_load(record.read_text())
     del settings["training"]["checkpoints"]  # as a version without this setting would have written it
