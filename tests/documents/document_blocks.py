@@ -24,9 +24,9 @@ from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = {
     "train": "--epochs 0.2",
-    "evaluate": "--metrics knn --seeds 1",
-    "compare": "--epochs 0.2 --metrics knn --seeds 1",
-    "study": "--epochs 0.2 --metrics knn",
+    "evaluate": "--metrics knn --seeds 1 --layers Y",
+    "compare": "--epochs 0.2 --metrics knn --seeds 1 --layers Y --jobs 1",
+    "study": "--epochs 0.2 --metrics knn --jobs 1",
     "estimate": "--estimator gaussian",
 }
 """What the commands of documents run with beside their own arguments; of a flag given twice the last one holds."""
