@@ -24,6 +24,14 @@ from deep_infomax.evaluation import Metric
 from deep_infomax.recipes import CHOICES, RECIPES
 
 
+class Generated(SphinxDirective):
+    """A directive whose page is made anew by every build, as the code may have changed."""
+
+    def parse_table(self, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[nodes.Node]:
+        self.env.note_reread()
+        return self.parse_text_to_nodes(table(head, rows))
+
+
 class CommandHelp(SphinxDirective):
     """The help of a command: ``{command-help} study negatives``."""
 
@@ -31,15 +39,16 @@ class CommandHelp(SphinxDirective):
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
         text = help_of(self.arguments[0].split())
         return [nodes.literal_block(text, text, language="text")]
 
 
 def help_of(command: list[str]) -> str:
-    """What ``dim COMMAND --help`` prints at 80 columns without colours."""
+    """What ``dim COMMAND --help`` prints at 78 columns without colours."""
     printed = io.StringIO()
     kept = {name: os.environ.get(name) for name in ("COLUMNS", "NO_COLOR")}
-    os.environ.update(COLUMNS="80", NO_COLOR="1")
+    os.environ.update(COLUMNS="78", NO_COLOR="1")
     try:
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
             main([*(part for part in command if part != "dim"), "--help"])
@@ -49,7 +58,7 @@ def help_of(command: list[str]) -> str:
     return printed.getvalue().rstrip()
 
 
-class Settings(SphinxDirective):
+class Settings(Generated):
     """A table of a configuration class: ``{settings} deep_infomax.training.TrainingConfig``, with its flags' prefix."""
 
     required_arguments = 1
@@ -68,10 +77,10 @@ class Settings(SphinxDirective):
             )
             for field in fields(cls)
         ]
-        return self.parse_text_to_nodes(table(("setting", "default", "meaning"), rows))
+        return self.parse_table(("setting", "default", "meaning"), rows)
 
 
-class PublicNames(SphinxDirective):
+class PublicNames(Generated):
     """A list of a module's public names, each with a link and its first sentence."""
 
     required_arguments = 1
@@ -84,7 +93,7 @@ class PublicNames(SphinxDirective):
             home = home_of(name, value)
             shown = f"{{py:obj}}`{name} <{home}.{name}>`" if home else f"`{name}`"
             rows.append((shown, first_sentence(value) if home else f"the version, {value}"))
-        return self.parse_text_to_nodes(table(("name", "purpose"), rows))
+        return self.parse_table(("name", "purpose"), rows)
 
 
 class PublicModule(SphinxDirective):
@@ -93,6 +102,7 @@ class PublicModule(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
         module = import_module(self.arguments[0])
         lines = [f".. automodule:: {module.__name__}", "   :members:", "   :undoc-members:", ""]
         for name in getattr(module, "__all__", []):
@@ -113,11 +123,11 @@ def meaning_of(package: ModuleType, name: str) -> list[str]:
     raise ValueError(f"{package.__name__}.{name} has no docstring; write one below it")
 
 
-class Recipes(SphinxDirective):
+class Recipes(Generated):
     """A table of the recipes, with what each changes."""
 
     def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes(table(("recipe", "what it sets"), [(f"`{n}`", changes(n)) for n in RECIPES]))
+        return self.parse_table(("recipe", "what it sets"), [(f"`{n}`", changes(n)) for n in RECIPES])
 
 
 def changes(recipe: str) -> str:
@@ -132,7 +142,7 @@ def changes(recipe: str) -> str:
     )
 
 
-class TableOfNames(SphinxDirective):
+class TableOfNames(Generated):
     """A table of a mapping from names to entries with a title and a meaning: ``{names} deep_infomax.bounds.BOUNDS``."""
 
     required_arguments = 1
@@ -147,7 +157,7 @@ class TableOfNames(SphinxDirective):
                 (*row, ", ".join(metric.layers or ("all",)), "needed" if metric.labelled else "not needed")
                 for row, metric in zip(rows, entries.values(), strict=True)
             ]
-        return self.parse_text_to_nodes(table(head, rows))
+        return self.parse_table(head, rows)
 
 
 def imported(path: str) -> Any:
