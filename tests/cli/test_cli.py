@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -460,11 +461,13 @@ def test_a_second_interrupt_ends_the_last_checkpoint_with_the_resume_command(
 
 def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deep_infomax.cli", "train", "--data", "digits", "--epochs", "1000"]
+    command += ["--training.log_every", "1", "--objective.units", "32"]
     run = tmp_path / "run with space"
     process = subprocess.Popen([*command, "--out", run], stderr=subprocess.PIPE, text=True)
     metrics = run / "metrics.jsonl"
     while not (metrics.exists() and metrics.read_text()):
         assert process.poll() is None
+        time.sleep(0.05)
     process.terminate()
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130

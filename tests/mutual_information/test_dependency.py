@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+from functools import cache
 
 import numpy as np
 import pytest
@@ -114,11 +115,16 @@ def test_rotations_are_scores_of_the_samples_further_on():
 # Readouts with a perfect critic
 
 
+@cache
+def true_correlations(task):
+    return np.corrcoef(task.sample(200_000, 1).z.T)
+
+
 def perfect_reading(task, n, seed, chain):
     z = task.sample(n, seed).z
     samples = Samples(*[torch.from_numpy(z).float()] * 2)
     d = z.shape[1]
-    matrix = np.corrcoef(task.sample(200_000, 1).z.T)
+    matrix = true_correlations(task)
     if not chain:
         return _read_joint(JointCritic(d, matrix), samples, torch.arange(d))
     critic = masked_critic(d, matrix, trained=False)

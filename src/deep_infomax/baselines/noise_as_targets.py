@@ -5,7 +5,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from deep_infomax.contracts import Batch, Features, Losses, Objective
@@ -63,5 +62,7 @@ class NoiseAsTargets(Objective):
             cosines = vectors @ self.targets[own].T
         if not torch.isfinite(cosines).all():
             return  # nor is the loss, which ends the training
+        from scipy.optimize import linear_sum_assignment  # it takes half a second to load, which no other method needs
+
         _, chosen = linear_sum_assignment(cosines.cpu().numpy(), maximize=True)
         self.assigned[index] = own[torch.from_numpy(chosen).to(own.device)]
