@@ -3,7 +3,8 @@
 Deep InfoMax and the untrained encoder have two forms, the baselines one. The plain form is good at a small cost;
 scorer, batch size, learning rate, limit and penalty were chosen on 5,000 images held out of CIFAR-10's training part,
 by runs of `local-infonce` over three or five epochs with one seed, most of whose differences were below a point. The
-``-paper`` form follows Hjelm et al. (2019, 1808.06670) and the authors' released code to the letter. What both leave
+``-paper`` form has the published hyper-parameters of Hjelm et al. (2019, 1808.06670) and, where the paper is silent,
+those of the authors' released code; docs/method/released_code.md says where it departs from them. What both leave
 open is chosen here: encode-and-dot scorers for every local bound, a concatenating scorer for the global one, gamma 0.1
 for local-global, and a gradient penalty of weight 1 on the prior's discriminator.
 """
