@@ -50,7 +50,7 @@ def help_of(command: list[str]) -> str:
     kept = {name: os.environ.get(name) for name in ("COLUMNS", "NO_COLOR")}
     os.environ.update(COLUMNS="78", NO_COLOR="1")
     try:
-        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(printed):
             main([*(part for part in command if part != "dim"), "--help"])
     finally:
         for name, value in kept.items():

@@ -3,8 +3,9 @@
 The names below load on first use, so that ``import deep_infomax`` costs nothing and the report never loads PyTorch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from deep_infomax.runtime.lazy import on_first_use
 
 if TYPE_CHECKING:
     from deep_infomax.contracts import Batch, Features, Losses, Scores
@@ -51,16 +52,5 @@ _MODULES = {
     "objectives": ("DeepInfoMax",),
     "training": ("Callback", "TrainingConfig", "fit"),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = on_first_use(__name__, _MODULES, globals())

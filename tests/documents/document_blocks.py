@@ -4,7 +4,6 @@ Each document runs in a folder of its own, which holds small data under the name
 that take a reader minutes get the arguments of `SMALL` as well, so that they take seconds here.
 """
 
-import contextlib
 import os
 import re
 import shlex
@@ -62,9 +61,8 @@ def run_command(command: str) -> None:
 
         if "--resume" not in words:
             words += shlex.split(SMALL.get(words[1], ""))
-        with contextlib.suppress(SystemExit):  # which is how a help ends
-            code = main(words[1:])
-            assert code == 0, f"{command} ended with {code}"
+        code = main(words[1:])
+        assert code == 0, f"{command} ended with {code}"
         return
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})

@@ -3,8 +3,9 @@
 The names below load on first use, so that the names of estimators cost nothing to look up.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from deep_infomax.runtime.lazy import on_first_use
 
 if TYPE_CHECKING:
     from deep_infomax.mutual_information.checks import ProcessingCheck, check_data_processing
@@ -46,16 +47,5 @@ _MODULES = {
     "tasks.joint": ("DEPENDENCY_TASKS", "DependencyTask", "JointSample"),
     "tasks.pairs": ("TASKS", "Sample", "Task"),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = on_first_use(__name__, _MODULES, globals())
