@@ -21,16 +21,11 @@ READABLE: Final = frozenset(
     suffix for suffix, name in Image.registered_extensions().items() if name in _WANTED and name in {*FORMATS, "MPO"}
 )
 """Endings of files that are read as images, in small letters."""
-UNREADABLE: Final = (
-    (
-        frozenset(Image.registered_extensions())
-        | frozenset(
-            ".3fr .ai .arw .bpg .cr2 .cr3 .crw .czi .dcm .dicom .djvu .dng .emz .erf .exr .fts .hdr .heic .heics .heif .hif "
-            ".ims .jls .jng .jxl .jxr .ktx .ktx2 .kra .lif .lsm .mgh .mgz .mha .mhd .mrc .mrxs .nd2 .ndpi .nef .nii .nrrd .nrw "
-            ".orf .oir .pam .pef .psb .raf .raw .rw2 .scn .sr2 .srw .svg .svgz .svs .vms .vsi .wdp .xcf".split()
-        )
-    )
-    - READABLE
-    - frozenset((".h5", ".hdf", ".mpeg", ".mpg", ".ps", ".iim"))
-)  # rarely images
+_OTHERS: Final = """
+.3fr .ai .arw .bpg .cr2 .cr3 .crw .czi .dcm .dicom .djvu .dng .emz .erf .exr .fts .hdr .heic .heics .heif .hif .ims .jls
+.jng .jxl .jxr .ktx .ktx2 .kra .lif .lsm .mgh .mgz .mha .mhd .mrc .mrxs .nd2 .ndpi .nef .nii .nrrd .nrw .orf .oir .pam
+.pef .psb .raf .raw .rw2 .scn .sr2 .srw .svg .svgz .svs .vms .vsi .wdp .xcf
+"""
+_RARELY_IMAGES: Final = frozenset((".h5", ".hdf", ".iim", ".mpeg", ".mpg", ".ps"))
+UNREADABLE: Final = frozenset((*Image.registered_extensions(), *_OTHERS.split())) - READABLE - _RARELY_IMAGES
 """Endings of other files that hold images: such are left out, and said to be."""
