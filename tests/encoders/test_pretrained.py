@@ -1,6 +1,7 @@
 """Saved encoders: exact round trips, atomic files, and one sentence for everything that cannot be loaded."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -197,21 +198,37 @@ def test_an_unfinished_run(tmp_path):
     )
 
 
-@pytest.mark.parametrize("content", [b"", b'{"schema": 1,', b"\xff\xfe\x00"])
-def test_damaged_json(folder, content):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "no JSON (Expecting value in line 1, column 1)"),
+        (b'{"schema": 1,', "no JSON (Expecting property name enclosed in double quotes in line 1, column 14)"),
+        (b"\xff\xfe\x00", "no text in UTF-8 (byte 1)"),
+        (b"[]", "expected a mapping, got a list"),
+        (b"{}", "it lacks schema"),
+        (b'{"schema": 1, "schema": 2}', "the key 'schema' is there twice"),
+        (b'{"schema": "1", "architecture": "a", "arguments": {}}', "expected a whole number, got text at schema"),
+        (b'{"schema": 1, "architecture": "a", "arguments": []}', "expected a mapping, got a list at arguments"),
+    ],
+)
+def test_damaged_json(folder, content, said):
     (folder / "encoder.json").write_bytes(content)
-    assert re.fullmatch(
-        r"'.*encoder\.json' is damaged: not JSON \(.*\); copy or save the encoder again", error_of(folder)
-    )
+    assert error_of(folder) == f"{folder / 'encoder.json'} is damaged: {said}; copy or save the encoder again"
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"schema": "1", "architecture": "convolutional", "arguments": {}}'])
-def test_json_of_something_else(folder, content):
-    (folder / "encoder.json").write_text(content)
-    assert error_of(folder) == (
-        f"'{folder / 'encoder.json'}' is damaged: it lacks schema, architecture or arguments; "
-        "copy or save the encoder again"
-    )
+def test_fields_of_later_versions_are_passed_over(folder, encoder):
+    rewrite(folder, trained_by="me")
+    assert same_state(Encoder.from_pretrained(folder), encoder)
+
+
+def test_links_are_followed_as_the_hub_makes_them_but_no_pipe_is_waited_for(folder, encoder, tmp_path):
+    (tmp_path / "snapshot").mkdir()
+    for name in ("encoder.json", "encoder.safetensors"):
+        (tmp_path / "snapshot" / name).symlink_to(folder / name)
+    assert same_state(Encoder.from_pretrained(tmp_path / "snapshot"), encoder)
+    (folder / "encoder.safetensors").unlink()
+    os.mkfifo(folder / "encoder.safetensors")
+    assert error_of(tmp_path / "snapshot").startswith(f"'{tmp_path / 'snapshot'}' lacks encoder.safetensors")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"channels": 1, "convolutions": []}, {"convolutions": [{"size": 3}]}])
@@ -238,7 +255,58 @@ def test_an_unknown_architecture(folder):
 def test_damaged_weights(folder):
     path = folder / "encoder.safetensors"
     path.write_bytes(path.read_bytes()[:-8])
-    assert re.fullmatch(r"'.*encoder\.safetensors' is damaged: .*; copy or save the encoder again", error_of(folder))
+    assert re.fullmatch(r".*encoder\.safetensors is damaged: .*; copy or save the encoder again", error_of(folder))
+
+
+def changed(folder, **changes):
+    tensors = load_file(folder / "encoder.safetensors")
+    save_file(
+        tensors | {name: change(tensors[name]) for name, change in changes.items()}, folder / "encoder.safetensors"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("std", lambda std: -std, "a standard deviation is -50, not positive"),
+        ("std", lambda std: 0 * std, "a standard deviation is 0, not positive"),
+        ("std", lambda std: std / 0, "std holds a number that is not finite"),
+        ("mean", lambda mean: mean * float("nan"), "mean holds a number that is not finite"),
+        ("mean", lambda mean: mean.double() * 1e300, "mean holds a number that is not finite"),
+        ("mean", lambda mean: mean.int(), "mean holds int32, not float32"),
+        ("mean", lambda mean: mean.bool(), "mean holds bool, not float32"),
+        ("output.weight", lambda weight: weight.to(torch.complex64), "output.weight holds complex64, not float32"),
+        ("output.weight", lambda weight: weight.to(torch.int8), "output.weight holds int8, not float32"),
+        ("lower.0.1.running_var", lambda variance: -variance, "a variance is -"),
+        ("lower.0.1.num_batches_tracked", lambda count: count.float(), "lower.0.1.num_batches_tracked holds float32"),
+    ],
+)
+def test_weights_of_another_kind(folder, name, change, said):
+    changed(folder, **{name: change})
+    assert f"encoder.safetensors is damaged: {said}" in error_of(folder)
+
+
+def test_weights_of_another_precision_are_read(folder, encoder):
+    changed(folder, **{"output.weight": lambda weight: weight.double()})
+    assert same_state(Encoder.from_pretrained(folder), encoder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dim": 2**62}, {"dim": 2**40}, {"dim": 0}, {"dim": -1}, {"dim": 5.0}, {"dim": True}, {"channels": 10**15},
+        {"fully_connected": [2**31, 2**31]}, {"fully_connected": []}, {"fully_connected": "16"}, {"local": 99},
+        {"spatial": [2**40, 2**40]}, {"spatial": []}, {"spatial": [8, 8, 8, 8]}, {"later": 1},
+        {"convolutions": [{"filters": 4, "kernel": 3, "stride": 0}]},
+        {"convolutions": [{"filters": 4, "kernel": 3, "pool": [2, 0]}]},
+        {"convolutions": [{"filters": 4, "kernel": [3, 3, 3]}]},
+        {"convolutions": [{"filters": 4, "kernel": 3, "padding": -1}]},
+    ],
+)  # fmt: skip
+def test_networks_that_are_none_or_none_of_these_weights(folder, change):
+    described = json.loads((folder / "encoder.json").read_text())
+    rewrite(folder, arguments=described["arguments"] | change)
+    assert re.search("its arguments do not describe a convolutional encoder|do not fit the encoder", error_of(folder))
 
 
 def test_weights_that_do_not_fit(folder, encoder):

@@ -19,10 +19,15 @@ from deep_infomax.contracts import Features
 from deep_infomax.encoders import pretrained
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.chunks import at_a_time
+from deep_infomax.runtime.records import damaged
 
 
 class UnknownArchitectureError(ValueError):
     """No class of encoders has this name."""
+
+
+class ArgumentsError(ValueError):
+    """Values in a file describe no encoder of their architecture."""
 
 
 class Encoder(nn.Module, ABC):
@@ -268,16 +273,22 @@ class Encoder(nn.Module, ABC):
             ValueError: nothing there, damaged or newer files, weights that do not fit, a module missing or unwanted.
         """
         folder = pretrained.locate(source)
-        architecture, arguments = pretrained.read_configuration(folder)
-        path = folder / run_files.ENCODER
+        configuration = pretrained.read_configuration(folder)
+        tensors = pretrained.read_weights(folder)
+        path, architecture = folder / run_files.ENCODER, configuration.architecture
         try:
-            encoder = Encoder.of_architecture(architecture).from_arguments(arguments, module)
+            kind = Encoder.of_architecture(architecture)
+            if module is None and (outline := _outline(kind, configuration.arguments)) is not None:
+                pretrained.require_fit(outline, tensors, folder)  # before memory is taken for the network
+            encoder = kind.from_arguments(configuration.arguments, module)
         except UnknownArchitectureError as error:
             raise ValueError(f"'{path}' {error}") from None
-        except (KeyError, TypeError) as error:
+        except (ArgumentsError, KeyError, TypeError, RuntimeError, OverflowError) as error:
             reason = f"its arguments do not describe a {architecture} encoder ({error})"
-            raise pretrained.damaged(path, reason) from None
-        pretrained.load_weights(encoder, folder)
+            raise damaged(path, reason, pretrained.REMEDY) from None
+        pretrained.load_weights(encoder, tensors, folder)
+        if said := _strange_statistics(encoder):
+            raise damaged(folder / run_files.WEIGHTS, said, pretrained.REMEDY)
         return encoder.eval()
 
     def push_to_hub(
@@ -289,6 +300,26 @@ class Encoder(nn.Module, ABC):
             ValueError: the Hub refused or could not be reached.
         """
         return pretrained.upload(repo_id, self.save_pretrained, private=private, token=token, message=commit_message)
+
+
+def _outline(kind: type[Encoder], arguments: dict[str, Any]) -> dict[str, Tensor] | None:
+    """The tensors of a network without their values; None for one that cannot be built without."""
+    try:
+        with torch.device("meta"):
+            return kind.from_arguments(arguments, None).state_dict()
+    except RuntimeError:
+        return None
+
+
+def _strange_statistics(encoder: Encoder) -> str | None:
+    """What is said of statistics that no data have; None where there are none such."""
+    for part in encoder.modules():
+        if isinstance(part, Encoder) and not (part.std > 0).all():
+            return f"a standard deviation is {part.std.min().item():g}, not positive"
+        variance = part.running_var if isinstance(part, nn.modules.batchnorm._BatchNorm) else None
+        if variance is not None and (variance < 0).any():
+            return f"a variance is {variance.min().item():g}, not positive"
+    return None
 
 
 def require_encoder(encoder: object) -> None:

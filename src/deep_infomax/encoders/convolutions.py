@@ -6,14 +6,15 @@ the normalisation would take away again. The last layer, which gives ``Y``, is l
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
-from deep_infomax.encoders.base import Encoder
+from deep_infomax.encoders.base import ArgumentsError, Encoder
+from deep_infomax.runtime.records import typed
 
 _CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -30,6 +31,18 @@ class Convolution:
     padding: int | tuple[int, ...] = 0
     pool: tuple[int, int] | None = None
     """Kernel and stride of the max-pooling."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no convolution."""
+        kernel, stride, padding = (_each(value, 1) for value in (self.kernel, self.stride, self.padding))
+        if min((self.filters, *kernel, *stride, *(self.pool or ()))) < 1 or min(padding, default=0) < 0:
+            raise ValueError(f"a convolution needs sizes of at least 1 and a padding of at least 0, got {self}")
+
+    @property
+    def dimensions(self) -> int | None:
+        """How many spatial dimensions it is for; None for any, 0 where its tuples differ in length."""
+        each = {len(value) for value in (self.kernel, self.stride, self.padding) if isinstance(value, tuple)}
+        return next(iter(each), None) if len(each) < 2 else 0
 
     def sizes(self, spatial: Sequence[int]) -> tuple[int, ...]:
         """Spatial sizes after the layer; one below 1 means that the kernel does not fit."""
@@ -79,6 +92,8 @@ class ConvolutionalNetwork:
                 f"sizes must be at least 1, got channels={self.channels}, spatial={self.spatial}, "
                 f"fully_connected={self.fully_connected}, dim={self.dim}"
             )
+        if any(convolution.dimensions not in (None, len(self.spatial)) for convolution in self.convolutions):
+            raise ValueError(f"a convolution has another number of sizes than the inputs {self.spatial}")
         if not 1 <= self.local <= len(self.convolutions):
             raise ValueError(
                 f"the local map is read after one of {len(self.convolutions)} convolution(s), got local={self.local}"
@@ -156,9 +171,19 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
 
 
 def network_from(arguments: dict[str, Any]) -> ConvolutionalNetwork:
-    """The network that ``asdict`` made these values of, JSON's lists back as tuples."""
-    convolutions = tuple(Convolution(**_tuples(convolution)) for convolution in arguments["convolutions"])
-    return ConvolutionalNetwork(**_tuples({**arguments, "convolutions": convolutions}))
+    """The network that ``asdict`` made these values of.
+
+    Raises:
+        ArgumentsError: they describe none.
+    """
+    try:
+        network = typed(arguments, ConvolutionalNetwork)
+    except ValueError as error:
+        raise ArgumentsError(str(error)) from None
+    # What a later version adds to a network would make it another one.
+    if unknown := [name for name in arguments if name not in {field.name for field in fields(network)}]:
+        raise ArgumentsError(f"{unknown[0]} is unknown")
+    return network
 
 
 def _convolutions(network: ConvolutionalNetwork, start: int, stop: int) -> nn.Sequential:
@@ -179,8 +204,3 @@ def _fully_connected(network: ConvolutionalNetwork) -> nn.Sequential:
 
 def _each(value: int | tuple[int, ...], dimensions: int) -> tuple[int, ...]:
     return (value,) * dimensions if isinstance(value, int) else value
-
-
-def _tuples(arguments: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}

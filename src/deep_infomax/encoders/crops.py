@@ -1,14 +1,15 @@
 """An encoder that reads overlapping crops of the input one by one, as contrastive predictive coding does."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
-from deep_infomax.encoders.base import Encoder
+from deep_infomax.encoders.base import ArgumentsError, Encoder
 from deep_infomax.encoders.convolutions import ConvolutionalEncoder, ConvolutionalNetwork, network_from
+from deep_infomax.runtime.records import typed
 
 
 class StridedCropsEncoder(Encoder, architecture="strided-crops"):
@@ -73,4 +74,15 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
         """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
         if module is not None:
             raise ValueError("this is an encoder of strided crops, which wraps no module; load it without module=")
-        return cls(network_from(arguments["network"]), tuple(arguments["spatial"]), tuple(arguments["stride"]))
+        network = network_from(arguments["network"])
+        try:
+            places = typed(arguments, _Places)
+            return cls(network, places.spatial, places.stride)
+        except ValueError as error:
+            raise ArgumentsError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class _Places:
+    spatial: tuple[int, ...]
+    stride: tuple[int, ...]

@@ -8,34 +8,51 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import huggingface_hub
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.records import damaged, read_json, typed
 from deep_infomax.runtime.run_files import ENCODER, WEIGHTS
+from deep_infomax.runtime.tensors import first_misfit, read_tensors
 
 SCHEMA = 1
+REMEDY = "copy or save the encoder again"
+"""What helps where a file is damaged."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-class Configuration(NamedTuple):
+_LARGEST = 2**18
+"""Bytes of ``encoder.json`` at most; it takes about one thousand."""
+
+
+@dataclass(frozen=True)
+class Configuration:
     """What ``encoder.json`` says of a network."""
 
     architecture: str
     """Name of the class that builds it."""
     arguments: dict[str, Any]
     """What that class builds it from; JSON values only."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What ``encoder.json`` says in every version."""
+
+    schema: int
+    package: str = "an unknown version"
 
 
 def write(folder: Path, configuration: Configuration, module: nn.Module) -> None:
@@ -45,7 +62,7 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in module.state_dict().items()
     }
-    described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **configuration._asdict()}
+    described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **asdict(configuration)}
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
     _replace(folder / ENCODER, (json.dumps(described, indent=2) + "\n").encode())
@@ -82,38 +99,48 @@ def read_configuration(folder: Path) -> Configuration:
         )
         raise ValueError(f"'{folder}' lacks {' and '.join(missing)}; {remedy}")
     path = folder / ENCODER
+    described = read_json(path, dict, REMEDY, largest=_LARGEST, follow=True)
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        made = typed(described, _Made)
+        if made.schema <= SCHEMA:
+            return typed(described, Configuration)
     except ValueError as error:
-        raise damaged(path, f"not JSON ({error})") from None
-    match described:
-        case {"schema": int(schema)} if schema > SCHEMA:
-            raise ValueError(
-                f"'{path}' has schema {schema}, written by {described.get('package')}, and deep-infomax "
-                f"{version('deep-infomax')} reads schemas up to {SCHEMA}; upgrade it: "
-                "pip install --upgrade deep-infomax"
-            )
-        case {"schema": int(), "architecture": str(architecture), "arguments": dict(arguments)}:
-            return Configuration(architecture, arguments)
-    raise damaged(path, "it lacks schema, architecture or arguments")
+        raise damaged(path, error, REMEDY) from None
+    raise ValueError(
+        f"'{path}' has schema {made.schema}, written by {made.package}, and deep-infomax {version('deep-infomax')} "
+        f"reads schemas up to {SCHEMA}; upgrade it: pip install --upgrade deep-infomax"
+    )
 
 
-def load_weights(module: nn.Module, folder: Path) -> None:
-    """Copy the weights in ``folder`` into ``module``; every name and shape must agree.
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors in ``folder``, by name.
 
     Raises:
-        ValueError: the file is damaged, or its tensors do not fit; the first names are given.
+        ValueError: the file is damaged.
     """
-    path = folder / WEIGHTS
-    try:
-        tensors = safetensors.torch.load_file(path)
-    except SafetensorError as error:
-        raise damaged(path, str(error)) from None
-    if misfits := _misfits(module.state_dict(), tensors):
+    tensors, _ = read_tensors(folder / WEIGHTS, REMEDY, follow=True)
+    return tensors
+
+
+def require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], folder: Path) -> None:
+    """Raise ValueError unless every name and shape of the tensors in ``folder`` agrees; the first names are given."""
+    if misfits := _misfits(expected, found):
         raise ValueError(
-            f"the weights in '{path}' do not fit the encoder: {'; '.join(misfits)}; "
+            f"the weights in '{folder / WEIGHTS}' do not fit the encoder: {'; '.join(misfits)}; "
             "build the network that was saved, or save the encoder again"
         )
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Copy the tensors in ``folder`` into ``module``.
+
+    Raises:
+        ValueError: a name, a shape or a type does not agree, or a number is not finite.
+    """
+    expected = module.state_dict()
+    require_fit(expected, tensors, folder)
+    if said := first_misfit(tensors, expected):
+        raise damaged(folder / WEIGHTS, said, REMEDY)
     module.load_state_dict(tensors)
 
 
@@ -135,12 +162,7 @@ def upload(repo_id: str, save: Callable[[Path], None], *, private: bool, token: 
     return str(address)
 
 
-def damaged(path: Path, why: str) -> ValueError:
-    """The error for a file that cannot be used as it is."""
-    return ValueError(f"'{path}' is damaged: {why}; copy or save the encoder again")
-
-
-def _misfits(expected: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
+def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
     """How the tensors ``found`` differ from those ``expected``, one phrase for each kind of difference."""
     reshaped = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(value.shape)}"

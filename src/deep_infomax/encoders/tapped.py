@@ -7,15 +7,18 @@ found, and copies and saves like any other.
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
+from msgspec import Meta
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
-from deep_infomax.encoders.base import Encoder, eval_mode
+from deep_infomax.encoders.base import ArgumentsError, Encoder, eval_mode
+from deep_infomax.runtime.records import typed
 
 
 class TappedEncoder(Encoder, architecture="tapped"):
@@ -92,14 +95,35 @@ class TappedEncoder(Encoder, architecture="tapped"):
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "TappedEncoder":
         """An encoder around ``module`` with the names and sizes of :meth:`arguments`, as read from JSON."""
-        saved = {name: value for name, value in arguments.items() if name != "module"}
-        saved["spatial"] = tuple(arguments["spatial"])
+        try:
+            saved = typed(arguments, _Names)
+        except ValueError as error:
+            raise ArgumentsError(str(error)) from None
         if module is None:
             raise ValueError(
-                f"this encoder wraps a module of your own, a {arguments['module']}: "
-                f"pass one of that architecture, from_pretrained(..., module={arguments['module']}(...))"
+                f"this encoder wraps a module of your own, a {saved.module}: "
+                f"pass one of that architecture, from_pretrained(..., module={saved.module}(...))"
             )
-        return cls(module, **saved)
+        return cls(
+            module,
+            local=saved.local,
+            vector=saved.vector,
+            hidden=saved.hidden,
+            channels=saved.channels,
+            spatial=saved.spatial,
+        )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What `TappedEncoder.arguments` keeps."""
+
+    module: str
+    local: str
+    vector: str
+    hidden: dict[str, str]
+    channels: Annotated[int, Meta(ge=1)]
+    spatial: tuple[Annotated[int, Meta(ge=1)], ...]
 
 
 def _outputs(module: nn.Module, names: Iterable[str], inputs: Tensor) -> dict[str, Tensor]:

@@ -7,7 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
-from deep_infomax.encoders.base import Encoder, require_encoder
+from deep_infomax.encoders.base import ArgumentsError, Encoder, require_encoder
+from deep_infomax.encoders.pretrained import Configuration
+from deep_infomax.runtime.records import typed
 
 LOG_VARIANCE: Final = "log_variance"
 """Name of the layer that holds the logarithms of the posterior's variances."""
@@ -69,5 +71,8 @@ class VariationalEncoder(Encoder, architecture="variational"):
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any], module: nn.Module | None) -> "VariationalEncoder":
         """An encoder with fresh weights from :meth:`arguments`, as read from JSON."""
-        inside = arguments["encoder"]
-        return cls(Encoder.of_architecture(inside["architecture"]).from_arguments(inside["arguments"], module))
+        try:
+            inside = typed(arguments["encoder"], Configuration)
+        except ValueError as error:
+            raise ArgumentsError(str(error)) from None
+        return cls(Encoder.of_architecture(inside.architecture).from_arguments(inside.arguments, module))

@@ -82,14 +82,14 @@ def read_bytes(path: Path, remedy: str, *, largest: int = LARGEST, follow: bool 
     return content
 
 
-def read_json(path: Path, kind: type[T], remedy: str, *, follow: bool = False) -> T:
+def read_json(path: Path, kind: type[T], remedy: str, *, largest: int = LARGEST, follow: bool = False) -> T:
     """What a JSON file holds, as a value of a type.
 
     Raises:
         ValueError: It is no regular file, too large, no JSON, or something else than ``kind``.
         OSError: It is not there, or cannot be read.
     """
-    content = read_bytes(path, remedy, follow=follow)
+    content = read_bytes(path, remedy, largest=largest, follow=follow)
     try:
         return typed(from_json(content), kind)
     except ValueError as error:
