@@ -322,15 +322,48 @@ def test_one_seed_has_no_spread_in_the_file(tmp_path: Path) -> None:
     assert read_results(path)[0].spread is None
 
 
+def with_result(**changes: object) -> str:
+    return json.dumps({"schema": 1, "data": {}, "results": [RESULT.to_json() | changes]})
+
+
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"schema": 1}', '{"schema": 1, "data": {}, "results": [{}]}']
+    ("content", "said"),
+    [
+        ("", "no JSON (Expecting value in line 1, column 1)"),
+        ("[]", "expected a mapping, got a list"),
+        ("{}", "it lacks schema"),
+        ('{"schema": 1}', "it lacks data"),
+        ('{"schema": 1, "data": {}, "results": [{}]}', "it lacks metric at results[0]"),
+        (with_result(value="61.5"), "expected a number, got text at results[0].value"),
+        (with_result(value=float("nan")), "a number is nan, not finite"),
+        (with_result(value=True), "expected a number, got true or false at results[0].value"),
+        (with_result(n=-1), "expected a whole number >= 0 at results[0].n"),
+        (with_result(n=1e30), "expected a whole number, got a number at results[0].n"),
+        (with_result(spread=-0.1), "expected a number >= 0.0 at results[0].spread"),
+        (with_result(seeds=3), "expected a list, got a whole number at results[0].seeds"),
+        (with_result(details=[1]), "expected a mapping, got a whole number at results[0].details[0]"),
+    ],
 )
-def test_a_damaged_file_is_not_overwritten(content: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_not_overwritten(content: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match="is damaged; move it away"):
+    with pytest.raises(ValueError, match=r"; move it away and evaluate again$") as error:
         merge_results(path, {}, [RESULT])
+    assert str(error.value).startswith(f"{path} is damaged: {said}")
     assert path.read_text() == content
+
+
+def test_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text(with_result(later=[1]).replace("{", '{"also": null, ', 1))
+    assert read_results(path) == [RESULT]
+
+
+def test_more_results_than_any_evaluation_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"schema": 1, "data": {}, "results": [RESULT.to_json()] * 20_000}))
+    with pytest.raises(ValueError, match=r"expected a list of length <= 2000 at results; move it away"):
+        read_results(path)
 
 
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:

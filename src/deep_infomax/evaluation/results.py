@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 
 from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.records import damaged, read_json, typed
 
 SCHEMA: Final = 1
+MOST: Final = 2000
+"""Results in a file at most; a whole evaluation has about one hundred."""
 _REMEDY: Final = "move it away and evaluate again"
 
 
@@ -35,9 +39,8 @@ class Outcome(NamedTuple):
 class Result:
     """One figure: a metric at a layer, the mean over seeds.
 
-    >>> result = Result("linear", "default", "Y", 61.5, "%", 0.25, 10000, (0, 1, 2), "test", "linear/1", 9.5)
-    >>> Result.from_json(result.to_json()) == result
-    True
+    >>> Result("linear", "default", "Y", 61.5, "%", 0.25, 10000, (0, 1, 2), "test", "linear/1", 9.5).key
+    ('linear', 'default', 'Y', 'linear/1')
     """
 
     metric: str
@@ -47,9 +50,9 @@ class Result:
     value: float
     """Mean over the seeds."""
     unit: str
-    spread: float | None
+    spread: Annotated[float, Meta(ge=0)] | None
     """Sample standard deviation over the seeds; None where there is one seed."""
-    n: int
+    n: Annotated[int, Meta(ge=0)]
     """Inputs it was measured on."""
     seeds: tuple[int, ...]
     split: str
@@ -57,7 +60,7 @@ class Result:
     """Name and version, as in ``linear/1``; figures of different protocols do not compare."""
     seconds: float
     """For all seeds together, features not included."""
-    chosen: dict[str, list[float]] = field(default_factory=dict)
+    chosen: dict[str, list[int | float]] = field(default_factory=dict)
     """What the protocol chose on held-out training data, for each seed."""
     details: list[dict[str, Any]] = field(default_factory=list)
     """What else is known of each seed's value, where the metric says more: its interval, its warnings."""
@@ -71,12 +74,6 @@ class Result:
         """As JSON values."""
         return {**asdict(self), "seeds": list(self.seeds)}
 
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> "Result":
-        """From JSON values; fields that later versions may add are passed over."""
-        known = {f.name: entry[f.name] for f in fields(cls) if f.name in entry}
-        return cls(**{**known, "value": float(entry["value"]), "seeds": tuple(entry["seeds"])})
-
 
 def read_results(path: Path, data: Mapping[str, str | int] | None = None) -> list[Result]:
     """The results in ``evaluation.json``; none where there is no such file, or it speaks of other data than ``data``.
@@ -86,7 +83,7 @@ def read_results(path: Path, data: Mapping[str, str | int] | None = None) -> lis
     """
     if not path.exists() or (data is not None and not speaks_of(path, data)):
         return []
-    return _parse(path)[1]
+    return _parse(path).results
 
 
 def speaks_of(path: Path, data: Mapping[str, str | int]) -> bool:
@@ -95,7 +92,7 @@ def speaks_of(path: Path, data: Mapping[str, str | int]) -> bool:
     Raises:
         ValueError: The file is damaged, or of another version.
     """
-    return path.exists() and _parse(path)[0] == dict(data)
+    return path.exists() and _parse(path).data == dict(data)
 
 
 def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[Result]) -> None:
@@ -122,12 +119,27 @@ def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[R
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _parse(path: Path) -> tuple[dict[str, str | int], list[Result]]:
+@dataclass(frozen=True)
+class _Schema:
+    """What ``evaluation.json`` says in every version."""
+
+    schema: int
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What ``evaluation.json`` says."""
+
+    data: dict[str, Any]
+    results: Annotated[list[Result], Meta(max_length=MOST)]
+
+
+def _parse(path: Path) -> _Content:
+    content = read_json(path, dict, _REMEDY)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        schema = content["schema"]
+        schema = typed(content, _Schema).schema
         if schema == SCHEMA:
-            return content["data"], [Result.from_json(entry) for entry in content["results"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged; {_REMEDY}") from error
-    raise ValueError(f"{path} has schema {schema!r}, this version reads {SCHEMA}; {_REMEDY}")
+            return typed(content, _Content)
+    except ValueError as error:
+        raise damaged(path, error, _REMEDY) from None
+    raise ValueError(f"{path} has schema {schema}, this version reads {SCHEMA}; {_REMEDY}")
