@@ -31,7 +31,7 @@ from deep_infomax.training import (
     learning_rate_factor,
     resolve_precision,
 )
-from deep_infomax.training.checkpoint import Checkpoints, load_optimizer, optimizer_tensors
+from deep_infomax.training.checkpoint import Checkpoints, Record, load_optimizer, optimizer_tensors
 from deep_infomax.training.log import MetricsFile, RunningMeans
 from deep_infomax.training.state import TrainingState
 
@@ -326,9 +326,9 @@ def test_a_training_resumed_on_the_same_kind_of_device_keeps_the_precision_it_fo
     with pytest.raises(InterruptedTrainingError):
         fit(built()[0], Watch(), SERIES, TRAINING, out=tmp_path, progress=False, transform=interrupt_at(3))
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
-    tensors, state = checkpoints.read_latest()
-    assert state["device"] == "cpu"
-    checkpoints.write(state["step"], tensors, state | {"device": began_on})
+    _, tensors, record = checkpoints.read_latest()
+    assert record.device == "cpu"
+    checkpoints.write(record.step, tensors, dataclasses.asdict(record) | {"device": began_on})
     begun = len(seen)
     fit(built()[0], Watch(), SERIES, TRAINING, out=tmp_path, progress=False, resume=True)
     assert len(seen) == 15
@@ -383,28 +383,115 @@ def test_effective_rank_counts_equal_directions() -> None:
     assert dead_units(torch.ones(5, 4)) == 4
 
 
+STATE = {"step": 1, "seconds": 1.5, "log_size": 7, "precision": "float32", "added_later": [None]}
+
+
 def test_old_checkpoints_go_and_torn_ones_are_removed(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
     checkpoints.prepare(1000)
     for step in range(4):
-        checkpoints.write(step, {"weight": torch.full((2,), float(step))}, {"step": step})
+        checkpoints.write(step, {"weight": torch.full((2,), float(step))}, STATE | {"step": step})
     assert [path.name for path in checkpoints.paths()] == ["step-000000002.safetensors", "step-000000003.safetensors"]
     torn = tmp_path / "checkpoints" / "step-000000009.safetensors.partial"
     torn.write_bytes(b"half")
     assert torn not in checkpoints.paths()
     checkpoints.prepare(1000)
     assert not torn.exists()
-    tensors, state = checkpoints.read_latest()
-    assert state == {"step": 3}
+    path, tensors, record = checkpoints.read_latest()
+    assert path == checkpoints.paths()[-1]
+    assert record == Record(step=3, seconds=1.5, log_size=7, precision="float32", tensors=1)
     assert tensors["weight"].tolist() == [3.0, 3.0]
 
 
 def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=2)
-    checkpoints.write(1, {"weight": torch.ones(2)}, {"step": 1})
+    checkpoints.write(1, {"weight": torch.ones(2)}, STATE)
     checkpoints.paths()[0].write_bytes(b"rubbish")
     with pytest.raises(ValueError, match=r"step-000000001.safetensors is damaged.*remove it"):
         checkpoints.read_latest()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"step": 1e30}, "expected a whole number, got a number at step"),
+        ({"step": 10**30}, "a whole number has more than 64 bits"),
+        ({"step": -1}, "expected a whole number >= 0 at step"),
+        ({"step": 2}, "it is of step 2, and its name says otherwise"),
+        ({"seconds": float("nan")}, "a number is nan, not finite"),
+        ({"log_size": None}, "expected a whole number, got nothing at log_size"),
+        ({"precision": "int8"}, "Invalid enum value 'int8' at precision"),
+        ({"stopped_early": 1}, "expected true or false, got a whole number at stopped_early"),
+        ({"tensors": 2}, "it holds 1 tensors of 2"),
+    ],
+)
+def test_a_record_of_another_kind_is_damaged(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    content = json.dumps(STATE | {"tensors": 1} | change)
+    save_file({"weight": torch.ones(2)}, tmp_path / "step-000000001.safetensors", metadata={"state": content})
+    with pytest.raises(ValueError, match="is damaged: ") as error:
+        Checkpoints(tmp_path, keep=2).read_latest()
+    assert f"is damaged: {said}; remove it to resume from the checkpoint before it" in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that was interrupted after a few steps."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(InterruptedTrainingError):
+        fit(*built(), SERIES, TRAINING, out=folder, progress=False, transform=interrupt_at(3))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("optimizer.encoder.0.exp_avg", None, "it holds "),
+        ("optimizer.encoder.0.exp_avg", lambda t: t[:1], "optimizer.encoder.0.exp_avg has the shape"),
+        ("optimizer.encoder.0.exp_avg", lambda t: t.int(), "optimizer.encoder.0.exp_avg holds int32, not float32"),
+        ("optimizer.encoder.0.exp_avg", lambda t: t / 0, "optimizer.encoder.0.exp_avg holds a number that is not fin"),
+        ("optimizer.encoder.0.exp_avg_sq", lambda t: -t, "optimizer.encoder.0.exp_avg_sq holds a negative number"),
+        ("optimizer.encoder.0.step", lambda t: t[None], "optimizer.encoder.0.step has the shape (1,), not ()"),
+        ("optimizer.encoder.99.step", lambda t: torch.ones(()), "optimizer.encoder.99 is of no parameter"),
+        ("optimizer.encoder.x.y.z", lambda t: torch.ones(()), "optimizer.encoder.x is of no parameter"),
+        ("optimizer.encoder.0.max_exp", lambda t: torch.ones(()), "optimizer.encoder.0 has an unknown max_exp"),
+        ("model.encoder.mean", lambda t: t.to(torch.complex64), "encoder.mean holds complex64, not float32"),
+        ("model.encoder.mean", lambda t: t * math.nan, "encoder.mean holds a number that is not finite"),
+        ("log.count", lambda t: t.float(), "log.count is not there or no count"),
+        ("log.sum.loss", lambda t: t[None], "log.sum.loss is no number"),
+    ],
+)
+def test_tensors_of_another_kind_are_damaged(
+    stopped: Path, tmp_path: Path, name: str, change: Callable[[Tensor], Tensor] | None, said: str
+) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    [path] = (tmp_path / "run" / "checkpoints").iterdir()
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    if change is None:
+        del tensors[name]
+    else:
+        tensors[name] = change(tensors.get(name))
+        state = json.loads(header["state"])
+        header["state"] = json.dumps(state | {"tensors": len(tensors)})
+    save_file(tensors, path, metadata=header)
+    before = sorted(file.name for file in (tmp_path / "run").rglob("*"))
+    with pytest.raises(ValueError, match="safetensors is damaged: ") as error:
+        fit(*built(), SERIES, TRAINING, out=tmp_path / "run", progress=False, resume=True)
+    assert f"is damaged: {said}" in str(error.value)
+    assert sorted(file.name for file in (tmp_path / "run").rglob("*")) == before
+
+
+def test_a_checkpoint_of_an_older_version_without_a_count_lacks_no_moment(stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    [path] = (tmp_path / "run" / "checkpoints").iterdir()
+    with safe_open(path, framework="pt") as file:
+        state = json.loads(file.metadata()["state"])
+    tensors = load_file(path)
+    del tensors["optimizer.encoder.0.exp_avg"], state["tensors"]
+    save_file(tensors, path, metadata={"state": json.dumps(state)})
+    with pytest.raises(ValueError, match=r"is damaged: optimizer.encoder.0 lacks exp_avg; remove it"):
+        fit(*built(), SERIES, TRAINING, out=tmp_path / "run", progress=False, resume=True)
 
 
 def test_a_full_disk_is_noticed_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,19 +8,58 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from msgspec import Meta
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.records import damaged, from_json, typed
+from deep_infomax.runtime.tensors import first_misfit, read_tensors
 from deep_infomax.training.errors import WriteError
 
 _SUFFIX = ".safetensors"
+_REMEDY = "remove it to resume from the checkpoint before it"
+_ADAM = {"step", "exp_avg", "exp_avg_sq"}
+"""What Adam keeps of a parameter, once a gradient reached it."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the header of a checkpoint says; None stands for what older versions did not say."""
+
+    step: Annotated[int, Meta(ge=0)]
+    seconds: Annotated[float, Meta(ge=0)]
+    """Of training so far."""
+    log_size: Annotated[int, Meta(ge=0)]
+    """Bytes of the log when it was written."""
+    precision: Literal["bfloat16", "float32"]
+    tensors: int | None = None
+    """How many there are."""
+    device: str | None = None
+    data: str | None = None
+    """Fingerprint of the inputs."""
+    seed: int | None = None
+    batch_size: int | None = None
+    stopped_early: bool = False
+
+
+class Checkpoint(NamedTuple):
+    """What a file holds."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    record: Record
+
+    def damaged(self, what: object) -> ValueError:
+        """The error of a file whose parts do not agree."""
+        return damaged(self.path, what, _REMEDY)
 
 
 class Checkpoints:
@@ -55,12 +94,12 @@ class Checkpoints:
 
     def write(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
         """Write one checkpoint atomically, then remove those older than the newest ``keep``."""
-        path = self.folder / f"step-{step:09d}{_SUFFIX}"
+        path = self.folder / _name(step)
         # Copies, as tensors that share memory (tied weights) cannot be written.
         plain = {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}
         try:
             with written_whole(path) as partial:
-                save_file(plain, partial, metadata={"state": json.dumps(dict(state))})
+                save_file(plain, partial, metadata={"state": json.dumps({**state, "tensors": len(plain)})})
                 with partial.open("rb") as file:
                     os.fsync(file.fileno())
         except (SafetensorError, OSError) as error:
@@ -69,22 +108,29 @@ class Checkpoints:
             old.unlink()
         return path
 
-    def read_latest(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and state of the newest checkpoint; None before the first.
+    def read_latest(self) -> Checkpoint | None:
+        """The newest checkpoint; None before the first.
 
         Raises:
             ValueError: the file is damaged.
         """
         if not (paths := self.paths()):
             return None
+        path = paths[-1]
+        tensors, header = read_tensors(path, _REMEDY)
         try:
-            with safe_open(paths[-1], framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-                return tensors, json.loads(file.metadata()["state"])
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"{paths[-1]} is damaged ({error}); remove it to resume from the checkpoint before it"
-            ) from error
+            record = typed(from_json(header.get("state", "")), Record)
+            if path.name != _name(record.step):
+                raise ValueError(f"it is of step {record.step}, and its name says otherwise")
+            if record.tensors not in (None, len(tensors)):
+                raise ValueError(f"it holds {len(tensors)} tensors of {record.tensors}")
+        except ValueError as error:
+            raise damaged(path, error, _REMEDY) from None
+        return Checkpoint(path, tensors, record)
+
+
+def _name(step: int) -> str:
+    return f"step-{step:09d}{_SUFFIX}"
 
 
 def what_is_kept(checkpoints: Checkpoints | None) -> str:
@@ -112,17 +158,35 @@ def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put the states written by `optimizer_tensors` back, each in the memory layout of its parameter."""
-    prefix = f"optimizer.{name}."
-    parameters = _parameters(optimizer)
+    """Put the states written by `optimizer_tensors` back, each in the memory layout of its parameter.
+
+    Raises:
+        ValueError: a state is incomplete, or does not fit its parameter.
+    """
+    prefix, states = f"optimizer.{name}.", dict[str, dict[str, Tensor]]()
     for full, saved in tensors.items():
-        if not full.startswith(prefix):
-            continue
-        number, key = full.removeprefix(prefix).split(".")
-        parameter = parameters[int(number)]
-        moment = saved.dim() > 0 and saved.shape == parameter.shape
-        value = torch.empty_like(parameter).copy_(saved) if moment else saved.to(parameter.device)
-        optimizer.state[parameter][key] = value
+        if full.startswith(prefix):
+            number, _, key = full.removeprefix(prefix).partition(".")
+            states.setdefault(number, {})[key] = saved
+    for place, parameter in enumerate(_parameters(optimizer)):
+        if (state := states.pop(str(place), None)) is not None:
+            _check_state(f"{prefix}{place}", state, parameter)
+            moments = {key: torch.empty_like(parameter).copy_(state[key]) for key in ("exp_avg", "exp_avg_sq")}
+            optimizer.state[parameter].update(moments, step=state["step"].to(parameter.device))
+    if states:
+        raise ValueError(f"{prefix}{next(iter(states))} is of no parameter")
+
+
+def _check_state(name: str, state: Mapping[str, Tensor], parameter: Tensor) -> None:
+    """Refuse what Adam cannot have kept of a parameter."""
+    if wrong := sorted(_ADAM ^ set(state)):
+        raise ValueError(f"{name} {'lacks' if wrong[0] in _ADAM else 'has an unknown'} {wrong[0]}")
+    expected = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
+    if said := first_misfit(state, expected):
+        raise ValueError(f"{name}.{said}")
+    for key in ("step", "exp_avg_sq"):
+        if (state[key] < 0).any():
+            raise ValueError(f"{name}.{key} holds a negative number")
 
 
 def _parameters(optimizer: Optimizer) -> list[Tensor]:

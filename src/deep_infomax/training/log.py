@@ -55,9 +55,19 @@ class RunningMeans:
         return sums | {_COUNT: torch.tensor(self._count)}
 
     def load(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-        """Take up the state of a checkpoint."""
+        """Take up the state of a checkpoint.
+
+        Raises:
+            ValueError: it is no such state.
+        """
+        for name, value in tensors.items():
+            if name.startswith(_SUM) and (value.dim() or not value.is_floating_point()):
+                raise ValueError(f"{name} is no number")
+        count = tensors.get(_COUNT)
+        if count is None or count.dim() or count.dtype != torch.int64 or count < 0:
+            raise ValueError(f"{_COUNT} is not there or no count")
         self._sums = {n.removeprefix(_SUM): v.to(device) for n, v in tensors.items() if n.startswith(_SUM)}
-        self._count = int(tensors[_COUNT])
+        self._count = int(count)
 
 
 class MetricsFile:

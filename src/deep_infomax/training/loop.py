@@ -330,7 +330,7 @@ class _Run:
             checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
         wait_for_all(self.control)
         if resume and (found := checkpoints.read_latest()) is not None:
-            self.state.load(*found, self.out)
+            self.state.load(found, self.out)
         return checkpoints
 
     def _save(self, checkpoints: Checkpoints, log: MetricsFile | None) -> None:

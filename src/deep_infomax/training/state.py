@@ -9,7 +9,8 @@ from torch import Tensor
 
 from deep_infomax.data import Source, fingerprint
 from deep_infomax.runtime.processes import gathered
-from deep_infomax.training.checkpoint import Checkpoints, load_optimizer, optimizer_tensors, what_is_kept
+from deep_infomax.runtime.tensors import first_misfit
+from deep_infomax.training.checkpoint import Checkpoint, Checkpoints, load_optimizer, optimizer_tensors, what_is_kept
 from deep_infomax.training.config import TrainingConfig
 from deep_infomax.training.errors import NonFiniteLossError
 from deep_infomax.training.log import RunningMeans
@@ -45,35 +46,41 @@ class TrainingState:
         stopped = {"stopped_early": True} if self.stopped else {}
         return tensors | self.means.tensors(), record | self._chosen | stopped
 
-    def load(self, tensors: dict[str, Tensor], record: dict[str, Any], out: Path) -> None:
+    def load(self, checkpoint: Checkpoint, out: Path) -> None:
         """Go on from a checkpoint of the run directory ``out``.
 
         Raises:
-            ValueError: it is of other data, another seed or batch size, or another model.
+            ValueError: it is of other data, another seed or batch size, or another model, or is damaged.
         """
-        if record.get("data", self._fingerprint) != self._fingerprint:
+        tensors, record = checkpoint.tensors, checkpoint.record
+        if record.data not in (None, self._fingerprint):
             raise ValueError(
                 f"the inputs of {self._data} are not those that {out} was trained on; restore them, or train anew"
             )
         for name, value in self._chosen.items():
-            if record.get(name, value) != value:
-                raise ValueError(
-                    f"{out} was trained with the {name} {record[name]}, not {value}; give that, or train anew"
-                )
+            if (found := getattr(record, name)) not in (None, value):
+                raise ValueError(f"{out} was trained with the {name} {found}, not {value}; give that, or train anew")
         weights = {name.removeprefix(_MODEL): t for name, t in tensors.items() if name.startswith(_MODEL)}
+        expected = self.model.state_dict()
+        of_this_shape = {n: t for n, t in weights.items() if n in expected and t.shape == expected[n].shape}
+        if said := first_misfit(of_this_shape, expected):
+            raise checkpoint.damaged(said)
         try:
             self.model.load_state_dict(weights)
         except RuntimeError as error:
             raise ValueError(
                 f"the checkpoint of {out} does not fit its configuration; restore config.yaml or train anew"
             ) from error
-        for name, optimizer in self.optimizers.items():
-            load_optimizer(name, optimizer, tensors)
-        self.means.load(tensors, self.device)
-        self.step, self.seconds, self.log_size = record["step"], record["seconds"], record["log_size"]
-        self.stopped = record.get("stopped_early", False)
-        if self.training.precision == "auto" and record.get("device", self.device.type) == self.device.type:
-            self.precision = getattr(torch, record["precision"])
+        try:
+            for name, optimizer in self.optimizers.items():
+                load_optimizer(name, optimizer, tensors)
+            self.means.load(tensors, self.device)
+        except ValueError as error:
+            raise checkpoint.damaged(error) from None
+        self.step, self.seconds, self.log_size = record.step, record.seconds, record.log_size
+        self.stopped = record.stopped_early
+        if self.training.precision == "auto" and record.device in (None, self.device.type):
+            self.precision = getattr(torch, record.precision)
 
     def check_loss(self, checkpoints: Checkpoints | None) -> None:
         """Wait for the device, and raise NonFiniteLossError where a loss of any process was not finite."""
