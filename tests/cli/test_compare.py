@@ -146,10 +146,16 @@ def stopped_at_a_checkpoint(run: Path) -> bool:
     return any((run / "checkpoints").glob("*.safetensors")) and "interrupted after step" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupt_stops_all_trainings_at_a_checkpoint(
+@pytest.mark.parametrize(
+    ("two_of_three", "number"), [(["nohup"], signal.SIGINT), ([], signal.SIGTERM)], indirect=["two_of_three"]
+)
+def test_an_interrupt_stops_all_trainings_at_a_checkpoint_and_what_nohup_ignores_does_not(
     two_of_three: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
+    if two_of_three.args[0] == "nohup":
+        two_of_three.send_signal(signal.SIGHUP)
+        time.sleep(2)
+        assert not stopped_at_a_checkpoint(tmp_path / "nat-0")
     two_of_three.send_signal(number)
     said = two_of_three.communicate(timeout=60)[1]
     assert two_of_three.returncode == 130
@@ -157,16 +163,6 @@ def test_an_interrupt_stops_all_trainings_at_a_checkpoint(
     assert stopped_at_a_checkpoint(tmp_path / "nat-0")
     assert stopped_at_a_checkpoint(tmp_path / "local-jsd-0")
     assert not (tmp_path / "random-0").exists()
-
-
-@pytest.mark.parametrize("two_of_three", [["nohup"]], indirect=True)
-def test_what_nohup_ignores_does_not_stop_the_trainings(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:
-    two_of_three.send_signal(signal.SIGHUP)
-    time.sleep(2)
-    assert not stopped_at_a_checkpoint(tmp_path / "nat-0")
-    two_of_three.send_signal(signal.SIGINT)
-    two_of_three.communicate(timeout=60)
-    assert stopped_at_a_checkpoint(tmp_path / "nat-0")
 
 
 def test_where_one_of_several_fails_the_others_go_on(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:

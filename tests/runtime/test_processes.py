@@ -5,11 +5,12 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,15 @@ from deep_infomax.training.log import RunningMeans
 from deep_infomax.training.prepare import Model
 
 INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
+
+multiprocessing.set_forkserver_preload(
+    ["pytest", "psutil", "torch._dynamo", "deep_infomax.baselines", "deep_infomax.cli.training"]
+)
+
+
+def in_processes(work: Callable[[int, int, Path], None], world: int, folder: Path) -> None:
+    """Let each of several processes do its work; they are forked from one that has loaded PyTorch already."""
+    multiprocessing.start_processes(work, (world, folder), world, start_method="forkserver")
 
 
 def encoder() -> Encoder:
@@ -195,7 +205,7 @@ def steps(rank: int, world: int, folder: Path) -> None:
 def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What every process of a world found, by the name of the model."""
     folder = tmp_path_factory.mktemp("processes")
-    multiprocessing.spawn(steps, (request.param, folder), request.param)
+    in_processes(steps, request.param, folder)
     return [torch.load(folder / f"{rank}.pt") for rank in range(request.param)]
 
 
@@ -297,7 +307,7 @@ def two_trainings(rank: int, world: int, folder: Path) -> None:
 
 
 def test_trainings_follow_each_other_and_refuse_what_no_loss_reaches(tmp_path: Path) -> None:
-    multiprocessing.spawn(two_trainings, (2, tmp_path), 2)
+    in_processes(two_trainings, 2, tmp_path)
 
 
 class StopInOne(Callback):
@@ -323,7 +333,7 @@ def one_stops_all(rank: int, world: int, folder: Path) -> None:
 
 
 def test_a_callback_in_the_first_process_stops_all(tmp_path: Path) -> None:
-    multiprocessing.spawn(one_stops_all, (2, tmp_path), 2)
+    in_processes(one_stops_all, 2, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [(line["kind"], line["step"]) for line in lines][-2:] == [("health", 6), ("end", 6)]
     assert lines[-1]["stopped_early"]
@@ -341,7 +351,7 @@ def takes_its_turn(rank: int, world: int, folder: Path) -> None:
 
 
 def test_the_first_process_is_first_and_then_those_of_other_machines(tmp_path: Path) -> None:
-    multiprocessing.spawn(takes_its_turn, (3, tmp_path), 3)
+    in_processes(takes_its_turn, 3, tmp_path)
     assert (tmp_path / "order").read_text() == "0 2 1 "
 
 
@@ -363,7 +373,7 @@ def one_is_infinite(rank: int, world: int, folder: Path) -> None:
 
 
 def test_a_loss_that_one_process_cannot_compute_ends_all(tmp_path: Path) -> None:
-    multiprocessing.spawn(one_is_infinite, (2, tmp_path), 2)
+    in_processes(one_is_infinite, 2, tmp_path)
 
 
 def test_a_process_that_lost_another_outlives_the_launcher_s_signal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,12 +392,40 @@ def test_a_process_that_lost_another_outlives_the_launcher_s_signal(monkeypatch:
         signal.signal(signal.SIGTERM, usual[signal.SIGTERM])
 
 
-def launched(world: int, run: Path, *options: str) -> list[str]:
-    """The command that trains on the digits in several processes."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(world), "-m", "deep_infomax.cli"]
+def words(run: Path, *options: str) -> list[str]:
+    """The command that trains on the digits."""
     flags = "train --data digits --training.batch_size 96 --objective.units 32"
     device = ["--training.device", "cpu"] if torch.cuda.is_available() else []  # without a GPU nothing has to be said
-    return [*launch, *flags.split(), *device, "--out", str(run), *options]
+    return [*flags.split(), *device, "--out", str(run), *options]
+
+
+def launched(world: int, run: Path, *options: str) -> list[str]:
+    """The same in several processes."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(world), "-m", "deep_infomax.cli"]
+    return [*launch, *words(run, *options)]
+
+
+def command(rank: int, world: int, folder: Path) -> None:
+    """The command of ``words.json`` in an environment as torchrun gives it; its exit code and what it said are kept."""
+    torch.set_num_threads(1)
+    given = json.loads((folder / "words.json").read_text())
+    os.environ |= {name: str(rank) for name in ("RANK", "LOCAL_RANK")}
+    os.environ |= {name: str(world) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(given["port"])}
+    with (folder / f"{rank}.err").open("w") as file, redirect_stderr(file):
+        code = main(given["words"])
+    (folder / f"{rank}.code").write_text(str(code))
+
+
+def in_processes_of_a_launcher(world: int, folder: Path, given: list[str]) -> tuple[list[int], list[str]]:
+    """The exit codes of a command's processes, and what each said."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    (folder / "words.json").write_text(json.dumps({"words": given, "port": port}))
+    in_processes(command, world, folder)
+    codes = [int((folder / f"{rank}.code").read_text()) for rank in range(world)]
+    return codes, [(folder / f"{rank}.err").read_text() for rank in range(world)]
 
 
 def train_terms(run: Path) -> list[dict[str, float]]:
@@ -406,8 +444,7 @@ def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
     done = subprocess.run(launched(2, tmp_path / "two", *options), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stderr.count("trained 13 steps") == 1
-    words = launched(1, tmp_path / "one", *options)
-    assert main(words[words.index("train") :]) == 0
+    assert main(words(tmp_path / "one", *options)) == 0
     one, two = train_terms(tmp_path / "one"), train_terms(tmp_path / "two")
     assert len(one) == len(two) == 1297 // 96
     for expected, found in zip(one, two, strict=True):
@@ -419,7 +456,7 @@ def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place: int) -> None:
     run = tmp_path / "run"
-    options = ["--epochs", "3", "--training.log_every", "1", "--training.checkpoint_seconds", "0"]
+    options = ["--epochs", "2", "--training.log_every", "1", "--training.checkpoint_seconds", "0"]
     process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
     try:
         while not list((run / "checkpoints").glob("*.safetensors")):
@@ -438,13 +475,13 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place:
     assert line.endswith(f"continue with: dim train --resume {run}")
     assert main(["train", "--resume", str(run)]) == 0
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 3 * 13 + 1))
+    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 2 * 13 + 1))
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_signal_to_all_stops_them_at_a_checkpoint_from_which_more_go_on(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    options = ["--epochs", "3", "--training.log_every", "1", "--training.precision", "float32"]
+    options = ["--epochs", "2", "--training.log_every", "1", "--training.precision", "float32"]
     process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
     try:
         while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text()):
@@ -458,19 +495,17 @@ def test_a_signal_to_all_stops_them_at_a_checkpoint_from_which_more_go_on(tmp_pa
         process.kill()
     [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
     assert line.startswith("dim: interrupted after step ")
-    assert line.endswith(f" of 39; continue with: dim train --resume {run}")
-    words = launched(3, tmp_path / "one", *options)
-    place = words.index("train")
-    subprocess.run([*words[:place], "train", "--resume", str(run)], check=True, capture_output=True, timeout=240)
-    assert main(words[place:]) == 0
+    assert line.endswith(f" of 26; continue with: dim train --resume {run}")
+    codes, sentences = in_processes_of_a_launcher(3, tmp_path, ["train", "--resume", str(run)])
+    assert codes == [0, 0, 0], sentences
+    assert main(words(tmp_path / "one", *options)) == 0
     one, resumed = train_terms(tmp_path / "one"), train_terms(run)
-    assert len(one) == len(resumed) == 39
+    assert len(one) == len(resumed) == 26
     for expected, found in zip(one, resumed, strict=True):
         assert found == pytest.approx(expected, rel=0.02)
 
 
 def test_processes_that_cannot_share_a_batch_are_told_so(tmp_path: Path) -> None:
-    command = launched(2, tmp_path / "run", "--training.batch_size", "97")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 1  # torchrun's; each process of dim ends with 2
-    assert "2 processes cannot share a batch of 97 equally; set --training.batch_size to a multiple of 2" in done.stderr
+    codes, said = in_processes_of_a_launcher(2, tmp_path, words(tmp_path / "run", "--training.batch_size", "97"))
+    assert codes == [2, 2]
+    assert "2 processes cannot share a batch of 97 equally; set --training.batch_size to a multiple of 2" in said[0]
