@@ -5,6 +5,7 @@ unless set). Its name holds a hash of everything the arrays depend on. It is wri
 that an entry is whole or absent. Entries may be deleted at any time.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -14,34 +15,78 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-FORMAT = 2
+from deep_infomax.data.dataset import by
+from deep_infomax.runtime.records import open_regular, read_json
+
+FORMAT = 3
 RECORD = "dataset.json"
+SPLITS = ("train", "test", "validation", "unlabelled")
 UNFINISHED = ".unfinished-"
 DAY = 86_400
 
 
 @dataclass
+class Record:
+    """What is known of the arrays of an entry, by split."""
+
+    labels: dict[str, list[int] | None]
+    classes: list[str] | None
+    held_out: list[int] | None
+    description: dict[str, str | int]
+
+
+@dataclass
 class Entry:
-    """Named arrays and a record; ``folder`` is None where they live in memory only."""
+    """Arrays of inputs by split, and their record; ``folder`` is None where they live in memory only."""
 
     folder: Path | None
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    record: dict[str, Any] = field(default_factory=dict)
+    record: Record = field(default_factory=lambda: Record({}, None, None, {}))
 
-    def allocate(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Add an array of bytes (uint8) to be filled."""
+    def allocate(self, name: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> np.ndarray:
+        """Add an array to be filled.
+
+        Raises:
+            OSError: The disk is full.
+        """
         if self.folder is None:
-            self.arrays[name] = np.empty(shape, np.uint8)
-        else:
-            path = self.folder / f"{name}.npy"
-            self.arrays[name] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+            self.arrays[name] = np.empty(shape, kind)
+            return self.arrays[name]
+        path = self.folder / f"{name}.npy"
+        header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+        try:
+            with path.open("xb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                offset = file.tell()
+                reserve(file, offset + kind.itemsize * int(np.prod(shape)))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        self.arrays[name] = np.memmap(path, kind, "r+", offset, shape)
         return self.arrays[name]
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Take the room of a file now: where a disk is full, writing to a mapped page would kill the process.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+    while (left := size - file.tell()) > 0:
+        file.write(bytes(min(left, 1 << 20)))
+    file.flush()
 
 
 def cache_folder() -> Path:
@@ -63,11 +108,46 @@ def stamp_files(files: Sequence[Path], root: Path) -> list[tuple[str, int, int]]
 def read_entry(path: Path) -> Entry | None:
     """Open an entry with its arrays memory-mapped; None where there is none, or a damaged one."""
     try:
-        record = json.loads((path / RECORD).read_text())
-        arrays = {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}
-    except (OSError, ValueError, EOFError):
+        record = read_json(path / RECORD, Record, "remove it")
+        arrays = {name: read_array(path / f"{name}.npy") for name in SPLITS if (path / f"{name}.npy").exists()}
+    except Exception:  # numpy raises errors of many kinds on damaged headers
         return None
-    return Entry(path, arrays, record) if set(record["arrays"]) == set(arrays) else None
+    return Entry(path, arrays, record) if is_whole(arrays, record) else None
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Map an array of real numbers into memory.
+
+    Raises:
+        ValueError: It is something else, or not as long as it says.
+    """
+    with open_regular(path, "remove it") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{path} was not written here")
+        shape, fortran, kind = np.lib.format.read_array_header_1_0(file)
+        if fortran or kind.kind not in "uif" or not kind.isnative:
+            raise ValueError(f"{path} holds no plain numbers")
+        return np.memmap(file, kind, "r", file.tell(), shape)
+
+
+def is_whole(arrays: dict[str, np.ndarray], record: Record) -> bool:
+    """Whether arrays and record belong together: one shape, a label for each input, a class for each label."""
+    if "train" not in arrays or arrays.keys() != record.labels.keys():
+        return False
+    shape, kind, classes = arrays["train"].shape[1:], arrays["train"].dtype, len(record.classes or ())
+    for name, array in arrays.items():
+        labels = record.labels[name]
+        if array.shape[1:] != shape or array.dtype != kind or record.description.get("shape") != by(shape):
+            return False
+        if labels is not None and (len(labels) != len(array) or not 0 <= min(labels) <= max(labels) < classes):
+            return False
+    held = record.held_out
+    return held is None or (
+        "test" in arrays
+        and len(held) == len(arrays["test"])
+        and all(0 <= row < len(held) + len(arrays["train"]) for row in held)
+        and held == sorted({*held})
+    )
 
 
 @contextmanager
@@ -77,7 +157,7 @@ def new_entry(path: Path, size: int) -> Iterator[Entry]:
     Where the cache cannot be written the entry stays in memory, with a warning.
 
     Raises:
-        ValueError: The disk has no room for ``size`` bytes.
+        OSError: The disk has no room for ``size`` bytes.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +178,7 @@ def new_entry(path: Path, size: int) -> Iterator[Entry]:
         for array in entry.arrays.values():
             assert isinstance(array, np.memmap)
             array.flush()
-        (folder / RECORD).write_text(json.dumps(entry.record | {"arrays": sorted(entry.arrays)}))
+        (folder / RECORD).write_text(json.dumps(asdict(entry.record)), encoding="utf-8")
         shutil.rmtree(path, ignore_errors=True)  # a damaged one; a sound one would have been read
         with suppress(OSError):  # another process was faster: its entry is the same
             folder.replace(path)
@@ -110,13 +190,11 @@ def check_space(folder: Path, size: int) -> None:
     """Refuse to start what cannot end.
 
     Raises:
-        ValueError: The disk of ``folder`` has no room for ``size`` bytes.
+        OSError: The disk of ``folder`` has no room for ``size`` bytes.
     """
     if (free := shutil.disk_usage(folder).free) < size:
-        raise ValueError(
-            f"decoded images need {size / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free; "
-            "set DEEP_INFOMAX_CACHE to a folder with more room, or make the images smaller with `data_options.resize`"
-        )
+        said = f"decoded images need {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free, DEEP_INFOMAX_CACHE moves them"
+        raise OSError(errno.ENOSPC, said, str(folder))
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -15,7 +15,8 @@ class EncodedImage(NamedTuple):
 
     name: str
     """How messages call it."""
-    content: bytes | Path
+    content: bytes | Path | None
+    """Its bytes, or the file that holds them; None where there is none."""
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,10 @@ def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> E
     def read() -> Iterator[Sequence[EncodedImage]]:
         import datasets
 
+        own = [Path(place) for place in (datasets.config.HF_DATASETS_CACHE, datasets.config.HF_CACHE_HOME)]
         encoded = table.select_columns([columns.image]).cast_column(columns.image, datasets.Image(decode=False))
         for start in range(0, len(table), BLOCK):
             rows = encoded[start : start + BLOCK][columns.image]
-            yield encoded_rows(rows, split, start, Path())
+            yield encoded_rows(rows, split, start, own)
 
     return EncodedImages(len(table), read, labels, columns.classes)

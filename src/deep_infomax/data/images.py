@@ -1,5 +1,6 @@
 """A data set of image files, wherever they come from: choose the splits, decode them, keep the result."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,10 +16,15 @@ from torch import Tensor
 
 from deep_infomax.data import cache
 from deep_infomax.data.dataset import Dataset, Source, by
-from deep_infomax.data.decode import choose_rule, decode, survey_all
+from deep_infomax.data.decode import damaged, decode, without
 from deep_infomax.data.encoded import EncodedImages
 from deep_infomax.data.labels import SEED, hold_out, number_classes
 from deep_infomax.data.options import DataOptions
+from deep_infomax.data.pictures import quiet
+from deep_infomax.data.survey import choose_rule, survey_all
+
+NAMED = 1000
+"""Damaged images that a description names at most."""
 
 Splits = dict[str, EncodedImages]
 """The images of each split: train, and where they exist test, validation, unlabelled."""
@@ -36,12 +42,14 @@ def load_images(name: str, stamp: Any, open_splits: Callable[[], Splits], option
     Raises:
         ValueError: A file, a column or a label cannot be used.
     """
-    choices = [options.resize, options.crop, options.channels, options.image_column, options.label_column]
+    choices: list[object] = [options.resize, options.crop, options.channels, options.frames, options.skip_damaged]
+    choices += [options.image_column, options.label_column]
     path = cache.entry_path(name, [stamp, choices])
     entry = cache.read_entry(path)
     if entry is None:
         try:
-            entry = build_entry(path, open_splits(), options)
+            with quiet():
+                entry = build_entry(path, open_splits(), options)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     return dataset_of(name, entry)
@@ -49,6 +57,9 @@ def load_images(name: str, stamp: Any, open_splits: Callable[[], Splits], option
 
 def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry:
     """Number the labels, settle the splits and decode them into a cache entry."""
+    left_out: dict[str, str] = {}
+    if options.skip_damaged:
+        splits, left_out = sound(splits, options)
     splits = {split: replace(images, labels=known(images)) for split, images in splits.items()}
     lists = {images.classes for images in splits.values() if images.classes is not None}
     if len(lists) > 1:
@@ -63,17 +74,36 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
     n = sum(images.n for images in splits.values())
     with progress("reading headers", n) as advance:
         rule = choose_rule(survey_all(splits.values(), advance), options)
-    pixel_bytes = n * rule.channels * rule.height * rule.width
+    pixel_bytes = n * math.prod(rule.shape) * rule.kind.itemsize
     with cache.new_entry(path, pixel_bytes) as entry, progress("decoding", n) as advance:
-        for split, images in splits.items():
-            decode(images, rule, entry.allocate(split, (images.n, *rule.shape)), advance)
-        entry.record = {
-            "labels": {split: images.labels for split, images in splits.items()},
-            "classes": classes,
-            "held_out": None if held_out is None else held_out.tolist(),
-            "description": {"shape": by(rule.shape), **rule.description, "split_rule": split_rule},
-        }
+        transparent = sum(
+            decode(images, rule, entry.allocate(split, (images.n, *rule.shape), rule.kind), advance)
+            for split, images in splits.items()
+        )
+        alpha = {"alpha_rule": f"{transparent} of {n} images transparent, laid over white"} if transparent else {}
+        stored: dict[str, Any] = {split: images.labels and list(images.labels) for split, images in splits.items()}
+        entry.record = cache.Record(
+            stored,
+            None if classes is None else list(classes),
+            None if held_out is None else held_out.tolist(),
+            {"shape": by(rule.shape), **rule.description, **alpha, **left_out, "split_rule": split_rule},
+        )
     return cache.read_entry(path) or entry
+
+
+def sound(splits: Splits, options: DataOptions) -> tuple[Splits, dict[str, str]]:
+    """Leave out the images that cannot be decoded, with their labels; also describe which."""
+    n, kept = sum(images.n for images in splits.values()), dict[str, EncodedImages]()
+    names = list[str]()
+    with progress("checking images", n) as advance:
+        for split, images in splits.items():
+            found = damaged(images, options.frames not in (None, "first"), advance)
+            kept[split] = without(images, list(found)) if found else images
+            names += found.values()
+    if not names:
+        return splits, {}
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return kept, {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {', '.join(names[:NAMED])}{more}"}
 
 
 def known(images: EncodedImages) -> list[Any] | None:
@@ -117,12 +147,12 @@ def held_out_rule(held: int, n: int) -> str:
 def dataset_of(name: str, entry: cache.Entry) -> Dataset:
     """Wrap a cache entry, arrays unread."""
     record = entry.record
-    classes = tuple(record["classes"]) if record["classes"] else None
+    classes = tuple(record.classes) if record.classes else None
 
     def source(split: str) -> Source | None:
         if split not in entry.arrays:
             return None
-        labels, inputs = record["labels"][split], entry.arrays[split]
+        labels, inputs = record.labels[split], entry.arrays[split]
         return Source(
             inputs if entry.folder else torch.from_numpy(inputs),
             None if labels is None else torch.tensor(labels, dtype=torch.long),
@@ -138,8 +168,8 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
         train,
         source("test") or source("validation"),
         source("unlabelled"),
-        record["description"],
-        held_out=None if record["held_out"] is None else torch.tensor(record["held_out"], dtype=torch.long),
+        record.description,
+        held_out=None if record.held_out is None else torch.tensor(record.held_out, dtype=torch.long),
     )
 
 

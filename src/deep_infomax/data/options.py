@@ -10,7 +10,7 @@ class DataOptions:
     """Choices of the user about data; every default keeps the values as they are stored.
 
     Raises:
-        ValueError: A number is not positive, ``channels`` is neither 1 nor 3, or a crop is larger than its image.
+        ValueError: A number is not positive, or a crop is larger than its image.
     """
 
     resize: int | None = None
@@ -18,7 +18,13 @@ class DataOptions:
     crop: int | None = None
     """Keep the central square (cube, segment) of this size, after ``resize``."""
     channels: int | None = None
-    """Channels of image files: 1 (grey) or 3 (RGB); none: 3 if any image of the data set has colour, else 1."""
+    """Channels of image files: 1 (grey), 3 (RGB), or the number of bands to keep as they are stored; none: 3 if any
+    image of the data set has colour, else 1."""
+    frames: Literal["first", "channels", "depth"] | None = None
+    """What becomes of image files with several frames: the first alone, all as channels, or all as the depth of a
+    volume; none refuses them."""
+    skip_damaged: bool = False
+    """Leave out images that cannot be decoded, with their labels, and name them in the run."""
     layout: Literal["auto", "channels_first", "channels_last"] = "auto"
     """Where arrays (``.npy``, ``.npz``) keep their channels; auto: last where that axis has 1, 3 or 4 entries."""
     random_crop: int | None = None
@@ -36,11 +42,9 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
-        for name in ("resize", "crop", "random_crop", "train_inputs", "held_out"):
+        for name in ("resize", "crop", "channels", "random_crop", "train_inputs", "held_out"):
             if (size := getattr(self, name)) is not None and size < 1:
                 raise ValueError(f"`data_options.{name}` is {size}; give 1 or more")
-        if self.channels not in (None, 1, 3):
-            raise ValueError(f"`data_options.channels` is {self.channels}; give 1 (grey) or 3 (RGB)")
         steps = [
             (name, size) for name in ("resize", "crop", "random_crop") if (size := getattr(self, name)) is not None
         ]

@@ -24,9 +24,10 @@ def load_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> D
     Raises:
         ValueError: A file is broken, lacks a column of images, or belongs to no split.
     """
-    return load_images(
-        folder.resolve().name, stamp_files(files, folder), lambda: open_parquet(folder, files, options), options
-    )
+    stamp: list[Any] = stamp_files(files, folder)
+    if referred := stamp_referred(files, options):
+        stamp = [stamp, referred]
+    return load_images(folder.resolve().name, stamp, lambda: open_parquet(folder, files, options), options)
 
 
 def open_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> Splits:
@@ -68,7 +69,7 @@ def open_files(files: Sequence[Path], options: DataOptions) -> EncodedImages:
             row = 0
             try:
                 for batch in pq.ParquetFile(file).iter_batches(BLOCK, columns=[columns.image]):
-                    yield encoded_rows(batch.column(0).to_pylist(), file.name, row, file.parent)
+                    yield encoded_rows(batch.column(0).to_pylist(), file.name, row, [file.parent])
                     row += len(batch)
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(
@@ -83,19 +84,75 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def encoded_rows(rows: Sequence[dict[str, Any] | None], file: str, first: int, folder: Path) -> list[EncodedImage]:
-    """Name the images of consecutive rows of a table.
+def encoded_rows(rows: Sequence[Any], file: str, first: int, folders: Sequence[Path]) -> list[EncodedImage]:
+    """Name the images of consecutive rows of a table; files that rows refer to must lie in one of the folders.
 
     Raises:
-        ValueError: A row has no image.
+        ValueError: A row refers to a file elsewhere, or its image is no sequence of bytes.
     """
     images = []
     for number, row in enumerate(rows, first):
-        row = row or {}
-        content, path = row.get("bytes"), row.get("path")
-        if content is None:
-            if path is None:
-                raise ValueError(f"row {number} of {file} has no image; remove the row")
-            content = folder / path
-        images.append(EncodedImage(f"in row {number} of {file}" + (f" ({path})" if path else ""), content))
+        content, path = (row or {}).get("bytes"), (row or {}).get("path")
+        if not isinstance(content, bytes | None) or not isinstance(path, str | None):
+            raise ValueError(
+                f"row {number} of {file} has bytes or a path of another type; "
+                "write the files with the Image feature of the `datasets` library"
+            )
+        place = f"in row {number} of {file}" + (f" ({path})" if path else "")
+        images.append(EncodedImage(place, content if content is not None or not path else within(folders, path, place)))
     return images
+
+
+def within(folders: Sequence[Path], path: str, place: str) -> Path:
+    """Return the file that a path stands for, links followed, in the first of the folders unless it is absolute.
+
+    Raises:
+        ValueError: It lies in none of the folders.
+    """
+    try:
+        found = (folders[0] / path).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null character
+        raise ValueError(f"the image {place} has no path that can be followed; correct it") from error
+    if not any(found.is_relative_to(folder.resolve()) for folder in folders):
+        raise ValueError(
+            f"the image {place} lies outside {folders[0]}, which a table may not refer to; "
+            "move it there, or keep the bytes in the table"
+        )
+    return found
+
+
+def stamp_referred(files: Sequence[Path], options: DataOptions) -> list[tuple[str, int, int]]:
+    """Identify the files that rows refer to by path, where a table keeps no bytes, by their sizes and times of change.
+
+    Tables that cannot be read are passed over: they are refused when they are opened.
+    """
+    stamps = []
+    for file in files:
+        try:
+            paths = referred(file, options)
+        except (pa.ArrowException, OSError, KeyError, ValueError):
+            continue
+        for path in paths:
+            try:
+                stat = (file.parent / path).stat()
+            except (OSError, ValueError):  # said when it is opened
+                continue
+            stamps.append((path, stat.st_size, stat.st_mtime_ns))
+    return stamps
+
+
+def referred(file: Path, options: DataOptions) -> list[str]:
+    """Return the paths that rows name, but for parts of a table whose rows all keep bytes; no bytes are read."""
+    table = pq.ParquetFile(file)
+    column = find_columns(table.schema_arrow, options).image
+    paths: list[str] = []
+    for number in range(table.num_row_groups):
+        group = table.metadata.row_group(number)
+        chunks = {(chunk := group.column(i)).path_in_schema: chunk for i in range(group.num_columns)}
+        if f"{column}.path" not in chunks:
+            continue
+        statistics = chunks[f"{column}.bytes"].statistics
+        if statistics is None or not statistics.has_null_count or statistics.null_count > 0:
+            for batch in table.iter_batches(BLOCK, row_groups=[number], columns=[f"{column}.path"]):
+                paths += [row["path"] for row in batch.column(0).to_pylist() if row and isinstance(row["path"], str)]
+    return paths
