@@ -304,7 +304,7 @@ CASES = [
     Case("a folder for a figure", f"{_ESTIMATE} --plot wall.png", lambda folder: (folder / "wall.png").mkdir()),
     Case("samples that are not there", "estimate left.npy nothing.npy"),
     Case("a folder of samples", "estimate left.npy drawer", lambda folder: (folder / "drawer").mkdir()),
-    Case("samples in a file of another kind", "estimate left.npy words.txt", write("words.txt", "hello")),
+    Case("samples in a file of another kind", "estimate left.npy words.doc", write("words.doc", "hello")),
     Case("a torn file of samples", "estimate left.npy half.npy", write("half.npy", "\x93NUMPY")),
     Case(
         "pickled samples",
@@ -321,7 +321,7 @@ CASES = [
     Case("several arrays", "estimate left.npy labelled.npz"),
     Case("no array", "estimate left.npy none.npz", lambda folder: np.savez(folder / "none.npz")),
     Case("words in a table", "estimate left.npy words.csv", write("words.csv", "a,b\n1,2\n3,four\n")),
-    Case("a table whose rows differ", "estimate left.npy uneven.csv", write("uneven.csv", "1,2\n3,4\n5\n")),
+    Case("a table whose rows differ", "estimate left.npy uneven.csv", write("uneven.csv", "1,2.5\n3,4\n5\n")),
     Case("an empty table", "estimate left.npy empty.csv", write("empty.csv", "")),
     Case("samples of another length", "estimate left.npy fewer.npy", array("fewer.npy", SAMPLES[:60, 1])),
     Case("samples with NaN", "estimate missing.npy right.npy", array("missing.npy", np.append(SAMPLES[1:, 0], np.nan))),

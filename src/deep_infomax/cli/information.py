@@ -1,9 +1,11 @@
 """What the commands around samples, ``dim estimate`` and ``dim dependency``, do once their arguments are parsed."""
 
+from collections.abc import Mapping, Sequence
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deep_infomax.cli.samples import Reading, Samples, check_numbering, check_readings, read_samples
 from deep_infomax.evaluation import check_output
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.training import WriteError
@@ -15,12 +17,30 @@ FIGURES: Final = (".png", ".svg", ".pdf")
 """Endings of the files that a figure can be written to."""
 
 
-def estimate(*, x: str, y: str, check_processing: bool, plot: str | None, json: bool, **options: Any) -> None:
+def estimate(
+    *,
+    x: str,
+    y: str,
+    columns: Sequence[str] | None,
+    x_columns: Sequence[str] | None,
+    y_columns: Sequence[str] | None,
+    header: bool | None,
+    decimal: str | None,
+    check_processing: bool,
+    plot: str | None,
+    json: bool,
+    **options: Any,
+) -> None:
     """Estimate the mutual information of two files of samples.
 
     Args:
         x: File of the one variable's samples.
         y: File of the other's.
+        columns: Of tables, those to read.
+        x_columns: Of x alone.
+        y_columns: Of y alone.
+        header: Whether the first line of a text names its columns.
+        decimal: What decimals of a text are written with.
         check_processing: Also estimate what quarters of y tell about x, in half of the time each.
         plot: File of a figure.
         json: Print one JSON object instead of a table.
@@ -31,7 +51,6 @@ def estimate(*, x: str, y: str, check_processing: bool, plot: str | None, json: 
         WriteError: The figure cannot be written.
         KeyboardInterrupt: An interrupt; what is known is printed.
     """
-    from deep_infomax.cli.samples import read_samples
     from deep_infomax.mutual_information import check_data_processing, estimate_mi
     from deep_infomax.mutual_information.checks import require_quarters
 
@@ -39,23 +58,42 @@ def estimate(*, x: str, y: str, check_processing: bool, plot: str | None, json: 
     if check_processing:
         require_quarters(options["estimator"])
         options["time_budget"] = options["time_budget"] and options["time_budget"] / 2
-    samples = read_samples(Path(x), "x"), read_samples(Path(y), "y")
+    readings = {
+        "x": (Path(x), Reading(x_columns or columns, header, decimal)),
+        "y": (Path(y), Reading(y_columns or columns, header, decimal)),
+    }
+    found = _read(readings)
+    check_numbering(found["x"], found["y"])
+    samples = found["x"].values, found["y"].values
     result = estimate_mi(*samples, **options)
     check = check_data_processing(*samples, whole=result, **options) if check_processing and result.finished else None
     if json:
         processing = {"processing": None if check is None else check.to_json()} if check_processing else {}
-        print(dumps(result.to_json() | processing))
+        read = {"samples": {name: one.description for name, one in found.items()}}
+        print(dumps(result.to_json() | read | processing))
     else:
         print(result if check is None else f"{result}\n{check}")
     _draw(result, plot)
     _end(result if check is None else check.processed)
 
 
-def dependency(*, z: str, plot: str | None, json: bool, **options: Any) -> None:
+def dependency(
+    *,
+    z: str,
+    columns: Sequence[str] | None,
+    header: bool | None,
+    decimal: str | None,
+    plot: str | None,
+    json: bool,
+    **options: Any,
+) -> None:
     """Estimate how much the coordinates of a file of samples depend on each other.
 
     Args:
         z: File of samples.
+        columns: Of a table, those to read.
+        header: Whether the first line of a text names its columns.
+        decimal: What decimals of a text are written with.
         plot: File of a figure.
         json: Print one JSON object instead of a table.
         options: Of `neural_dependency`.
@@ -65,14 +103,23 @@ def dependency(*, z: str, plot: str | None, json: bool, **options: Any) -> None:
         WriteError: The figure cannot be written.
         KeyboardInterrupt: An interrupt; what is known is printed.
     """
-    from deep_infomax.cli.samples import read_samples
     from deep_infomax.mutual_information import neural_dependency
 
     _check_figure(plot)
-    result = neural_dependency(read_samples(Path(z), "z"), **options)
-    print(dumps(result.to_json()) if json else result)
+    [found] = _read({"z": (Path(z), Reading(columns, header, decimal))}).values()
+    result = neural_dependency(found.values, **options)
+    print(dumps(result.to_json() | {"samples": {"z": found.description}}) if json else result)
     _draw(result, plot)
     _end(result)
+
+
+def _read(readings: Mapping[str, tuple[Path, Reading]]) -> dict[str, Samples]:
+    """The samples in files; what was decided while reading is said before anything else is."""
+    check_readings(readings)
+    found = {name: read_samples(path, name, reading) for name, (path, reading) in readings.items()}
+    for name, samples in found.items():
+        NOTES.print(f"{name}: {samples}")
+    return found
 
 
 def _check_figure(plot: str | None) -> None:

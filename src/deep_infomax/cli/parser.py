@@ -13,6 +13,7 @@ _LAYERS: Final = "Layers to measure, such as conv,fc,Y. Left out: each metric's 
 _DATA: Final = "How the data are read"
 _AS_TRAINED: Final = f"{_DATA} (left out: as in the run's training)"
 _OPTIONS: Final = "Options"
+_SAMPLES: Final = ".npy, .npz, .csv, .tsv, .txt, .parquet or .feather."
 
 
 class Entry(NamedTuple):
@@ -157,14 +158,15 @@ def _report() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
 def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     from deep_infomax.mutual_information.estimators import ESTIMATORS
 
-    samples = "Samples of one variable, a row each: .npy, .npz or .csv."
     operands = [
-        Option("x", str, None, samples, "X.npy"),
+        Option("x", str, None, f"Samples of one variable, a row each: {_SAMPLES}", "X.npy"),
         Option("y", str, None, "Samples of the other, row by row.", "Y.npy"),
     ]
     options = [
         Option("estimator", _one_of(ESTIMATORS), "auto", "How it is estimated."),
         *_information_options(),
+        Option("x_columns", tuple[str, ...] | None, None, "Columns of X alone.", "A,B"),
+        Option("y_columns", tuple[str, ...] | None, None, "Columns of Y alone.", "A,B"),
         Option("permutations", int, 0, "Shuffles for a test of independence; 0 makes none."),
         Option("check_processing", SWITCH, False, "Also see that y in quarters tells no more about x than y does."),
     ]
@@ -174,7 +176,7 @@ def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
 def _dependency() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     from deep_infomax.mutual_information.estimators import DEPENDENCIES
 
-    z = Option("z", str, None, "Samples, a row each: .npy, .npz or .csv.", "Z.npy")
+    z = Option("z", str, None, f"Samples, a row each: {_SAMPLES}", "Z.npy")
     method = Option("method", _one_of(DEPENDENCIES), "auto", "How it is estimated; dim is the paper's way.")
     return [z], {_OPTIONS: [method, *_information_options()]}
 
@@ -234,7 +236,15 @@ def _information_options() -> list[Option]:
         Option("level", float, 0.95, "Probability that the interval is made for."),
         Option("ranks", bool, True, "Make every coordinate normal through its ranks first."),
         Option("seed", int, 0, "Of the split and of the training."),
-    ]
+        Option(
+            "columns", tuple[str, ...] | None, None,
+            "Columns of a table to read, by name (left out: all but those that tell its rows apart).", "A,B",
+        ),
+        Option("header", bool | None, None, "Whether the first line of a text names its columns (left out: found)."),
+        Option(
+            "decimal", _one_of(("point", "comma")) | None, None, "How a text writes decimals (left out: found)."
+        ),
+    ]  # fmt: skip
 
 
 def _one_of(names: Iterable[str]) -> Any:
