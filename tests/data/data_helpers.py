@@ -1,8 +1,11 @@
 """Small image files and tables for the tests of data."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -27,3 +30,16 @@ def parquet(file: Path, columns: dict, features: dict | None = None) -> Path:
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, file)
     return file
+
+
+def png(values: np.ndarray) -> bytes:
+    """A PNG file of 8 or 16 bits with 1 to 4 bands, written without a library: Pillow writes no colours of 16 bits."""
+    height, width, bands = values.shape
+    depth = values.dtype.itemsize * 8
+    rows = b"".join(b"\0" + row.astype(values.dtype.newbyteorder(">")).tobytes() for row in values)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, {1: 0, 2: 4, 3: 2, 4: 6}[bands], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

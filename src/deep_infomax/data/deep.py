@@ -1,5 +1,6 @@
 """Images of more than 8 bits that Pillow would cut to 8: PNG, JPEG, JPEG 2000 and AVIF by `imagecodecs`, and PPM."""
 
+import math
 import struct
 from collections.abc import Callable
 
@@ -31,12 +32,15 @@ class DeepPicture(Picture):
         return Frame(upright(values, self._orientation), colours, alpha)
 
 
-def open_deep(image: ImageFile.ImageFile, file: File, orientation: int) -> Picture | None:
+def open_deep(image: ImageFile.ImageFile, file: File, orientation: Callable[[], int]) -> Picture | None:
     """Open an image of more than 8 bits by another reader than Pillow; None where Pillow keeps them."""
-    kind, colours = "uint16", 3 if image.mode.startswith("RGB") else 1
-    decode: Callable[[], Pixels]
+    codec, _, start, arguments = image.tile[0] if image.tile else ("", None, 0, ())  # before tags are looked for
+    colours, kind = 3 if image.mode.startswith("RGB") else 1, "uint16"
     bands = colours + image.has_transparency_data
-    if image.format == "PNG" and image.mode in ("RGB", "RGBA", "LA") and "16" in str(image.tile[0][3]):
+    decode: Callable[[], Pixels]
+    if image.format == "PNG" and arguments in ("RGB;16B", "RGBA;16B", "LA;16B"):
+        colours = 1 if arguments == "LA;16B" else 3
+        bands = colours + image.has_transparency_data
         decode = _decoder("png", file)
     elif image.format == "JPEG2000" and (components := _components(file)) and max(components)[0] > 8:
         kind = "int16" if any(signed for _, signed in components) else kind
@@ -44,21 +48,19 @@ def open_deep(image: ImageFile.ImageFile, file: File, orientation: int) -> Pictu
         decode = _decoder("jpeg2k", file)
     elif image.format == "AVIF" and _is_deep_avif(file):
         decode = _decoder("avif", file)
-        colours = 3
-    elif image.format == "PPM" and (image.mode == "I" or _largest(image) > 255):
-        start = image.tile[0][2]
-        decode = lambda: _portable_map(image, file, start, colours)  # noqa: E731
-        bands = colours
-    elif image.format == "SGI" and image.tile and image.tile[0][0] == "SGI16":
+    elif image.format == "PPM" and (image.mode == "I" or _largest(arguments) > 255):
+        shape, plain = (image.height, image.width, colours), codec == "ppm_plain"
+        decode = lambda: _portable_map(file, start, shape, plain)  # noqa: E731
+    elif codec == "SGI16":
         raise UnsupportedImageError(f"{_NEEDED}, which is not read from SGI files; save it as PNG or TIFF")
     else:
         return None
     key = image.info.get("transparency") if image.format == "PNG" else None
-    key = (key,) if isinstance(key, int) else tuple(key or ())
-    height, width = (image.width, image.height) if orientation >= 5 else (image.height, image.width)
+    turn = orientation()
+    height, width = (image.width, image.height) if turn >= 5 else (image.height, image.width)
     check_pixels(height, width)
-    header = Header(height, width, bands, colours, kind, 1, image.format, orientation > 1)
-    return DeepPicture(header, decode, orientation, key)
+    header = Header(height, width, bands, colours, kind, 1, image.format or "unknown", turn > 1)
+    return DeepPicture(header, decode, turn, (key,) if isinstance(key, int) else tuple(key or ()))
 
 
 def open_jpeg(file: File) -> Picture:
@@ -119,18 +121,14 @@ def _is_deep_avif(file: File) -> bool:
     return 0 <= start < len(beginning) - 6 and bool(beginning[start + 6] & 0x40)
 
 
-def _largest(image: ImageFile.ImageFile) -> int:
+def _largest(arguments: object) -> int:
     """The number that stands for white in a portable map of colours."""
-    arguments = image.tile[0][3]
     return arguments[-1] if isinstance(arguments, tuple) and isinstance(arguments[-1], int) else 255
 
 
-def _portable_map(image: ImageFile.ImageFile, file: File, start: int, bands: int) -> Pixels:
+def _portable_map(file: File, start: int, shape: tuple[int, int, int], plain: bool) -> Pixels:
     """Read the numbers of a portable map of 16 bits, which Pillow would stretch to 65535."""
     file.seek(start)
-    content, n = file.read(), image.height * image.width * bands
-    if image.tile[0][0] == "ppm_plain":
-        values = np.array(content.split()[:n], dtype=np.uint16)
-    else:
-        values = np.frombuffer(content, ">u2", n).astype(np.uint16)
-    return values.reshape(image.height, image.width, bands)
+    content, n = file.read(), math.prod(shape)
+    values = np.array(content.split()[:n], np.uint16) if plain else np.frombuffer(content, ">u2", n).astype(np.uint16)
+    return values.reshape(shape)

@@ -46,15 +46,15 @@ class Picture(ABC):
         """Decode one frame, upright; ``stored`` keeps the bands of inks where they would be turned into colours."""
 
 
-def check_pixels(height: int, width: int, frames: int = 1) -> None:
+def check_pixels(height: int, width: int, frames: int = 1, bands: int = 4) -> None:
     """Refuse what a small file can pretend to be, at the limit where Pillow refuses it, too.
 
     Raises:
         ValueError: The image is too large.
     """
     most = Image.MAX_IMAGE_PIXELS
-    if most is not None and height * width * frames > 2 * most:
-        several = f" in {frames} frames" if frames > 1 else ""
+    if most is not None and height * width * frames * max(1, bands / 4) > 2 * most:
+        several = f" in {frames} frames" if frames > 1 else f" of {bands} bands" if bands > 4 else ""
         raise ValueError(
             f"it has {height} x {width} pixels{several}, and more than {2 * most:,} are taken for an attack"
         )

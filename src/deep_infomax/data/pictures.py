@@ -74,7 +74,7 @@ def open_picture(file: File) -> Picture:
         raise
     if image.format == "TIFF":
         return PillowPicture(image) if is_plain(image) else TiffPicture(file)
-    return deep.open_deep(image, file, orientation(image)) or PillowPicture(image)
+    return deep.open_deep(image, file, lambda: orientation(image)) or PillowPicture(image)
 
 
 class PillowPicture(Picture):

@@ -90,7 +90,7 @@ class TiffPicture(Picture):
         self._pages = [page for page in pages if not page.subfiletype & _REDUCED_OR_MASK] or pages
         first = self._pages[0]
         height, width = first.imagelength, first.imagewidth
-        check_pixels(height, width)
+        check_pixels(height, width, bands=first.samplesperpixel)
         turn = _orientation(first)
         self.header = Header(
             *((width, height) if turn >= 5 else (height, width)),
@@ -105,7 +105,7 @@ class TiffPicture(Picture):
     def frame(self, number: int, stored: bool) -> Frame:
         """Decode one page."""
         page = self._pages[number]
-        check_pixels(page.imagelength, page.imagewidth)
+        check_pixels(page.imagelength, page.imagewidth, bands=page.samplesperpixel)
         if page.axes not in ("YX", "YXS", "SYX"):
             raise UnsupportedImageError(f"has pages with the axes {page.axes}; save it as a stack of pages")
         if page.compression != 1 or page.predictor != 1 or page.bitspersample % 8:
