@@ -79,7 +79,7 @@ def test_arrays_without_their_labels_are_not_split(tmp_path):
 def test_labels_of_one_kind_or_two_keep_their_order(tmp_path):
     arrays = {"x": np.ones((4, 8)), "y": [10, 9, 10, 9], "x_test": np.ones((2, 8)), "y_test": [b"v", b"u"]}
     np.savez(tmp_path / "x.npz", **arrays)
-    assert load_dataset(str(tmp_path / "x.npz")).train.classes == ("9", "10", "b'u'", "b'v'")
+    assert load_dataset(str(tmp_path / "x.npz")).train.classes == ("9", "10", "u", "v")
 
 
 def test_arrays_are_resized_and_cropped(tmp_path):

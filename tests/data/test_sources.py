@@ -181,9 +181,10 @@ def test_hub_data_sets_by_name(tmp_path, monkeypatch):
     }
     splits = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "hub"))
     asked = []
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or splits)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *names: asked.append(names) or splits)
     dataset = load_dataset("stl10")
-    assert asked == ["jxie/stl10"]
+    assert load_dataset("hub:owner/name:small").name == "owner/name:small"
+    assert asked == [("jxie/stl10",), ("owner/name", "small")]
     assert dataset.test.labels.tolist() == [1, 0]
     assert dataset.train.take(torch.arange(2))[:, :, 0, 0].tolist() == [list(RED), list(GREEN)]
     assert (len(dataset.unlabelled), dataset.unlabelled.labels, dataset.unlabelled.classes) == (2, None, None)
@@ -197,9 +198,14 @@ def test_hub_data_sets_by_name(tmp_path, monkeypatch):
             ConnectionError("Couldn't reach it\nmore"),
             r"cannot get 'a/b' from the Hugging Face Hub \(Couldn't reach it\)",
         ),
+        (ValueError("a broken script\nmore"), r"\(ValueError: a broken script\); download its parquet"),
         (
-            ValueError("Config name is missing.\nPick one"),
-            r"\(ValueError: Config name is missing.\); download its parquet",
+            ValueError("Config name is missing.\nPlease pick one among the available configs: ['small', 'large']"),
+            r"'a/b' has several configurations, small, large; name one: hub:a/b:small",
+        ),
+        (
+            ValueError("BuilderConfig 'x' not found. Available: ['small', 'large']"),
+            r"'a/b' has several configurations, small, large; name one: hub:a/b:small",
         ),
         ("missing", "shows no data set 'a/b'; correct the name"),
     ],
@@ -270,7 +276,7 @@ def test_columns_of_lists_in_the_hubs_schema_are_passed_over():
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     schema = pa.schema([("img", image), ("tags", pa.list_(pa.string()))], metadata=metadata)
-    assert find_columns(schema, DataOptions()) == Columns("img", None, None)
+    assert find_columns(schema, DataOptions()) == Columns("img", (), {}, ("img", "tags"))
 
 
 def test_some_of_the_training_inputs_are_kept_and_all_of_the_test_part():

@@ -1,7 +1,7 @@
 """Images before they are decoded: where Hub data sets, parquet files and image folders meet."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ class EncodedImages:
     labels: Sequence[Hashable] | None
     classes: tuple[str, ...] | None = None
     """Names of the classes where ``labels`` are their numbers."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What was decided when they were found, for the description of the data."""
 
     def subset(self, index: Int[Tensor, " k"]) -> "EncodedImages":
         """Keep the images at ``index`` (ascending)."""
@@ -41,27 +43,4 @@ class EncodedImages:
                 start += len(block)
 
         labels = None if self.labels is None else [self.labels[i] for i in index.tolist()]
-        return EncodedImages(len(index), read, labels, self.classes)
-
-
-def split_of(name: str) -> str | None:
-    """Read the split off the name of a file, a folder or a Hub split: train, test, validation or unlabelled.
-
-    >>> split_of("train-00000-of-00001"), split_of("valid"), split_of("unlabeled"), split_of("cats")
-    ('train', 'validation', 'unlabelled', None)
-    """
-    beginnings = {
-        "train": "train",
-        "training": "train",
-        "test": "test",
-        "testing": "test",
-        "validation": "validation",
-        "valid": "validation",
-        "val": "validation",
-        "dev": "validation",
-        "unlabelled": "unlabelled",
-        "unlabeled": "unlabelled",
-        "unsupervised": "unlabelled",
-    }
-    word = next(iter(name.lower().replace("-", " ").replace("_", " ").replace(".", " ").split()), "")
-    return beginnings.get(word)
+        return replace(self, n=len(index), read=read, labels=labels)

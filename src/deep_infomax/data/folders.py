@@ -1,41 +1,83 @@
-"""Folders of image files: ``root/[train|test|valid|unlabelled/][class/].../file``."""
+"""Folders of image files: which files are read, and what the folders that they lie in say."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deep_infomax.data.arrangement import arrange
 from deep_infomax.data.cache import stamp_files
+from deep_infomax.data.columns import image_columns
 from deep_infomax.data.dataset import Dataset
-from deep_infomax.data.encoded import EncodedImage, EncodedImages, split_of
+from deep_infomax.data.encoded import EncodedImage, EncodedImages
+from deep_infomax.data.formats import READABLE, UNREADABLE
 from deep_infomax.data.images import Splits, load_images
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import BLOCK, load_parquet
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_OF_SYSTEMS: Final = {"@eadir", "__macosx", "__pycache__", "#recycle", "#snapshot", "$recycle.bin", "lost+found",
+                      "system volume information"}  # fmt: skip
+"""Folders that systems make, with previews, copies or what was thrown away."""
+_BEGINNINGS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+"""First bytes of the commonest image files, by which those are known whose names have no ending."""
 
 
 def load_folder(folder: Path, options: DataOptions) -> Dataset:
-    """Load a folder: its parquet files where it has any, else its image files.
+    """Load a folder: its parquet files where they hold images, else its image files.
+
+    The description says under ``left_out`` how many files that look like images were not read, and why.
 
     Raises:
-        ValueError: It has neither, or its images lie partly in class folders and partly beside them.
+        ValueError: It has neither, or the folders that its images lie in contradict one another.
     """
-    files = sorted(files_below(folder))
-    if parquet := [file for file in files if file.suffix == ".parquet"]:
-        return load_parquet(folder, parquet, options)
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not images:
+    files, left_out = files_of(folder)
+    tables = [file for file in files if file.suffix.lower() == ".parquet"]
+    images = [file for file in files if file.suffix.lower() in READABLE]
+    if holding := [file for file in tables if _holds_images(file)] or (tables if not images else []):
+        left_out["beside parquet files"] += len(images)
+        dataset = load_parquet(folder, holding, options)
+    elif images:
+        dataset = load_images(
+            folder.resolve().name,
+            stamp_files(images, folder),
+            lambda: open_folder(folder, images, options.label_column),
+            options,
+        )
+    else:
         content = f"{len(files)} files, none of them an image or parquet file" if files else "no files"
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise ValueError(f"the folder {folder} has {content}; give a folder of images ({kinds}) or parquet files")
-    labelled = options.label_column != "none"
-    return load_images(
-        folder.resolve().name, stamp_files(images, folder), lambda: open_folder(folder, images, labelled), options
-    )
+        but = f" ({_listed(left_out)})" if left_out.total() else ""
+        raise ValueError(
+            f"the folder {folder} has {content} that can be read{but}; give a folder of images (.png, .jpg, .tif "
+            "and others) or parquet files"
+        )
+    if not left_out.total():
+        return dataset
+    return replace(dataset, description={**dataset.description, "left_out": _listed(left_out)})
 
 
-def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """A user's files, in linked folders, too, without those that systems leave behind.
+def files_of(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The files of a user, in order, and how many others look like images, by the reason why they are left out."""
+    files, left_out = [], Counter[str]()
+    for file, reason in _found(folder, None, frozenset()):
+        suffix = file.suffix.lower().rstrip(".")
+        if reason is None:
+            files.append(file)
+        if suffix in UNREADABLE:
+            left_out[reason or f"ending in {suffix}"] += 1
+        elif reason is not None and suffix in READABLE:
+            left_out[reason] += 1
+        elif reason is None and not suffix and _begins_like_an_image(file):
+            left_out["without an ending"] += 1
+    return sorted(files), left_out
+
+
+def _found(folder: Path, reason: str | None, above: frozenset[Path]) -> Iterator[tuple[Path, str | None]]:
+    """All files, in linked folders, too, and why they are not the user's.
 
     A link to one of the folders above it is not followed, as that would never end.
     """
@@ -43,49 +85,60 @@ def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((".", "__")):
-                continue
+            why = reason
+            if why is None and entry.name.lower() in _OF_SYSTEMS:
+                why = f"in {entry.name}"
+            elif why is None and entry.name.startswith("."):
+                why = "hidden"
             if entry.is_dir():
-                yield from files_below(Path(entry), above | {real})
+                yield from _found(Path(entry), why, above | {real})
             elif entry.is_file():
-                yield Path(entry)
+                yield Path(entry), why
 
 
-def open_folder(folder: Path, images: Sequence[Path], labelled: bool) -> Splits:
-    """Group the images by the split their topmost folder names; without a folder train, all are for training."""
-    tops = {image.relative_to(folder).parts[0] for image in images if image.parent != folder}
-    if not any(split_of(top) == "train" for top in tops):
-        return {"train": open_files(folder, images, labelled)}
-    groups: dict[Path, list[Path]] = {}
-    for image in images:
-        groups.setdefault(folder / image.relative_to(folder).parts[0], []).append(image)
-    for top, group in groups.items():
-        if not top.is_dir() or split_of(top.name) is None:
-            raise ValueError(
-                f"{group[0]} lies beside the folder train; let every image lie in train, test, valid or unlabelled "
-                "(a class called train, too: put the folders of classes into one called train)"
-            )
-    if len({split_of(top.name) for top in groups}) < len(groups):
-        raise ValueError(
-            f"several of the folders {sorted(top.name for top in groups)} name one split; merge or rename them"
+def _begins_like_an_image(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(8).startswith(_BEGINNINGS)
+    except OSError:
+        return False
+
+
+def _listed(left_out: Counter[str]) -> str:
+    """How many files were left out, and why.
+
+    >>> _listed(Counter({"in @eaDir": 12, "ending in .heic": 1}))
+    '13 files that may be images: 12 in @eaDir, 1 ending in .heic'
+    """
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common() if count)
+    return f"{left_out.total()} files that may be images: {reasons}"
+
+
+def _holds_images(table: Path) -> bool:
+    try:
+        return bool(image_columns(pq.read_schema(table)))
+    except (pa.ArrowException, OSError):  # which is told of when it is read
+        return True
+
+
+def open_folder(folder: Path, images: Sequence[Path], labels: str | None) -> Splits:
+    """Group the images by split and label them, as the folders say that they lie in."""
+    arranged = arrange([image.relative_to(folder).parts for image in images], labels)
+    return {
+        split: open_files(
+            [images[position] for position in positions],
+            [arranged.labels[position] for position in positions],
+            {"label_rule": arranged.rule},
         )
-    return {split_of(top.name) or "train": open_files(top, group, labelled) for top, group in groups.items()}
+        for split, positions in arranged.splits.items()
+    }
 
 
-def open_files(folder: Path, images: Sequence[Path], labelled: bool) -> EncodedImages:
-    """Label the images of one split by the topmost folder each lies in; flat folders and single ones say nothing."""
-    parts = [image.relative_to(folder).parts for image in images]
-    classes = {path[0] for path in parts if len(path) > 1}
-    flat = [path[0] for path in parts if len(path) == 1]
-    if labelled and classes and flat:
-        raise ValueError(
-            f"{len(flat)} images ({flat[0]}, ...) lie beside class folders ({min(classes)}, ...); "
-            "sort them into these, or set `data_options.label_column` to none to read no labels"
-        )
+def open_files(images: Sequence[Path], labels: list[str | None], notes: dict[str, str]) -> EncodedImages:
+    """Image files as those of one split, of which all are labelled or none."""
 
     def read() -> Iterator[Sequence[EncodedImage]]:
         for start in range(0, len(images), BLOCK):
             yield [EncodedImage(str(image), image) for image in images[start : start + BLOCK]]
 
-    labels = [path[0] for path in parts] if labelled and len(classes) > 1 else None
-    return EncodedImages(len(images), read, labels)
+    return EncodedImages(len(images), read, None if None in labels else labels, notes=notes)

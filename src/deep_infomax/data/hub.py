@@ -1,17 +1,19 @@
 """Data sets of the Hugging Face Hub, by name."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deep_infomax.data.cache import stamp_files
-from deep_infomax.data.columns import find_columns
+from deep_infomax.data.columns import Table, find_columns, with_labels
 from deep_infomax.data.dataset import Dataset
-from deep_infomax.data.encoded import EncodedImage, EncodedImages, split_of
+from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.images import Splits, load_images
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import BLOCK, encoded_rows, first_line
+from deep_infomax.data.splits import split_of
 
 if TYPE_CHECKING:
     import datasets
@@ -34,6 +36,8 @@ KNOWN = {
     "celeba": HubName("flwrlabs/celeba", "image", "none"),
 }
 """Data sets that have a name of their own; ``jxie/stl10`` is the copy that has the unlabelled split."""
+_CONFIGURATIONS: Final = re.compile(r"(?:available configs|Available): *\[([^\]]+)\]")
+"""Where the `datasets` library lists them, when a name is missing or unknown."""
 
 
 def load_known(name: str, options: DataOptions) -> Dataset:
@@ -47,7 +51,7 @@ def load_hub(repository: str, options: DataOptions, name: str | None = None) -> 
     """Load a data set of the Hub, downloaded once into the cache of the `datasets` library.
 
     Args:
-        repository: ``owner/name``.
+        repository: ``owner/name``, or ``owner/name:config`` where it has several configurations.
         options: Channels, sizes, columns.
         name: What to call it; ``repository`` unless given.
 
@@ -68,8 +72,9 @@ def download(repository: str) -> "datasets.DatasetDict":
     """
     import datasets  # here because it takes seconds, which other sources need not wait for
 
+    name, *configuration = repository.split(":")
     try:
-        splits = datasets.load_dataset(repository)
+        splits = datasets.load_dataset(name, *configuration)
     except datasets.exceptions.DatasetNotFoundError as error:
         raise ValueError(
             f"the Hugging Face Hub shows no data set {repository!r}; correct the name, "
@@ -81,6 +86,11 @@ def download(repository: str) -> "datasets.DatasetDict":
             "(and unset HF_HUB_OFFLINE), or download its parquet files elsewhere and give the folder"
         ) from error
     except Exception as error:  # scripts, several configurations, broken files: errors of many kinds
+        if listed := _CONFIGURATIONS.search(str(error)):
+            names = [choice.strip(" '\"") for choice in listed[1].split(",")]
+            raise ValueError(
+                f"{repository!r} has several configurations, {', '.join(names)}; name one: hub:{name}:{names[0]}"
+            ) from error
         raise ValueError(
             f"cannot read {repository!r} from the Hugging Face Hub ({type(error).__name__}: {first_line(error)}); "
             "download its parquet files and give the folder"
@@ -100,13 +110,13 @@ def open_hub(splits: "datasets.DatasetDict", options: DataOptions) -> Splits:
         raise ValueError(
             f"cannot tell train from test among the splits {list(splits)}; give a folder of parquet files named so"
         )
-    return {role or "train": open_split(splits[split], split, options) for role, split in named.items()}
+    tables = {role or "train": open_split(splits[split], split, options) for role, split in named.items()}
+    return with_labels(tables, options)
 
 
-def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> EncodedImages:
+def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> Table:
     """Open one split."""
     columns = find_columns(table.features.arrow_schema, options)
-    labels = None if columns.label is None else table.with_format(None)[columns.label][:]
 
     def read() -> Iterator[Sequence[EncodedImage]]:
         import datasets
@@ -117,4 +127,9 @@ def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> E
             rows = encoded[start : start + BLOCK][columns.image]
             yield encoded_rows(rows, split, start, own)
 
-    return EncodedImages(len(table), read, labels, columns.classes)
+    def values(column: str) -> Sequence[Hashable]:
+        found: Sequence[Hashable] = table.with_format(None)[column][:]
+        return found
+
+    configuration = {"configuration": name} if (name := table.info.config_name) not in (None, "default") else {}
+    return Table(EncodedImages(len(table), read, None, notes=configuration), columns, values)

@@ -57,10 +57,9 @@ def load_images(name: str, stamp: Any, open_splits: Callable[[], Splits], option
 
 def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry:
     """Number the labels, settle the splits and decode them into a cache entry."""
-    left_out: dict[str, str] = {}
+    damage: dict[str, str] = {}
     if options.skip_damaged:
-        splits, left_out = sound(splits, options)
-    splits = {split: replace(images, labels=known(images)) for split, images in splits.items()}
+        splits, damage = sound(splits, options)
     lists = {images.classes for images in splits.values() if images.classes is not None}
     if len(lists) > 1:
         raise ValueError(f"the splits {list(splits)} list their classes differently; write them with one list")
@@ -70,7 +69,9 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
         split: replace(images, labels=None if (numbers := labels[split]) is None else numbers.tolist())
         for split, images in splits.items()
     }
-    splits, split_rule, held_out = choose_splits(splits)
+    notes = {name: note for images in splits.values() for name, note in images.notes.items()}
+    splits, split_rule, held_out, unread = choose_splits(splits)
+    notes |= {"not_read": unread} if unread else {}
     n = sum(images.n for images in splits.values())
     with progress("reading headers", n) as advance:
         rule = choose_rule(survey_all(splits.values(), advance), options)
@@ -86,7 +87,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
             stored,
             None if classes is None else list(classes),
             None if held_out is None else held_out.tolist(),
-            {"shape": by(rule.shape), **rule.description, **alpha, **left_out, "split_rule": split_rule},
+            {"shape": by(rule.shape), **rule.description, **alpha, **damage, "split_rule": split_rule, **notes},
         )
     return cache.read_entry(path) or entry
 
@@ -106,34 +107,39 @@ def sound(splits: Splits, options: DataOptions) -> tuple[Splits, dict[str, str]]
     return kept, {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {', '.join(names[:NAMED])}{more}"}
 
 
-def known(images: EncodedImages) -> list[Any] | None:
-    """Return the labels, or None where no image has one (-1 stands for none among class numbers, as on the Hub)."""
-    if images.labels is None:
-        return None
-    labels = [None if label == -1 and images.classes is not None else label for label in images.labels]
-    return None if all(label is None for label in labels) else labels
-
-
-def choose_splits(splits: Splits) -> tuple[Splits, str, Int[Tensor, " _"] | None]:
-    """Settle what is trained and tested on; also say by which rule, and which training images were held out, if any.
+def choose_splits(splits: Splits) -> tuple[Splits, str, Int[Tensor, " _"] | None, str]:
+    """Settle what is trained and tested on.
 
     The test split is the published one; the validation split where there is none with labels (ImageNet keeps the labels
     of its test images); else a part of the labelled training images, held out. An empty split counts as none.
+
+    Returns:
+        The splits, the rule by which they were settled, which training images were held out, and what is not read.
+
+    Raises:
+        ValueError: There are no images, or only such as are to test on, in several splits.
     """
-    splits = {split: images for split, images in splits.items() if images.n}
-    if not splits:
+    found = {split: images for split, images in splits.items() if images.n}
+    if not found:
         raise ValueError("there are no images; give a data set that has some")
-    train = splits.pop("train" if "train" in splits else next(iter(splits)))
-    chosen = {"train": train} | ({"unlabelled": splits["unlabelled"]} if "unlabelled" in splits else {})
-    candidates = [split for split in ("test", "validation") if split in splits]
+    first = next(split for split in ("train", "unlabelled", *found) if split in found)
+    if first in ("test", "validation") and len(splits) > 1:
+        raise ValueError(
+            f"there are no images to train on beside the splits {', '.join(found)}; add some in a split called train, "
+            "or give the images of one split alone"
+        )
+    train = found.pop(first)
+    chosen = {"train": train} | ({"unlabelled": found["unlabelled"]} if "unlabelled" in found else {})
+    candidates = sorted(found.keys() & {"test", "validation"}, key=lambda split: (found[split].labels is None, split))
     if candidates:
-        split = min(candidates, key=lambda split: splits[split].labels is None)
-        return chosen | {split: splits[split]}, f"{split} split as published", None
+        split, *others = candidates
+        unread = ", ".join(f"{other} split of {found[other].n} images" for other in others)
+        return chosen | {split: found[split]}, f"{split} split as published", None, unread
     if train.labels is None:
-        return chosen, NO_LABELS, None
+        return chosen, NO_LABELS, None, ""
     kept, held = hold_out(torch.tensor(train.labels))
     chosen |= {"train": train.subset(kept), "test": train.subset(held)}
-    return chosen, held_out_rule(len(held), train.n), held
+    return chosen, held_out_rule(len(held), train.n), held, ""
 
 
 NO_LABELS = "no test split: there are no labels to test with"

@@ -1,6 +1,7 @@
 """Parquet files in the schema of the Hub: a column of encoded images, a column of labels."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deep_infomax.data.cache import stamp_files
-from deep_infomax.data.columns import find_columns
+from deep_infomax.data.columns import Table, find_columns, with_labels
 from deep_infomax.data.dataset import Dataset
-from deep_infomax.data.encoded import EncodedImage, EncodedImages, split_of
+from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.images import Splits, load_images
 from deep_infomax.data.options import DataOptions
+from deep_infomax.data.splits import split_of
 
 BLOCK = 1024
 """Images read at a time."""
@@ -31,38 +33,46 @@ def load_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> D
 
 
 def open_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> Splits:
-    """Group the files by split and read their labels."""
+    """Group the files by split and read their labels.
+
+    Raises:
+        ValueError: The files lie in several configurations, or the split of some is unknown.
+    """
     groups: dict[str | None, list[Path]] = {}
+    configurations: dict[tuple[str, ...], Path] = {}
     for file in files:
-        parent = None if file.parent == folder else split_of(file.parent.name)
-        groups.setdefault(split_of(file.stem) or parent, []).append(file)
+        parents = file.relative_to(folder).parts[:-1]
+        roles = {name: split_of(name) for name in parents}
+        found = next((roles[name] for name in reversed(parents) if roles[name]), None)
+        groups.setdefault(split_of(file.stem) or found, []).append(file)
+        rest = tuple(name for name in parents if roles[name] is None and name != "data")
+        configurations.setdefault(rest, folder.joinpath(*parents[: parents.index(rest[-1]) + 1] if rest else ()))
+    if len(configurations) > 1:
+        names = sorted("/".join(rest) or "the folder itself" for rest in configurations)
+        raise ValueError(
+            f"parquet files lie in several folders, {', '.join(names)}, which may be configurations of one data set; "
+            f"give one of them, such as {min(configurations.values())}, or put the files into one folder"
+        )
     if None in groups and len(groups) > 1:
         raise ValueError(
             f"cannot tell the split of {groups[None][0].name}; "
             "let every file name begin with train, test, valid or unlabelled"
         )
-    return {split or "train": open_files(group, options) for split, group in groups.items()}
+    return with_labels({split or "train": open_files(group, options) for split, group in groups.items()}, options)
 
 
-def open_files(files: Sequence[Path], options: DataOptions) -> EncodedImages:
+def open_files(files: Sequence[Path], options: DataOptions) -> Table:
     """Open the files of one split."""
-    try:
+    with _readable(files):
         columns, *others = (find_columns(pq.read_schema(file), options) for file in files)
-        if any(other != columns for other in others):
+        if any((other.image, set(other.labels), other.classes) != (columns.image, set(columns.labels), columns.classes)
+               for other in others):  # fmt: skip
             raise ValueError(f"{files[0].name} and the other files of its split have different columns or classes")
         n = sum(pq.read_metadata(file).num_rows for file in files)
-        labels: list[Hashable] | None = None
-        if columns.label is not None:
-            labels = [
-                label
-                for file in files
-                for label in pq.read_table(file, columns=[columns.label])[columns.label].to_pylist()
-            ]
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ValueError(
-            f"cannot read {files[0].name} and the other files of its split ({first_line(error)}); "
-            "replace them by complete copies with equal columns"
-        ) from error
+
+    def values(column: str) -> list[Hashable]:
+        with _readable(files):
+            return [value for file in files for value in pq.read_table(file, columns=[column])[column].to_pylist()]
 
     def read() -> Iterator[Sequence[EncodedImage]]:
         for file in files:
@@ -76,7 +86,19 @@ def open_files(files: Sequence[Path], options: DataOptions) -> EncodedImages:
                     f"{file.name} is damaged after row {row} ({first_line(error)}); replace it by a complete copy"
                 ) from error
 
-    return EncodedImages(n, read, labels, columns.classes)
+    return Table(EncodedImages(n, read, None), columns, values)
+
+
+@contextmanager
+def _readable(files: Sequence[Path]) -> Iterator[None]:
+    """Turn what is wrong with the files of a split into one sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ValueError(
+            f"cannot read {files[0].name} and the other files of its split ({first_line(error)}); "
+            "replace them by complete copies with equal columns"
+        ) from error
 
 
 def first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """From what a user types for ``--data`` to a `Dataset`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -14,6 +15,8 @@ from deep_infomax.data.folders import load_folder
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
+
+_HUB_NAME: Final = re.compile(r"hub:[^/:]+/[^/:]+(:[^/:]+)?")
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,16 @@ class Reader:
 
     def is_at(self, path: Path) -> bool:
         """Whether such data lie at a path that exists."""
-        return self.folders if path.is_dir() else path.suffix in self.suffixes
+        return self.folders if path.is_dir() else path.suffix.lower() in self.suffixes
 
 
 def _read_hub(spec: str, path: Path, options: DataOptions) -> Dataset:
-    repository = spec.removeprefix("hub:")
-    if repository.count("/") != 1 or not all(repository.split("/")):
-        raise ValueError(f"{spec!r} is not the name of a Hub data set; write hub:owner/name")
-    return load_hub(repository, options)
+    if not _HUB_NAME.fullmatch(spec):
+        raise ValueError(
+            f"{spec!r} is not the name of a Hub data set; write hub:owner/name, or hub:owner/name:config where it has "
+            "several configurations"
+        )
+    return load_hub(spec.removeprefix("hub:"), options)
 
 
 READERS: Final[dict[str, Reader]] = {
@@ -64,7 +69,8 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "hub:owner/name": Reader(
         "Hugging Face Hub",
-        "Any data set of images on the Hugging Face Hub, downloaded once.",
+        "Any data set of images on the Hugging Face Hub, downloaded once; hub:owner/name:config where it has several "
+        "configurations.",
         _read_hub,
         prefix="hub:",
     ),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import numpy as np
 from msgspec import Meta
 
+from deep_infomax.data.description import same_data
 from deep_infomax.runtime.files import written_whole
 from deep_infomax.runtime.records import damaged, read_json, typed
 
@@ -92,7 +93,7 @@ def speaks_of(path: Path, data: Mapping[str, str | int]) -> bool:
     Raises:
         ValueError: The file is damaged, or of another version.
     """
-    return path.exists() and _parse(path).data == dict(data)
+    return path.exists() and same_data(_parse(path).data, data)
 
 
 def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[Result]) -> None:

@@ -17,6 +17,7 @@ from deep_infomax.data import (
     load_dataset,
     require_labels,
 )
+from deep_infomax.data.description import same_data
 from deep_infomax.data.sources import prepared
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
@@ -43,7 +44,7 @@ def training_data(settings: Settings, run: Path, given: Any = None) -> Dataset:
             f"give them again from Python, Run({str(run)!r}).resume(data=...)"
         )
     dataset = in_memory(given, options) if settings.in_memory else load_dataset(settings.data, options)
-    if settings.dataset not in (None, dataset.description):
+    if settings.dataset is not None and not same_data(settings.dataset, dataset.description):
         raise ValueError(f"{settings.data} is not the data that {run} was trained on; restore them, or train anew")
     return dataset
 

@@ -8,6 +8,7 @@ import torch
 
 from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, load_dataset
+from deep_infomax.data.description import same_data
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, read_results
 from deep_infomax.experiments.data import in_memory, options_for, same_spec
@@ -84,7 +85,7 @@ def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Map
         )
     options = options_for(spec, settings.data, options)
     dataset = in_memory(data, options) if own and settings.in_memory else load_dataset(spec, options)
-    if own and dataset.description != settings.dataset:
+    if own and (settings.dataset is None or not same_data(settings.dataset, dataset.description)):
         raise ValueError(  # another draw of the held-out part may put training inputs into it
             f"{spec} is not the data that {run} was trained on, or `data_options` read them otherwise; "
             "restore them, or name others with `probe`"

@@ -15,6 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from deep_infomax.data import Dataset, augmentation
+from deep_infomax.data.description import lines as description_lines
 from deep_infomax.experiments.data import check_probe, load_probe, trained_on, training_data
 from deep_infomax.experiments.run_directory import (
     Settings,
@@ -120,6 +121,8 @@ def _train(
         if changed := [key for key, value in (settings.environment or now).items() if now.get(key) != value]:
             say(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
         write_settings(run, replace(settings, dataset=plain(dataset.description), environment=now))
+    for line in description_lines(dataset.description):
+        say(line)
     kept = training.checkpoints
     size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
     on = f"{dataset.name} in memory" if settings.in_memory else settings.data

@@ -1,0 +1,45 @@
+"""What was read and how: compared with the records of a run, and told before a training."""
+
+from collections.abc import Mapping
+from typing import Final
+
+REMARKS: Final = ("left_out", "not_read")
+"""Entries of a description that speak of what is not part of the data."""
+_TITLES: Final = {
+    "shape": "each input", "channels_rule": "channels", "size_rule": "size", "label_rule": "labels",
+    "test_labels": "labels to test on", "split_rule": "test part", "left_out": "left out", "not_read": "not read",
+    "precision_rule": "precision", "crop_rule": "crops", "train_rule": "training part",
+}  # fmt: skip
+_IDENTIFY: Final = ("spec", "name", "inputs", "held_out_inputs", "classes", "n_train", "n_test", "n_unlabelled")
+
+
+def same_data(recorded: Mapping[str, str | int], found: Mapping[str, str | int]) -> bool:
+    """Tell whether a description found now is of the data that one recorded earlier is of.
+
+    What is said now in addition, as by later versions, makes no difference, nor do remarks.
+
+    >>> same_data({"n_train": 8}, {"n_train": 8, "axes": "hw"}), same_data({"n_train": 8}, {"n_train": 9})
+    (True, False)
+    """
+    known = {name: value for name, value in recorded.items() if name not in REMARKS}
+    return all(found.get(name) == value for name, value in known.items()) and bool(known) == bool(found)
+
+
+def lines(description: Mapping[str, str | int]) -> list[str]:
+    """What a description says, for people, the numbers of inputs first.
+
+    >>> lines({"name": "cats", "n_train": 1600, "n_test": 400, "classes": 2, "size_rule": "kept"})
+    ['cats: 1,600 inputs to train on, 400 to test on, 2 classes', '  size: kept']
+    """
+    counts = [f"{description['n_train']:,} inputs to train on"]
+    counts += [f"{description['n_test']:,} to test on"] if "n_test" in description else []
+    counts += [f"{description['n_unlabelled']:,} without labels"] if "n_unlabelled" in description else []
+    counts += [f"{description['classes']} classes" if "classes" in description else "no labels"]
+    rules = {name: str(value) for name, value in description.items() if name not in _IDENTIFY}
+    if "held out" in rules.get("split_rule", ""):
+        rules["split_rule"] += " (`data_options.label_column` none trains on these, too)"
+    said = [
+        f"{description['name']}: {', '.join(counts)}",
+        *(f"  {_TITLES.get(name, name.removesuffix('_rule'))}: {value}" for name, value in rules.items()),
+    ]
+    return ["".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line) for line in said]
