@@ -1,9 +1,9 @@
-"""The probes svm/2 and knn/1 of a run's encoder beside scikit-learn's, on the same standardised features.
+"""The probes svm/3 and knn/1 of a run's encoder beside scikit-learn's, on the same standardised features.
 
     python benchmarks/probes.py RUN [--data SPEC] [--train_inputs 10000]
 
-Scikit-learn's support vector machine for several classes (Crammer and Singer) gets the strength that svm/2 chose,
-C = 1 / (l2 n). Its hinge has corners, which ours round.
+Scikit-learn's support vector machine for several classes (Crammer and Singer) gets the strength that svm/3 chose,
+C = 1 / (l2 n). Its hinge has corners, which ours rounds a little.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
         [own], seconds = timed(lambda: svm(train[layer], labels, test[layer], test_labels))  # noqa: B023
         strength = 1 / (own.chosen["l2"] * len(x))
         machine = LinearSVC(multi_class="crammer_singer", C=strength, max_iter=100_000, random_state=0)
-        compare(layer, f"svm/2, C {strength:g}", own.value, seconds, machine, x, labels, test_x, test_labels)
+        compare(layer, f"svm/3, C {strength:g}", own.value, seconds, machine, x, labels, test_x, test_labels)
         [own], seconds = timed(lambda: knn(train[layer], labels, test[layer], test_labels))  # noqa: B023
         nearest = KNeighborsClassifier(int(own.chosen["k"]), metric="cosine", algorithm="brute")
         compare(layer, "knn/1", own.value, seconds, nearest, x, labels, test_x, test_labels)
