@@ -76,7 +76,9 @@ def test_every_command_names_the_file_and_the_key_of_a_wrong_configuration(
     }
     for command, options in rest.items():
         assert dim(f"{command} {run} {options}") == 2
-        assert f"dim: {run}/config.yaml: {line.split(':')[0]} is " in capfd.readouterr().err
+        said = capfd.readouterr().err
+        assert f"dim: {run}/config.yaml is damaged: expected " in said
+        assert f" at {line.split(':')[0]}; restore it" in said
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

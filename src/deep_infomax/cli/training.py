@@ -14,6 +14,7 @@ from deep_infomax.experiments.run_directory import RECORDED, Settings
 from deep_infomax.experiments.settings import GROUPS, configure, recipe_named, typed
 from deep_infomax.runtime.processes import first_process
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.records import read_yaml
 from deep_infomax.runtime.values import read_setting, suggestion
 from deep_infomax.training import keep_freed_memory
 
@@ -80,8 +81,9 @@ def group_in_file(group: str, file: str) -> dict[str, Any]:
     Raises:
         ValueError: The file cannot be read, or holds something else.
     """
+    content = _read(file)
     with _in_file(file):
-        return typed({group: _read(Path(file))})[group]
+        return typed({group: content})[group]
 
 
 def _of_files(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,8 +91,8 @@ def _of_files(given: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for flag in ("config", *GROUPS):
         if flag in given:
+            content = _read(given[flag])
             with _in_file(given[flag]):
-                content = _read(Path(given[flag]))
                 found |= _by_flag(content if flag == "config" else {flag: content})
     return found
 
@@ -105,21 +107,9 @@ def _by_flag(content: Mapping[str, Any]) -> dict[str, Any]:
     return found | {f"{group}.{name}": value for group in groups for name, value in groups[group].items()}
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """The mapping in a YAML file."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror}); give the path of a YAML file") from error
-    except UnicodeDecodeError as error:
-        raise ValueError("this is no text; give a YAML file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
-        raise ValueError(f"no valid YAML{place}; write 'name: value' lines") from error
-    if not isinstance(content, dict):
-        raise ValueError("no settings; write 'name: value' lines, as --print_config does")
-    return content
+def _read(file: str) -> dict[str, Any]:
+    """The mapping in a YAML file, which may be a link."""
+    return read_yaml(Path(file), dict, "write 'name: value' lines, as `--print_config` does", follow=True)
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """Which column of a table holds the images and which the labels."""
 
-import json
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from deep_infomax.data.encoded import EncodedImages
 from deep_infomax.data.labels import can_name_a_class, is_missing
 from deep_infomax.data.options import DataOptions
+from deep_infomax.runtime.records import from_json, typed
 
 LABEL_NAMES: Final = ("label", "labels", "fine_label", "class", "target", "y")
 _NO_LABEL_NAMES: Final = frozenset((
@@ -56,7 +56,8 @@ def find_columns(schema: pa.Schema, options: DataOptions) -> Columns:
     image = options.image_column or one_image_column(schema)
     if image not in schema.names or not holds_images(schema, image):
         raise ValueError(f"column {image!r} holds no images; `data_options.image_column` can be one of {schema.names}")
-    classes = {name: tuple(feature["names"]) for name, feature in features.items() if feature.get("names")}
+    of_classes = {name: class_names(feature) for name, feature in features.items() if has_classes(feature)}
+    classes = {name: names for name, names in of_classes.items() if names}
     label, names = options.label_column, tuple(schema.names)
     if label == "none":
         return Columns(image, (), classes, names)
@@ -75,8 +76,47 @@ def find_columns(schema: pa.Schema, options: DataOptions) -> Columns:
 def embedded_features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     """Return the features of the Hub's schema, or nothing."""
     metadata = (schema.metadata or {}).get(b"huggingface", b"{}")
-    features: dict[str, Any] = json.loads(metadata).get("info", {}).get("features", {})
+    try:
+        features = typed(from_json(metadata), _Metadata).info.features
+    except ValueError as error:
+        raise _damaged(error) from None
     return {name: feature for name, feature in features.items() if isinstance(feature, dict)}  # a list: many a row
+
+
+def has_classes(feature: dict[str, Any]) -> bool:
+    """Tell whether a column is one of classes."""
+    return bool(feature.get("_type") == "ClassLabel")
+
+
+def class_names(feature: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the classes of a column."""
+    try:
+        return tuple(typed(feature, _Classes).names or ())
+    except ValueError as error:
+        raise _damaged(error) from None
+
+
+def _damaged(error: ValueError) -> ValueError:
+    return ValueError(f"the metadata 'huggingface' of the table are damaged: {error}; write it again with `datasets`")
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """What is read of a column of classes."""
+
+    names: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class _Info:
+    features: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """What the `datasets` library writes into the schema of a file, as far as it is read."""
+
+    info: _Info = field(default_factory=_Info)
 
 
 def holds_images(schema: pa.Schema, column: str) -> bool:

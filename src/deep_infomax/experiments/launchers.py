@@ -5,7 +5,6 @@ A launcher starts tasks and gives a job for each, which is asked now and then wh
 their workers can neither be asked one by one to write a checkpoint and stop, nor keep a log of each training.
 """
 
-import json
 import math
 import os
 import pickle
@@ -23,6 +22,7 @@ from deep_infomax.data.batches import JOBS
 from deep_infomax.experiments.task import Outcome, Task
 from deep_infomax.runtime.interrupt import ECHO_SECONDS
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.records import from_json, typed
 from deep_infomax.training import InterruptedTrainingError
 
 
@@ -155,8 +155,10 @@ class _Process(Job):
             assert self._process.stdout is not None
             with self._process.stdout as pipe:
                 said = pipe.read()
-            ended = Outcome("failed", f"ended with exit code {code}, see {self.task.log}")
-            self._outcome = Outcome(**json.loads(said)) if said else ended
+            try:
+                self._outcome = typed(from_json(said), Outcome)
+            except ValueError:  # it was killed before it had said all
+                self._outcome = Outcome("failed", f"ended with exit code {code}, see {self.task.log}")
         return self._outcome
 
     def interrupt(self) -> None:

@@ -21,18 +21,20 @@ import dataclasses
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import torch
 import yaml
+from msgspec import Meta
 
 import deep_infomax
 from deep_infomax.experiments.settings import GROUPS, configure
 from deep_infomax.recipes import Config
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.records import damaged, read_yaml, typed
 
 RECORDED: Final = ("command", "dataset", "environment")
 """What ``config.yaml`` tells of a run beside its settings."""
@@ -42,14 +44,7 @@ IN_MEMORY: Final = "(in memory)"
 _TRAINED: Final = (
     run_files.METRICS, f"{run_files.CHECKPOINTS}/*", run_files.WEIGHTS, run_files.ENCODER, run_files.EVALUATION,
 )  # fmt: skip
-_KINDS: Final = {
-    "recipe": (str, "a name"),
-    "seed": (int, "a whole number"),
-    "data": (str, "a name or a path"),
-    "probe": (str | None, "a name or a path"),
-    **dict.fromkeys(GROUPS, (dict, "a mapping")),
-}
-_KINDS_ONCE_BEGUN: Final = {"dataset": (dict, "a mapping"), "environment": (dict, "a mapping")}
+_REMEDY: Final = "restore it or train anew"
 
 
 @dataclass(frozen=True)
@@ -82,6 +77,31 @@ class Settings:
         if self.command is None:
             del told["command"]
         return {**told, **plain(self.config), **plain(recorded)}
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What a training that goes on reads of the environment that it began in."""
+
+    precision: Literal["bfloat16", "float32"] = "float32"
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What ``config.yaml`` holds; groups of settings are read by `configure`."""
+
+    recipe: str
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    data: str
+    probe: str | None
+    encoder: dict[str, Any]
+    objective: dict[str, Any]
+    training: dict[str, Any]
+    data_options: dict[str, Any]
+    command: str | None = None
+    dataset: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
 
 
 def create_run(run: Path) -> None:
@@ -130,7 +150,7 @@ def _in_the_way(run: Path) -> str | None:
 def write_settings(run: Path, settings: Settings) -> None:
     """Write ``config.yaml`` whole or not at all."""
     with written_whole(run / run_files.CONFIG) as partial:
-        partial.write_text(yaml.safe_dump(settings.content(), sort_keys=False, allow_unicode=True))
+        partial.write_text(yaml.safe_dump(settings.content(), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def read_settings(run: Path) -> Settings:
@@ -141,36 +161,24 @@ def read_settings(run: Path) -> Settings:
     """
     path = run / run_files.CONFIG
     content = _content(path)
-    for key, (kind, name) in (_KINDS | _KINDS_ONCE_BEGUN).items():
-        if key in content and not isinstance(value := content[key], kind):
-            found = "null" if value is None else repr(value)
-            raise ValueError(f"{path}: {key} is {found} where {name} belongs; restore it or train anew")
-    if not 0 <= content["seed"] < 2**63:
-        raise ValueError(f"{path}: seed is {content['seed']}, not within 0 and 2^63; restore it or train anew")
     try:
-        config = configure(Config(), {group: content[group] for group in GROUPS})
+        config = configure(Config(), {group: getattr(content, group) for group in GROUPS})
+        typed(content.environment, _Environment)
     except ValueError as error:
-        said = str(error).replace("`", "")  # in a file no setting is a flag
-        raise ValueError(f"{path}: {said}; restore it or train anew") from error
-    told: dict[str, Any] = {name: content[name] for name in ("recipe", "seed", "data", "probe")}
-    recorded: dict[str, Any] = {name: content.get(name) for name in RECORDED}
-    return Settings(**told, config=config, **recorded)
+        raise damaged(path, str(error).replace("`", ""), _REMEDY) from error  # in a file no setting is a flag
+    return Settings(
+        content.recipe, content.command, content.seed, content.data, content.probe, config,
+        content.dataset or None, content.environment or None,
+    )  # fmt: skip
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> _Content:
     run = path.parent
     if not path.is_file():
         if trained_by_fit(run):
             raise ValueError(f"{run} was trained by `fit`, which keeps no {path.name}; continue it with its `resume`")
         raise ValueError(f"{run} is no run directory: it has no {path.name}; give a folder that a training wrote")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
-    missing = [key for key in _KINDS if key not in content] if isinstance(content, dict) else _KINDS
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; restore it or train anew")
-    return dict(content)
+    return read_yaml(path, _Content, _REMEDY)
 
 
 def trained_by_fit(run: Path) -> bool:

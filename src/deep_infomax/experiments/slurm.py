@@ -17,12 +17,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta
 
 from deep_infomax.experiments.launchers import Job, Launcher, waiting_signals
 from deep_infomax.experiments.task import Outcome, Task
 from deep_infomax.runtime.files import written_whole
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.records import read_json
 
 if TYPE_CHECKING:
     import submitit
@@ -123,8 +126,8 @@ class Slurm(Launcher):
     def _found(self, task: Task) -> "submitit.Job[Outcome] | None":
         if not task.job_file.exists():
             return None
-        job_id = json.loads(task.job_file.read_text())["job"]
-        job = self._executor.job_class(self._executor.folder, job_id)
+        submitted = read_json(task.job_file, _Submitted, "remove it once its job has ended")
+        job = self._executor.job_class(self._executor.folder, submitted.job)
         return None if job.done(force_check=True) else job
 
     def _submitted(self, task: Task) -> "submitit.Job[Outcome]":
@@ -138,6 +141,14 @@ class Slurm(Launcher):
         with written_whole(task.job_file) as partial:
             partial.write_text(json.dumps({"job": job.job_id}))
         return job
+
+
+@dataclass(frozen=True)
+class _Submitted:
+    """What the file of a job says."""
+
+    job: Annotated[str, Meta(pattern=r"^[0-9]+(_[0-9]+)?$")]
+    """Its number; submitit's files of it are found, and unpickled, by it."""
 
 
 class _SubmittedJob(Job):

@@ -1,7 +1,7 @@
 """A process of a series: ``python -m deep_infomax.experiments.worker RUN`` carries out one task.
 
 The task comes in by standard input, from the process that started this one; RUN is there for whoever lists processes.
-How it ended goes out by standard output as JSON, and whatever is printed to standard error.
+How it ended goes out by standard output as JSON (a list), and whatever is printed to standard error.
 """
 
 import json
@@ -15,4 +15,4 @@ if __name__ == "__main__":
     outcome = pickle.load(sys.stdin.buffer).carry_out()
     print(outcome.line, file=sys.stderr)
     with answer:
-        json.dump(outcome._asdict(), answer)
+        json.dump(outcome, answer)

@@ -46,7 +46,7 @@ def read_arrays(path: Path, layouts: Mapping[str, Layout], remedy: str) -> dict[
     """The arrays of an ``.npz`` file by name; others that it holds are passed over.
 
     Raises:
-        ValueError: It is no such file, too large, or lacks an array; or one is of another type or shape, or not finite.
+        ValueError: It is no such file, too large, or lacks an array; or one is of another type or shape.
         OSError: It is not there, or cannot be read.
     """
     with open_regular(path, remedy) as file:
@@ -94,5 +94,3 @@ def _check(arrays: Mapping[str, np.ndarray], layouts: Mapping[str, Layout]) -> N
         )
         if not fits:
             raise ValueError(f"the array {name} has the shape {array.shape}, not ({', '.join(axes)})")
-        if array.dtype.char in FLOATS and not np.isfinite(array).all():
-            raise ValueError(f"the array {name} holds a number that is not finite")

@@ -7,8 +7,6 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import yaml
-
 from deep_infomax.runtime.names import Titled
 
 
@@ -174,9 +172,11 @@ def _parts(value: Any) -> Sequence[Any]:
     if isinstance(value, str):
         if not value.startswith("["):
             return value.split(",")
+        from deep_infomax.runtime.records import from_yaml  # here because few values need it
+
         try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
+            value = from_yaml(value)
+        except ValueError:
             raise _UnfitError from None
     if not isinstance(value, list | tuple):
         raise _UnfitError
