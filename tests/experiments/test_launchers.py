@@ -15,7 +15,7 @@ TELLS = """
 import json, os, sys, time
 while not os.path.exists(sys.argv[1]):
     time.sleep(0.02)
-print(json.dumps({"ending": "done", "words": os.environ["CUDA_VISIBLE_DEVICES"]}))
+print(json.dumps(["done", os.environ["CUDA_VISIBLE_DEVICES"], []]))
 """
 """A process that waits for a file and tells which GPUs it sees."""
 

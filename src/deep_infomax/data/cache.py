@@ -28,6 +28,8 @@ FORMAT = 3
 RECORD = "dataset.json"
 SPLITS = ("train", "test", "validation", "unlabelled")
 UNFINISHED = ".unfinished-"
+LARGEST_RECORD = 2**28
+"""Bytes of a record at most: it has a label for every input."""
 DAY = 86_400
 
 
@@ -108,7 +110,7 @@ def stamp_files(files: Sequence[Path], root: Path) -> list[tuple[str, int, int]]
 def read_entry(path: Path) -> Entry | None:
     """Open an entry with its arrays memory-mapped; None where there is none, or a damaged one."""
     try:
-        record = read_json(path / RECORD, Record, "remove it")
+        record = read_json(path / RECORD, Record, "remove it", largest=LARGEST_RECORD)
         arrays = {name: read_array(path / f"{name}.npy") for name in SPLITS if (path / f"{name}.npy").exists()}
     except Exception:  # numpy raises errors of many kinds on damaged headers
         return None

@@ -22,7 +22,7 @@ import yaml
 
 T = TypeVar("T")
 
-LARGEST: Final = 64 * 2**20
+LARGEST: Final = 2**24
 """Bytes of a record at most."""
 LARGEST_YAML: Final = 2**18
 """Bytes of YAML at most; its parsers take two seconds for as much."""
