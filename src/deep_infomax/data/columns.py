@@ -153,7 +153,7 @@ def one_image_column(schema: pa.Schema) -> str:
 def find_labels(schema: pa.Schema, features: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     """Return the columns that may hold labels by their names and types, the likeliest first."""
     named = [name for name in LABEL_NAMES if name in schema.names]
-    classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
+    classes = [name for name, feature in features.items() if has_classes(feature)]
     if len(classes) > 1 and not (named := [name for name in named if name in classes]):
         raise ValueError(f"several columns hold classes, {classes}; choose one with `data_options.label_column`")
     if len(classes) == 1 or named:
