@@ -24,7 +24,7 @@ from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import METRICS, Result
 from deep_infomax.experiments import train
-from deep_infomax.experiments.run_directory import Settings, create_run, read_settings
+from deep_infomax.experiments.run_directory import Settings, new_run, read_settings
 from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.training import TrainingConfig
 
@@ -108,24 +108,29 @@ def test_a_runs_own_configuration_trains_anew(folder: Path, monkeypatch: pytest.
     assert dim("train --config mine.yaml --out slip") == 2
 
 
+def begin(run: Path) -> None:
+    with new_run(run):
+        pass
+
+
 @pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "encoder.safetensors", "checkpoints/step-1.bin"])
 def test_files_that_no_run_wrote_are_not_trained_over(name: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine: 1\n")
     with pytest.raises(ValueError, match=r"would overwrite.*choose another `out`"):
-        create_run(tmp_path)
+        begin(tmp_path)
     shutil.copy(folder / RUN / "config.yaml", tmp_path)
     if name != "config.yaml":
         with pytest.raises(ValueError, match="already holds a run; continue it with"):
-            create_run(tmp_path)
+            begin(tmp_path)
 
 
 def test_a_run_that_never_began_may_begin_again(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("what is printed")
     (tmp_path / "checkpoints").mkdir()
-    create_run(tmp_path)
+    begin(tmp_path)
     shutil.copy(folder / RUN / "config.yaml", tmp_path)
-    create_run(tmp_path)
+    begin(tmp_path)
 
 
 def test_evaluate_prints_results_and_keeps_them(

@@ -126,13 +126,16 @@ def test_a_figure_of_dependency_is_written(printed) -> None:
 
 
 def test_a_figure_that_finds_no_room_is_a_failure_after_the_result(printed, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    Path("figure.png").write_bytes(b"the one before")
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     assert dim(f"{GAUSSIAN} --json --plot figure.png") == 1
     said = "dim: figure.png cannot be written (No space left on device); make room for it\n"
     assert printed()[1].endswith(said)
+    assert Path("figure.png").read_bytes() == b"the one before"
+    assert not list(Path().glob("*.partial"))
 
 
 @pytest.mark.parametrize("plot", ["figure.gif", "figure", "nowhere/figure.png"])

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from deep_infomax.cli.calls import in_commands
 from deep_infomax.cli.options import Command
+from deep_infomax.runtime.regular import no_room
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -88,9 +89,10 @@ def in_the_commands_words(sentence: str, command: Command | None, given: Mapping
 
 
 def _of_a_file(error: OSError) -> tuple[int, str]:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if no_room(error):
         name = error.filename or "a file"
-        return FAILED, f"{name} cannot be written ({error.strerror}); make room and try again"
+        remedy = "raise the limit of sizes (ulimit -f)" if error.errno == errno.EFBIG else "make room and try again"
+        return FAILED, f"{name} cannot be written ({error.strerror}); {remedy}"
     if error.filename is not None and error.strerror is not None:
         return WRONG_INPUT, f"{error.filename} cannot be used ({error.strerror}); check the path and your rights to it"
     return WRONG_INPUT, str(error)

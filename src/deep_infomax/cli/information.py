@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deep_infomax.cli.samples import Reading, Samples, check_numbering, check_readings, read_samples
-from deep_infomax.evaluation import check_output
+from deep_infomax.runtime.files import check_output, save_figure
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.training import WriteError
 
@@ -135,7 +135,7 @@ def _check_figure(plot: str | None) -> None:
 def _draw(result: "Estimate | Dependency", plot: str | None) -> None:
     if plot is not None:
         try:
-            result.plot().savefig(plot)
+            save_figure(Path(plot), result.plot())
         except OSError as error:
             raise WriteError(f"{plot} cannot be written ({error.strerror}); make room for it") from error
         NOTES.print(f"wrote {plot}")

@@ -5,7 +5,6 @@ whole. A run directory holds the same two files, so that a run, a folder and a H
 """
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from deep_infomax.runtime import run_files
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import write_text, written_whole
 from deep_infomax.runtime.records import damaged, read_json, typed
 from deep_infomax.runtime.run_files import ENCODER, WEIGHTS
 from deep_infomax.runtime.tensors import first_misfit, read_tensors
@@ -64,8 +63,9 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
     }
     described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **asdict(configuration)}
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
-    _replace(folder / ENCODER, (json.dumps(described, indent=2) + "\n").encode())
+    with written_whole(folder / WEIGHTS) as file:
+        file.write(safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    write_text(folder / ENCODER, json.dumps(described, indent=2) + "\n")
 
 
 def locate(source: str | Path) -> Path:
@@ -180,14 +180,6 @@ def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> lis
 def _first(names: Sequence[str], shown: int = 3) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write ``content`` beside ``path``, then rename: readers see the old file or the new one, never a part."""
-    with written_whole(path) as partial, partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch import Tensor
 from deep_infomax.data import Source, evenly_spaced
 from deep_infomax.evaluation.classifiers import nearest_rows
 from deep_infomax.runtime.files import save_arrays
+from deep_infomax.runtime.regular import require_own_folder
 
 
 def save_representation(folder: Path, source: Source, vectors: Float[Tensor, "n d"], most: int = 2000) -> None:
@@ -61,6 +62,7 @@ def is_image(source: Source) -> bool:
 
 def remove_arrays(folder: Path) -> None:
     """Remove what earlier evaluations left, such as those on other data; what the training left stays."""
+    require_own_folder(folder)
     for pattern in ("representation.npz", "neighbours*.npz", "ms_ssim-*.npz"):
         for path in folder.glob(pattern):
             path.unlink()

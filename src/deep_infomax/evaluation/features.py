@@ -6,15 +6,16 @@ GPU PyTorch lets cuDNN round the factors of such convolutions to TF32, unless ``
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
-from deep_infomax.runtime.files import partial_path, written_whole
+from deep_infomax.runtime.files import check_output, written_whole
 from deep_infomax.runtime.progress import Progress
 
 
@@ -68,36 +69,29 @@ def encode_dataset(
     ``train`` has both. Neither the inputs nor the file have to fit into memory. The file is there whole or not at all.
 
     Raises:
-        ValueError: As :func:`extract` and :func:`check_output`; or the data set has no such split.
+        ValueError: As :func:`extract` and `check_output`; or the data set has no such split.
     """
     if split not in dataset.stored:
         raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.stored)}")
     parts = dataset.stored[split]
     shape = (sum(len(source) for source, _ in parts), encoder.units(layer))
     check_output(path)
-    with written_whole(path) as partial:
-        encoded = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+    with written_whole(path) as file:
+        # Written plainly: where a disk is full, a write is an error, and memory that maps a file ends the process.
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
         for source, stored in parts:
             for rows, batch in _batches(encoder, source, [layer], batch_size, progress):
-                encoded[stored[rows].numpy()] = batch[layer].numpy()
-        encoded.flush()
+                _write_rows(file, start, stored[rows].numpy(), batch[layer].numpy())
 
 
-def check_output(path: Path) -> None:
-    """See to it that a file can be written, before the work that it is to hold.
-
-    Raises:
-        ValueError: A folder is in its place, or its own folder is missing or cannot be written.
-    """
-    try:
-        if path.is_dir():
-            raise ValueError(f"{path} is a folder; name a file to write, such as {path / 'Y.npy'}")
-        if not path.parent.is_dir():
-            raise ValueError(f"cannot write {path}: there is no folder {path.parent}; create it first")
-        partial_path(path).touch()
-        partial_path(path).unlink()
-    except OSError as error:
-        raise ValueError(f"cannot write {path} ({error.strerror}); name another file or folder") from error
+def _write_rows(file: BinaryIO, start: int, places: Int[np.ndarray, " k"], rows: Float[np.ndarray, "k d"]) -> None:
+    """Write rows to their places in a file whose rows begin at ``start``: a stretch of neighbours at a time."""
+    order = np.argsort(places)
+    for stretch in np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1):
+        file.seek(start + int(places[stretch[0]]) * rows[0].nbytes)
+        file.write(rows[stretch].tobytes())
 
 
 def _batches(

@@ -1,7 +1,8 @@
 """Figures of an evaluation and the file that keeps them, ``evaluation.json``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -12,13 +13,16 @@ import numpy as np
 from msgspec import Meta
 
 from deep_infomax.data.description import same_data
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import write_text
+from deep_infomax.runtime.locks import locked
 from deep_infomax.runtime.records import damaged, read_json, typed
 
 SCHEMA: Final = 1
 MOST: Final = 2000
 """Results in a file at most; a whole evaluation has about one hundred."""
 _REMEDY: Final = "move it away and evaluate again"
+_PATIENCE: Final = 60.0
+"""Seconds to wait for others that write the file."""
 
 
 class Outcome(NamedTuple):
@@ -108,16 +112,52 @@ def merge_results(path: Path, data: Mapping[str, str | int], results: Sequence[R
         results: New results.
 
     Raises:
-        ValueError: The file is damaged, or of another version.
+        ValueError: The file is damaged, or of another version, or another process measures on other data.
     """
-    kept = {result.key: result for result in read_results(path, data)}
-    if path.exists() and not speaks_of(path, data):
-        names = (path.with_suffix(f".previous-{number}.json") for number in count(1))
-        path.replace(next(name for name in names if not name.exists()))
-    kept |= {result.key: result for result in results}
-    content = {"schema": SCHEMA, "data": dict(data), "results": [result.to_json() for result in kept.values()]}
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with _merging(path):
+        kept = {result.key: result for result in read_results(path, data)}
+        if path.exists() and not speaks_of(path, data):
+            names = (path.with_suffix(f".previous-{number}.json") for number in count(1))
+            with _about_one_data_set(path, shared=False):
+                path.replace(next(name for name in names if not name.exists()))
+        kept |= {result.key: result for result in results}
+        content = {"schema": SCHEMA, "data": dict(data), "results": [result.to_json() for result in kept.values()]}
+        write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+@contextmanager
+def measuring(path: Path, data: Mapping[str, str | int], forget: Callable[[], None]) -> Iterator[None]:
+    """Let ``evaluation.json`` speak of a data set during the block.
+
+    Several processes may measure on the same data. Each adds what it finds to what the others found.
+
+    Args:
+        path: The file.
+        data: Description of the data set.
+        forget: Removes what else is kept of other data; called where the file did not speak of these.
+
+    Raises:
+        ValueError: The file is damaged or of another version, or another process measures on other data.
+    """
+    with ExitStack() as measured:
+        with _merging(path):
+            if not speaks_of(path, data):
+                with _about_one_data_set(path, shared=False):
+                    forget()
+                    merge_results(path, data, [])
+            measured.enter_context(_about_one_data_set(path, shared=True))
+        yield
+
+
+def _merging(path: Path) -> AbstractContextManager[None]:
+    """Alone between reading the file and writing it anew, which takes milliseconds."""
+    return locked(path.with_name(f".{path.name}.lock"), f"{path} is being written", patience=_PATIENCE)
+
+
+def _about_one_data_set(path: Path, *, shared: bool) -> AbstractContextManager[None]:
+    """Shared by all that measure on the data that the file is about; alone, to let it be about others."""
+    said = f"{path.parent} is being evaluated on other data"
+    return locked(path.with_name(f".{path.name}.data.lock"), said, shared=shared)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -14,7 +16,7 @@ from deep_infomax.encoders.base import require_encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.metrics import METRICS, Represented
-from deep_infomax.evaluation.results import Result, merge_results, read_results, speaks_of
+from deep_infomax.evaluation.results import Result, measuring, merge_results, read_results
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.files import save_arrays
@@ -79,32 +81,35 @@ def evaluate(
     names = list(dict.fromkeys([*plan, "Y"]))
     train_features = extract(encoder, dataset.train, names, progress=progress)
     test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
-    if out is not None:
-        if not speaks_of(out / run_files.EVALUATION, dataset.description):
-            remove_arrays(out / run_files.ARRAYS)
-            merge_results(out / run_files.EVALUATION, dataset.description, [])  # so that they speak of the same data
-        save_representation(out / run_files.ARRAYS, test, test_features["Y"])
-        if test is not dataset.train:
-            images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
-            if images:
-                save_arrays(out / run_files.ARRAYS / "neighbours.npz", **images)
     results: list[Result] = []
     device = encoder.mean.device
     total = sum(1 + len(METRICS[name].variants) for names in plan.values() for name in names)
-    for layer, names in plan.items():
-        train_part = Represented(dataset.train, train_features.pop(layer).to(device), encoder, layer)
-        test_part = Represented(test, test_features.pop(layer).to(device), encoder, layer)
-        for name in names:
-            for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
-                results.append(result)
-                if out is not None:
-                    if arrays:
-                        title = name if result.variant == "default" else f"{name}-{result.variant}"
-                        save_arrays(out / run_files.ARRAYS / f"{title}-{layer}.npz", **arrays)
-                    merge_results(out / run_files.EVALUATION, dataset.description, [result])
-                if progress is not None:
-                    progress("probing", len(results), total)
+    with nullcontext() if out is None else _kept(out, dataset):
+        if out is not None:
+            save_representation(out / run_files.ARRAYS, test, test_features["Y"])
+        if out is not None and test is not dataset.train:
+            images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
+            if images:
+                save_arrays(out / run_files.ARRAYS / "neighbours.npz", **images)
+        for layer, names in plan.items():
+            train_part = Represented(dataset.train, train_features.pop(layer).to(device), encoder, layer)
+            test_part = Represented(test, test_features.pop(layer).to(device), encoder, layer)
+            for name in names:
+                for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
+                    results.append(result)
+                    if out is not None:
+                        if arrays:
+                            title = name if result.variant == "default" else f"{name}-{result.variant}"
+                            save_arrays(out / run_files.ARRAYS / f"{title}-{layer}.npz", **arrays)
+                        merge_results(out / run_files.EVALUATION, dataset.description, [result])
+                    if progress is not None:
+                        progress("probing", len(results), total)
     return results
+
+
+def _kept(out: Path, dataset: Dataset) -> AbstractContextManager[None]:
+    """Let what is kept in a run speak of this data set, and of no other that another process measures on."""
+    return measuring(out / run_files.EVALUATION, dataset.description, partial(remove_arrays, out / run_files.ARRAYS))
 
 
 def _names(argument: str, names: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ import torch
 
 from deep_infomax.data.batches import JOBS
 from deep_infomax.experiments.task import Outcome, Task
+from deep_infomax.runtime.files import open_appended
 from deep_infomax.runtime.interrupt import ECHO_SECONDS
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.runtime.records import from_json, typed
@@ -106,7 +107,7 @@ class Processes(Launcher):
         gpu = min(self._gpus, key=busy.count) if self._gpus else None
         seen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        with task.log.open("ab") as file:
+        with open_appended(task.log) as file:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "deep_infomax.experiments.worker", str(task.plan.run)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file,

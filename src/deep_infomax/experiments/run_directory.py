@@ -20,8 +20,10 @@ probe, `evaluate`.
 import dataclasses
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -33,7 +35,8 @@ import deep_infomax
 from deep_infomax.experiments.settings import GROUPS, configure
 from deep_infomax.recipes import Config
 from deep_infomax.runtime import run_files
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import write_text
+from deep_infomax.runtime.locks import LockedError, training_lock
 from deep_infomax.runtime.records import damaged, read_yaml, typed
 
 RECORDED: Final = ("command", "dataset", "environment")
@@ -104,31 +107,50 @@ class _Content:
     environment: dict[str, Any] = field(default_factory=dict)
 
 
-def create_run(run: Path) -> None:
-    """Make a run directory; one in which no training ever began may be used again.
+@contextmanager
+def new_run(run: Path) -> Iterator[None]:
+    """Make a run directory, and keep others out of it during the block; one where no training began may be used again.
 
     Raises:
-        ValueError: it already holds a run or files that a run would overwrite, or something else is in its place.
+        ValueError: it already holds a run or files that a run would overwrite, something else is in its place, or
+            another process trains there.
     """
+    _require_free(run)
+    with training_lock(run):
+        _require_free(run)  # another one may have begun and ended in between
+        yield
+
+
+@contextmanager
+def new_numbered_run(run: Path) -> Iterator[Path]:
+    """As `new_run`, with the next free number where the name is taken: ``-2``, ``-3``, and so on."""
+    with ExitStack() as held:
+        for number in count(1):
+            free = run if number == 1 else run.with_name(f"{run.name}-{number}")
+            with suppress(_TakenError, LockedError):
+                held.enter_context(new_run(free))
+                break
+        yield free
+
+
+class _TakenError(ValueError):
+    """A folder in which no training can begin."""
+
+
+def _require_free(run: Path) -> None:
     if said := _in_the_way(run):
-        raise ValueError(said)
-    run.mkdir(parents=True, exist_ok=True)
-
-
-def create_numbered_run(run: Path) -> Path:
-    """Make a run directory of this name, with the next free number where it is taken: ``-2``, ``-3``, and so on."""
-    number, free = 1, run
-    while _in_the_way(free):
-        number += 1
-        free = run.with_name(f"{run.name}-{number}")
-    free.mkdir(parents=True, exist_ok=True)
-    return free
+        if run.is_dir():
+            with suppress(OSError), training_lock(run):  # of a training that is under way, its process says more
+                pass
+        raise _TakenError(said)
 
 
 def _in_the_way(run: Path) -> str | None:
     """Why a training cannot begin in a folder."""
     if run.exists() and not run.is_dir():
         return f"{run} is a file; name a folder with `out`"
+    if run.is_symlink() and not run.exists():
+        return f"{run} is a link that leads nowhere; name a folder with `out`"
     found = [name for name in (run_files.CONFIG, *_TRAINED) if any(run.glob(name))]
     if not found:
         return None
@@ -149,8 +171,7 @@ def _in_the_way(run: Path) -> str | None:
 
 def write_settings(run: Path, settings: Settings) -> None:
     """Write ``config.yaml`` whole or not at all."""
-    with written_whole(run / run_files.CONFIG) as partial:
-        partial.write_text(yaml.safe_dump(settings.content(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(run / run_files.CONFIG, yaml.safe_dump(settings.content(), sort_keys=False, allow_unicode=True))
 
 
 def read_settings(run: Path) -> Settings:

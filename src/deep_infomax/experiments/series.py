@@ -21,6 +21,7 @@ from deep_infomax.experiments.task import Measured, Outcome, Plan, Task
 from deep_infomax.recipes import Config, build_encoder, build_objective
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.interrupt import stop_requests
+from deep_infomax.runtime.locks import locked
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.runtime.values import unknown
 from deep_infomax.training import InterruptedTrainingError
@@ -159,13 +160,26 @@ def carry_out(
         show: Called with a run directory and what was measured of it, as soon as it was.
 
     Raises:
-        ValueError: something cannot be trained or measured, most of which shows before the first training; or a run
-            that is there was trained with other settings.
+        ValueError: something cannot be trained or measured, most of which shows before the first training; a run
+            that is there was trained with other settings; or another process trains into the same folder.
         InterruptedTrainingError: an interrupt arrived; the same command continues.
         FailedTrainingError: all is done but what failed.
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"`jobs` is {jobs}; give 1 or more")
+    folder = plans[0].run.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / run_files.LOCK, f"{folder} is trained into"):
+        return _carry_out(plans, measured, launcher, jobs, show)
+
+
+def _carry_out(
+    plans: Sequence[Plan],
+    measured: Measured,
+    launcher: Launcher | None,
+    jobs: int | None,
+    show: Callable[[Path, list[Result]], None],
+) -> list[list[Result]]:
     for plan in plans:
         if (plan.run / run_files.CONFIG).exists():
             _check_same(plan)

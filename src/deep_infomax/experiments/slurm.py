@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from deep_infomax.experiments.launchers import Job, Launcher, waiting_signals
 from deep_infomax.experiments.task import Outcome, Task
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import open_appended, write_text
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.runtime.records import read_json
 
@@ -138,8 +138,7 @@ class Slurm(Launcher):
             job = self._executor.submit(InJob(task))
         except (FailedJobError, FailedSubmissionError) as error:
             raise ValueError(f"Slurm does not take {task.name}: {str(error).strip()}") from error
-        with written_whole(task.job_file) as partial:
-            partial.write_text(json.dumps({"job": job.job_id}))
+        write_text(task.job_file, json.dumps({"job": job.job_id}))
         return job
 
 
@@ -185,7 +184,7 @@ class InJob:
 
     def __call__(self) -> Outcome:
         """Carry out the task, with a log beside its run."""
-        with self._task.log.open("ab") as log:
+        with open_appended(self._task.log) as log:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
                 os.dup2(log.fileno(), stream.fileno())

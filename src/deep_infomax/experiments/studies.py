@@ -22,7 +22,7 @@ from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import RECIPES
 from deep_infomax.report import StudyPoint, beta_figure, negatives_figure, weights_figure, write_report
 from deep_infomax.runtime import run_files
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import save_figure, write_text
 from deep_infomax.runtime.values import unknown
 
 
@@ -55,7 +55,7 @@ class Study(NamedTuple):
 
     def report(self) -> Path:
         """Write the figure, and ``report.html`` about all runs, into the folder."""
-        self.draw().savefig(self.drawing, dpi=150)
+        save_figure(self.drawing, self.draw(), dpi=150)
         return write_report([self.folder], self.folder / run_files.REPORT, titles())
 
 
@@ -190,6 +190,5 @@ def _measure(
     content = {
         "schema": 1, "study": kind, "data": common.data, "points": [point._asdict() for point in points.values()],
     }  # fmt: skip
-    with written_whole(folder / "study.json") as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "study.json", json.dumps(content, indent=1) + "\n")
     return folder, list(points.values())

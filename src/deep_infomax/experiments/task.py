@@ -3,7 +3,6 @@
 A task holds values only, so that it can be carried out anywhere: in this process, in another one, on a cluster.
 """
 
-import errno
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from deep_infomax.recipes import RECIPES, Config
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import out_of_memory
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.regular import no_room
 from deep_infomax.training import (
     InterruptedTrainingError,
     LostProcessError,
@@ -151,8 +151,7 @@ _FORESEEN = (NonFiniteLossError, WriteError, LostProcessError)
 
 def _wrong_input(error: Exception) -> bool:
     """Whether the remedy is another input; a file that cannot be read is one, a full disk is not."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, ValueError | OSError) and not full
+    return isinstance(error, ValueError | OSError) and not (isinstance(error, OSError) and no_room(error))
 
 
 def _training_arguments(plan: Plan) -> list[str]:

@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,14 +20,15 @@ from deep_infomax.data.description import lines as description_lines
 from deep_infomax.experiments.data import check_probe, load_probe, trained_on, training_data
 from deep_infomax.experiments.run_directory import (
     Settings,
-    create_numbered_run,
-    create_run,
     environment,
+    new_numbered_run,
+    new_run,
     plain,
     read_settings,
     write_settings,
 )
 from deep_infomax.recipes import build_encoder, build_objective
+from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import main_process_first
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.training import (
@@ -72,19 +74,20 @@ def begin(
         The run directory, and what the training came to.
 
     Raises:
-        ValueError: the directory is taken, or the data or a setting cannot be used.
+        ValueError: the directory is taken, another process trains there, or the data or a setting cannot be used.
         InterruptedTrainingError, WriteError, LostProcessError, NonFiniteLossError: as `fit`.
     """
     check_seed(settings.seed)
-    if _processes(settings).is_main_process:
+    with ExitStack() as alone:
+        if _processes(settings).is_main_process:  # it holds the directory for all
+            if numbered:
+                run = alone.enter_context(new_numbered_run(run))
+            else:
+                alone.enter_context(new_run(run))
         if numbered:
-            run = create_numbered_run(run)
-        else:
-            create_run(run)
-    if numbered:
-        [name] = broadcast_object_list([str(run)])
-        run = Path(name)
-    return run, _train(run, settings, data, False, callbacks, progress)
+            [name] = broadcast_object_list([str(run)])
+            run = Path(name)
+        return run, _train(run, settings, data, False, callbacks, progress)
 
 
 def resume(run: Path, data: Any = None, *, callbacks: Sequence[Callback] = (), progress: bool = True) -> Training:
@@ -97,10 +100,12 @@ def resume(run: Path, data: Any = None, *, callbacks: Sequence[Callback] = (), p
         progress: Tell on standard error how far the training is.
 
     Raises:
-        ValueError: there is no run, or its data are not there or are others.
+        ValueError: there is no run, another process trains it, or its data are not there or are others.
         InterruptedTrainingError, WriteError, LostProcessError, NonFiniteLossError: as `fit`.
     """
-    return _train(run, read_settings(run), data, True, callbacks, progress)
+    settings = read_settings(run)
+    with training_lock(run) if _processes(settings).is_main_process else nullcontext():
+        return _train(run, settings, data, True, callbacks, progress)
 
 
 def _train(

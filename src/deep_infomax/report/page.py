@@ -26,8 +26,9 @@ from deep_infomax.report.training_figures import (
 )
 from deep_infomax.report.vector_figures import histogram, maps
 from deep_infomax.runtime import run_files
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import write_text
 from deep_infomax.runtime.names import Titled
+from deep_infomax.runtime.regular import require_regular
 
 # Shared by the runs of a page, so that it stays small and t-SNE stays quick.
 _MOST_POINTS: Final = 4000
@@ -105,17 +106,15 @@ def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles =
         The file written.
 
     Raises:
-        ValueError: there is no run, one cannot be read, or ``out`` is a folder.
+        ValueError: there is no run, one cannot be read, or ``out`` is a folder, a link or a device.
     """
     if not runs:
         raise ValueError("no run is given; name at least one run directory")
     target = Path(runs[0]) / run_files.REPORT if out is None else Path(out)
-    if target.is_dir():
-        raise ValueError(f"{target} is a folder; name the file to write, such as {target / run_files.REPORT}")
+    require_regular(target)
     page = render(read_runs(find_runs(runs)), titles)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(target) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(target, page)
     return target
 
 

@@ -5,7 +5,6 @@ written or read. Random numbers need no place in it: those of a step are a funct
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from deep_infomax.runtime.files import written_whole
+from deep_infomax.runtime.files import remove_partial, written_by_name
 from deep_infomax.runtime.records import damaged, from_json, typed
+from deep_infomax.runtime.regular import own_folder
 from deep_infomax.runtime.tensors import first_misfit, read_tensors
 from deep_infomax.training.errors import WriteError
 
@@ -80,11 +80,11 @@ class Checkpoints:
             needed: bytes, as `checkpoint_bytes` tells them.
 
         Raises:
-            ValueError: the disk is too small for ``keep`` checkpoints and the one being written.
+            ValueError: the disk is too small for ``keep`` checkpoints and the one being written, or the folder is a
+                link.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for torn in self.folder.glob("*.partial"):
-            torn.unlink()
+        own_folder(self.folder)
+        remove_partial(self.folder)
         free = shutil.disk_usage(self.folder).free + sum(path.stat().st_size for path in self.paths())
         if free < needed:
             raise ValueError(
@@ -98,10 +98,8 @@ class Checkpoints:
         # Copies, as tensors that share memory (tied weights) cannot be written.
         plain = {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}
         try:
-            with written_whole(path) as partial:
+            with written_by_name(path) as partial:
                 save_file(plain, partial, metadata={"state": json.dumps({**state, "tensors": len(plain)})})
-                with partial.open("rb") as file:
-                    os.fsync(file.fileno())
         except (SafetensorError, OSError) as error:
             raise WriteError(f"{path} cannot be written ({error}); make room for it; {what_is_kept(self)}") from error
         for old in self.paths()[: -self.keep]:

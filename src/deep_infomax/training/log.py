@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from deep_infomax.runtime.files import open_appended
 from deep_infomax.runtime.processes import gathered
 
 _SUM, _COUNT = "log.sum.", "log.count"
@@ -71,10 +72,14 @@ class RunningMeans:
 
 
 class MetricsFile:
-    """``metrics.jsonl``: one JSON object a line. A resume cuts it back to where the checkpoint left it."""
+    """``metrics.jsonl``: one JSON object a line. A resume cuts it back to where the checkpoint left it.
+
+    Raises:
+        ValueError: something else than a file of its own is in its place.
+    """
 
     def __init__(self, path: Path, size: int) -> None:
-        self._file = path.open("ab")
+        self._file = open_appended(path)
         self._file.truncate(min(size, self.size))
 
     @property

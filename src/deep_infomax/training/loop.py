@@ -9,7 +9,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +30,10 @@ from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.interrupt import StopRequest, stop_requests
+from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
 from deep_infomax.runtime.random_numbers import seed_generators
+from deep_infomax.runtime.regular import require_own_folder, require_regular
 from deep_infomax.training.callbacks import Callback, Callbacks
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
@@ -90,7 +92,7 @@ def fit(
         callbacks: hear of every line of the log and of every epoch, and may end the training; see `Callback`.
 
     Raises:
-        ValueError: the data or a setting cannot be used.
+        ValueError: the data or a setting cannot be used, or another process trains into ``out``.
         NonFiniteLossError: a loss became infinite or not a number.
         InterruptedTrainingError: SIGINT or SIGTERM arrived; with ``out``, a checkpoint has been written.
         WriteError: a file of ``out`` cannot be written; the checkpoints before it are kept.
@@ -112,7 +114,7 @@ def fit(
         listening,
     )  # fmt: skip
     devices = [run.device] if run.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), stop_requests(signal.SIGINT, signal.SIGTERM) as stop:
+    with torch.random.fork_rng(devices), stop_requests(signal.SIGINT, signal.SIGTERM) as stop, run.alone():
         return run.train(stop, resume, progress)
 
 
@@ -163,6 +165,12 @@ class _Run:
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
         self.control = dist.new_group(backend="gloo") if self.accelerator.num_processes > 1 else None
+
+    def alone(self) -> AbstractContextManager[None]:
+        """The run directory for this training alone; the first process holds it for all."""
+        if self.out is None or not self.accelerator.is_main_process:
+            return nullcontext()
+        return training_lock(self.out)
 
     def train(self, stop: StopRequest, resume: bool, progress: bool) -> Training:
         """Take the steps that are left, writing the log and checkpoints."""
@@ -327,6 +335,9 @@ class _Run:
         if not resume and checkpoints.paths():
             raise ValueError(f"{self.out} already holds checkpoints; give resume=True or another folder")
         if self.accelerator.is_main_process:
+            for name in (run_files.METRICS, run_files.WEIGHTS, run_files.ENCODER):
+                require_regular(self.out / name)
+            require_own_folder(self.out / run_files.ARRAYS)
             checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
         wait_for_all(self.control)
         if resume and (found := checkpoints.read_latest()) is not None:

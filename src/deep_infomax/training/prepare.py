@@ -1,6 +1,7 @@
 """What a training is prepared from: the model of encoder and objective, its optimisers, its devices and processes."""
 
 from pathlib import Path
+from typing import Final
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -11,7 +12,11 @@ from torch import nn
 from deep_infomax.contracts import Batch, Losses, Objective
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import require_encoder
+from deep_infomax.runtime.regular import require_own_folder
 from deep_infomax.training.config import TrainingConfig
+
+_TRACKED: Final = "deep-infomax"
+"""What trackers call a training, and the folder in its own that TensorBoard's files are kept in."""
 
 
 class Model(nn.Module):
@@ -68,7 +73,9 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
         project_dir=out,
     )
     if training.trackers:
-        accelerator.init_trackers("deep-infomax")
+        if out is not None:
+            require_own_folder(out / _TRACKED)
+        accelerator.init_trackers(_TRACKED)
     return accelerator
 
 
