@@ -625,7 +625,7 @@ def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path, make: Any, mess
 
 
 def test_a_folder_cannot_be_the_page(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is a folder; name the file"):
+    with pytest.raises(ValueError, match="is a folder; name a file in it"):
         write_report([Run(tmp_path / "a").path], tmp_path)
 
 

@@ -101,6 +101,8 @@ def check_output(path: Path) -> None:
         ValueError: A folder, a link or a device is in its place, or its own folder is missing or cannot be written.
     """
     try:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; name a file to write, such as {path / 'Y.npy'}")
         require_regular(path)
         if not path.parent.is_dir():
             raise ValueError(f"cannot write {path}: there is no folder {path.parent}; create it first")

@@ -32,7 +32,7 @@ def require_regular(path: Path) -> None:
     if stat.S_ISLNK(mode):
         raise ValueError(f"{path} is a link to {path.readlink()}, which is not followed; remove it, or name a file")
     if stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is a folder; name a file, such as {path / 'file'}")
+        raise ValueError(f"{path} is a folder; name a file in it")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is a device, a pipe or a socket; name a regular file")
 
