@@ -1,103 +1,27 @@
-"""The command ``dim``: words become values, values go to the library, errors become one sentence and an exit code."""
+"""The command ``dim``: words become values, values go to the library, errors become one sentence and an exit code.
 
-import os
-import platform
-import shlex
+Little is loaded here, so that an interrupt in the first moments is answered, too.
+"""
+
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Any, Final
+from collections.abc import Sequence
 
-from rich.console import Console
-
-import deep_infomax
-from deep_infomax.cli.errors import DONE, explained, in_the_commands_words
-from deep_infomax.cli.options import Command, HelpWantedError, help_text, parse
-from deep_infomax.cli.parser import command, find, is_command, overview
-
-_WORK: Final = {
-    "train": ("training", "train"),
-    "evaluate": ("commands", "evaluate"),
-    "encode": ("commands", "encode"),
-    "report": ("commands", "report"),
-    "compare": ("compare", "compare"),
-    "estimate": ("information", "estimate"),
-    "dependency": ("information", "dependency"),
-    "study negatives": ("study", "negatives"),
-    "study weights": ("study", "weights"),
-    "study beta": ("study", "beta"),
-}
-"""The module here and the function in it that carry a command out. Each loads when it is wanted."""
+from deep_infomax.cli.interrupts import INTERRUPTED, answered_interrupts
+from deep_infomax.cli.streams import checked_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``dim``; the exit code is 0 (done), 1 (a failure), 2 (wrong input) or 130 (interrupted)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    name, taken, given = "", None, dict[str, Any]()
-    try:
-        name, rest = find(words)
-        if not is_command(name):
-            print(_about(name, rest))
-            return DONE
-        taken = command(name)
-        given = parse(taken, rest)
-        _carry_out(taken, given, words)
-    except HelpWantedError as wanted:
-        print(help_text(command(name, wanted.flags.get("--recipe"))))
-    except (Exception, KeyboardInterrupt) as error:
-        if (answer := explained(error, name)) is None:
-            raise
-        code, sentence = answer
-        if sentence:
-            sentence = in_the_commands_words(sentence, taken, given)
-            Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"dim: {sentence}")
-        return code
-    return DONE
+    """Run ``dim``.
 
+    Returns:
+        The exit code: 0 (done), 1 (a failure), 2 (wrong input), 130 (interrupted), or 141 where nobody reads what is
+        printed any more.
+    """
+    with answered_interrupts(to_the_end=arguments is None) as interrupts:
+        try:
+            from deep_infomax.cli.program import run
 
-def _about(group: str, rest: Sequence[str]) -> str:
-    """What is printed where no command is given: the help, or the versions in use."""
-    if not rest or rest[0] in ("--help", "-h"):
-        return overview(group)
-    if list(rest) == ["--version"] and not group:
-        return _versions()
-    raise ValueError(f"dim {group}".strip() + f" has no option {rest[0]}; see 'dim --help'")
-
-
-def _versions() -> str:
-    import torch
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return (
-        f"deep-infomax {deep_infomax.__version__}, torch {torch.__version__}, python {platform.python_version()}, "
-        f"device {device}"
-    )
-
-
-def _carry_out(taken: Command, given: Mapping[str, Any], words: Sequence[str]) -> None:
-    several = "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") not in ("", "1")
-    if several and taken.name != "train":
-        raise ValueError(f"dim {taken.name} runs in one process, only dim train in several; start it by itself")
-    module, function = _WORK[taken.name]
-    work = getattr(import_module(f"deep_infomax.cli.{module}"), function)
-    if taken.name == "train":
-        work(given, command=f"dim {shlex.join(words)}")
-        return
-    work(**_arguments(taken, given))
-
-
-def _arguments(taken: Command, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a command's function takes: values given and defaults, and of each group a mapping of those given."""
-    arguments: dict[str, Any] = {}
-    every = taken.defaults | dict(given)
-    if (file := every.pop("data_options", None)) is not None:
-        from deep_infomax.cli.training import group_in_file
-
-        arguments["data_options"] = group_in_file("data_options", file)
-    for name, value in every.items():
-        group, dot, setting = name.partition(".")
-        if not dot:
-            arguments[name] = value
-        else:
-            arguments.setdefault(group, {}).update({setting: value} if name in given else {})
-    return arguments
+            words = list(sys.argv[1:] if arguments is None else arguments)
+            return checked_streams(lambda: run(words, interrupts.work_begins))
+        except KeyboardInterrupt:  # another one, while the first is answered
+            return INTERRUPTED

@@ -6,18 +6,19 @@ of a run becomes a command, and whatever else loses its backticks.
 """
 
 import errno
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from deep_infomax.cli.calls import in_commands
+from deep_infomax.cli.interrupts import INTERRUPTED
 from deep_infomax.cli.options import Command
 from deep_infomax.runtime.regular import no_room
 
 DONE: Final = 0
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
-INTERRUPTED: Final = 130
 
 _LESS: Final = {
     "train": "train anew with a smaller `training.batch_size`, or keep fewer inputs with `data_options.train_inputs`",
@@ -43,6 +44,9 @@ def explained(error: BaseException, command: str) -> tuple[int, str] | None:
         return WRONG_INPUT, str(error)
     if isinstance(error, OSError):
         return _of_a_file(error)
+    if _is_interrupt(error):
+        said = "interrupted" if isinstance(error, ImportError | SystemError) else str(error) or "interrupted"
+        return INTERRUPTED, said if os.environ.get("RANK", "0") == "0" else ""
 
     from deep_infomax.experiments.series import FailedTrainingError
     from deep_infomax.runtime.allocator import out_of_memory
@@ -54,7 +58,7 @@ def explained(error: BaseException, command: str) -> tuple[int, str] | None:
         WriteError,
     )
 
-    if isinstance(error, InterruptedTrainingError | KeyboardInterrupt):
+    if isinstance(error, InterruptedTrainingError):
         return INTERRUPTED, (str(error) or "interrupted") if first_process() else ""
     if isinstance(error, WriteError | NonFiniteLossError | LostProcessError | FailedTrainingError):
         return FAILED, str(error)
@@ -88,9 +92,16 @@ def in_the_commands_words(sentence: str, command: Command | None, given: Mapping
     return re.sub(r"`([^`]+)`", spelt, " ".join(in_commands(sentence).split()))
 
 
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether an error is an interrupt, or what a library makes of one while it loads."""
+    if isinstance(error, ImportError | SystemError):
+        return any(isinstance(reason, KeyboardInterrupt) for reason in (error.__cause__, error.__context__))
+    return isinstance(error, KeyboardInterrupt)
+
+
 def _of_a_file(error: OSError) -> tuple[int, str]:
     if no_room(error):
-        name = error.filename or "a file"
+        name = error.filename or "the output"
         remedy = "raise the limit of sizes (ulimit -f)" if error.errno == errno.EFBIG else "make room and try again"
         return FAILED, f"{name} cannot be written ({error.strerror}); {remedy}"
     if error.filename is not None and error.strerror is not None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 
 from deep_infomax.evaluation import Result
+from deep_infomax.runtime.terminal import PlainConsole
 
 _MOST_COLUMNS: Final = 4
 """Runs side by side in a terminal."""
@@ -16,7 +16,7 @@ _MOST_COLUMNS: Final = 4
 
 def print_table(table: Table) -> None:
     """Print a table on standard output, as wide as a terminal, or as itself where there is none to fit into."""
-    console = Console(markup=False)
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = 1000
     console.print(table)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Int
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 from torch import Tensor
@@ -22,6 +21,7 @@ from deep_infomax.data.labels import SEED, hold_out, number_classes
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.pictures import quiet
 from deep_infomax.data.survey import choose_rule, survey_all
+from deep_infomax.runtime.terminal import PlainConsole, printable
 
 NAMED = 1000
 """Damaged images that a description names at most."""
@@ -190,8 +190,14 @@ class Speed(ProgressColumn):
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar with speed and time left on standard error; yields what to call with the number of images done."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Speed(),
+        TimeRemainingColumn(),
+    )
+    console = PlainConsole(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total)
+        task = bar.add_task(printable(title), total=total)
         yield lambda count: bar.advance(task, count)

@@ -26,6 +26,7 @@ from deep_infomax.experiments.task import Outcome, Task
 from deep_infomax.runtime.files import open_appended, write_text
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.runtime.records import read_json
+from deep_infomax.runtime.terminal import printable
 
 if TYPE_CHECKING:
     import submitit
@@ -195,7 +196,7 @@ class InJob:
         signal.signal(time_is_up, self._interrupt)
         signal.signal(signal.SIGTERM, self._interrupt)
         outcome = self._task.carry_out()
-        print(outcome.line, file=sys.stderr, flush=True)
+        print(printable(outcome.line), file=sys.stderr, flush=True)
         if outcome.ending == "interrupted":
             while not self._queue_again:  # Slurm, which asked for an end, ends it for good or queues it again by itself
                 with suppress(KeyboardInterrupt):

@@ -9,10 +9,12 @@ import os
 import pickle
 import sys
 
+from deep_infomax.runtime.terminal import printable
+
 if __name__ == "__main__":
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     outcome = pickle.load(sys.stdin.buffer).carry_out()
-    print(outcome.line, file=sys.stderr)
+    print(printable(outcome.line), file=sys.stderr)
     with answer:
         json.dump(outcome, answer)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from rich.console import Console
 from rich.table import Table
 
 from deep_infomax.mutual_information.fitting import History
+from deep_infomax.runtime.terminal import PlainConsole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -171,7 +171,7 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
 def printed(table: Table, footer: str, warnings: Sequence[str]) -> str:
     """A table as text, with a line and the warnings below it."""
     text = StringIO()
-    console = Console(file=text, width=100, markup=False, highlight=False)
+    console = PlainConsole(file=text, width=100)
     console.print(table)
     for line in (footer, *(f"! {warning}" for warning in warnings)):
         console.print(line, soft_wrap=True)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+from deep_infomax.runtime.terminal import PlainConsole, printable
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -17,7 +18,7 @@ def unseen(task: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
-NOTES: Final = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)  # paths may hold brackets
+NOTES: Final = PlainConsole(stderr=True, soft_wrap=True)
 """Where whatever a long work has to say goes, so that standard output holds results alone."""
 
 _LINE_SECONDS: Final = 15.0
@@ -29,7 +30,7 @@ def progress_bars() -> Iterator[Progress]:
 
     Speed and time left are those of the task so far.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    console = PlainConsole(stderr=True, soft_wrap=True)
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -42,7 +43,7 @@ def progress_bars() -> Iterator[Progress]:
 
         def show(task: str, done: int, total: int) -> None:
             if task not in started:
-                started[task] = bars.add_task(task, total=total, rate="")
+                started[task] = bars.add_task(printable(task), total=total, rate="")
             bars.update(started[task], completed=done)
             if (speed := bars.tasks[started[task]].speed) is not None:
                 bars.update(started[task], rate=_rate(speed))
@@ -53,7 +54,7 @@ def progress_bars() -> Iterator[Progress]:
 class _Lines:
     """Progress as lines of a log."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: PlainConsole) -> None:
         self._console = console
         self._began: dict[str, float] = {}
         self._last = time.monotonic()

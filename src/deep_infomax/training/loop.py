@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from jaxtyping import Num
-from rich.console import Console
 from torch import Tensor
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -34,6 +33,7 @@ from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
 from deep_infomax.runtime.random_numbers import seed_generators
 from deep_infomax.runtime.regular import require_own_folder, require_regular
+from deep_infomax.runtime.terminal import PlainConsole
 from deep_infomax.training.callbacks import Callback, Callbacks
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
@@ -183,7 +183,7 @@ class _Run:
         total = math.ceil(training.epochs * per_epoch)
         checkpoints = self._open_checkpoints(resume)
         log = MetricsFile(self.out / run_files.METRICS, state.log_size) if self.out is not None and main else None
-        console = Console(stderr=True) if progress and main else None
+        console = PlainConsole(stderr=True) if progress and main else None
         if console is not None and training.compile and not self.compiled:
             console.print("nothing is compiled: torch.compile finds no working compiler here", soft_wrap=True)
         terms: dict[str, float] = {}
