@@ -13,6 +13,7 @@ from data_helpers import png
 from PIL import Image
 
 from deep_infomax.data import DataOptions, load_dataset
+from deep_infomax.data.description import same_data
 from deep_infomax.data.encoded import EncodedImage
 from deep_infomax.data.pictures import opened, quiet
 from deep_infomax.data.survey import Survey
@@ -148,7 +149,7 @@ def test_depths_are_not_mixed(tmp_path):
 def test_one_bit_is_black_and_white_among_bytes(tmp_path):
     stored, description = read(write(tmp_path / "bits", RAMP > 100, RAMP))
     np.testing.assert_array_equal(stored[:, 0], np.stack([(RAMP > 100) * np.uint8(255), RAMP]))
-    assert "depth_rule" not in description
+    assert description["depth_rule"] == "uint8 as stored"
 
 
 def test_deep_images_are_resized_in_float32_by_area(tmp_path):
@@ -359,6 +360,24 @@ def test_damaged_images_are_left_out_with_their_labels_when_asked(tmp_path):
     rows = {int(row): source.take(torch.tensor([i]))[0, 0] for source, index in parts for i, row in enumerate(index)}
     for row, path in enumerate(kept):
         np.testing.assert_array_equal(rows[row], np.asarray(Image.open(path)))
+
+
+def test_a_run_on_images_that_were_read_as_bytes_does_not_go_on_with_others(tmp_path):
+    grey = read(write(tmp_path / "grey", RAMP))[1]
+    before = {name: value for name, value in grey.items() if name != "depth_rule"}  # as 0.1 described them
+    assert same_data(before, grey)
+    for name, image in (("deep", DEEP), ("glass", Image.fromarray(np.stack([RAMP, RAMP], -1), "LA"))):
+        found = read(write(tmp_path / name, image))[1]
+        before = {name: found[name] for name in before if name in found}
+        assert not same_data(before, found)
+        assert same_data(found, found)
+
+
+def test_data_of_damaged_images_alone_are_refused(tmp_path):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"all 1 images are damaged, as all/a.png; give others"):
+        load_dataset(str(tmp_path / "all"), DataOptions(skip_damaged=True))
 
 
 def test_sound_images_are_read_alike_when_damaged_ones_would_be_left_out(tmp_path):

@@ -55,6 +55,8 @@ def encode(
     )
     with progress_bars() as progress:
         encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
+    if "damaged_rule" in dataset.description:
+        NOTES.print(f"no rows for damaged images: {dataset.description['damaged_rule']}")
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
     left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
     NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))

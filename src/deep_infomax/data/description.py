@@ -8,21 +8,29 @@ REMARKS: Final = ("left_out", "not_read")
 _TITLES: Final = {
     "shape": "each input", "channels_rule": "channels", "size_rule": "size", "label_rule": "labels",
     "test_labels": "labels to test on", "split_rule": "test part", "left_out": "left out", "not_read": "not read",
-    "precision_rule": "precision", "crop_rule": "crops", "train_rule": "training part",
+    "damaged_rule": "damaged", "precision_rule": "precision", "crop_rule": "crops", "train_rule": "training part",
 }  # fmt: skip
+_READ_ANEW: Final = ("depth_rule", "orientation_rule", "alpha_rule", "frames_rule")
+"""Entries without which images were read as bytes, whatever they held; those of "uint8 as stored" are the same now."""
 _IDENTIFY: Final = ("spec", "name", "inputs", "held_out_inputs", "classes", "n_train", "n_test", "n_unlabelled")
 
 
 def same_data(recorded: Mapping[str, str | int], found: Mapping[str, str | int]) -> bool:
     """Tell whether a description found now is of the data that one recorded earlier is of.
 
-    What is said now in addition, as by later versions, makes no difference, nor do remarks.
+    What is said now in addition, as by later versions, makes no difference, nor do remarks. It does where images are
+    read otherwise than they were before it was said: with their depth, upright, or over white.
 
     >>> same_data({"n_train": 8}, {"n_train": 8, "axes": "hw"}), same_data({"n_train": 8}, {"n_train": 9})
     (True, False)
     """
     known = {name: value for name, value in recorded.items() if name not in REMARKS}
-    return all(found.get(name) == value for name, value in known.items()) and bool(known) == bool(found)
+    anew = {name for name in _READ_ANEW if found.get(name, "uint8 as stored") != "uint8 as stored"}
+    return (
+        all(found.get(name) == value for name, value in known.items())
+        and bool(known) == bool(found)
+        and anew <= known.keys()
+    )
 
 
 def lines(description: Mapping[str, str | int]) -> list[str]:

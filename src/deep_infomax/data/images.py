@@ -103,8 +103,11 @@ def sound(splits: Splits, options: DataOptions) -> tuple[Splits, dict[str, str]]
             names += found.values()
     if not names:
         return splits, {}
+    if len(names) == n:
+        raise ValueError(f"all {n} images are damaged, as {printable(names[0])}; give others")
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return kept, {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {', '.join(names[:NAMED])}{more}"}
+    listed = printable(", ".join(names[:NAMED]))
+    return kept, {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {listed}{more}"}
 
 
 def choose_splits(splits: Splits) -> tuple[Splits, str, Int[Tensor, " _"] | None, str]:

@@ -92,7 +92,7 @@ class ImageRule:
     height: int
     width: int
     """Sizes of the central crop."""
-    description: dict[str, str | int]
+    description: dict[str, str]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,16 +110,17 @@ def choose_rule(survey: Survey, options: DataOptions) -> ImageRule:
     kind, frames = one_kind(survey), choose_frames(survey, options)
     bands, stored = choose_bands(survey, options)
     height, width, size_rule = choose_size(survey, options)
-    record: dict[str, str | int] = {
+    record = {
         "encoding": ", ".join(sorted(survey.formats.count)),
         "channels_rule": f"{bands} {'as asked' if options.channels else 'as found'}",
         "size_rule": size_rule,
     }
     if stored:
         record["channels_rule"] = f"{bands} bands as stored"
-    if kind != np.uint8:
-        record["depth_rule"] = f"{kind} as stored" + (", resized in float32" if options.resize else "")
-        kind = np.dtype(np.float32) if options.resize else kind
+    record["depth_rule"] = f"{kind} as stored"
+    if kind != np.uint8 and options.resize:
+        record["depth_rule"] += ", resized in float32"
+        kind = np.dtype(np.float32)
     if survey.turned:
         record["orientation_rule"] = (
             f"{survey.turned} of {survey.frames.count.total()} images turned upright by their tag"
