@@ -256,6 +256,10 @@ CASES = [
     Case("damaged weights", "evaluate d", damaged(LABELLED, "encoder.safetensors", "d")),
     Case("an output folder that is not there", f"encode {RUN} series.npy --out no/where/Y.npy"),
     Case("a folder to encode into", f"encode {RUN} series.npy --out shelf", lambda f: (f / "shelf").mkdir()),
+    Case("a device to encode into", f"encode {RUN} series.npy --out /dev/null"),
+    Case(
+        "a link to encode into", f"encode {RUN} series.npy --out by.npy", lambda f: (f / "by.npy").symlink_to("Y.npy")
+    ),
     Case("images of several sizes to encode", f"encode {RUN} unequal --out Y.npy", images("unequal", [8, 9, 10])),
     Case("an encoding with wrong data", "encode dataless series.npy --out Y.npy", changed("dataless", "data: null")),
     Case("an unknown layer to encode", f"encode {RUN} series.npy --out Y.npy --layer Z"),

@@ -181,7 +181,9 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_encoding(
 
 def test_evaluation_of_digits(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:
     results = evaluate(encoder, dataset, metrics=["linear", "knn", "mlp"], layers=["Y"], seeds=2, out=tmp_path)
-    assert [(r.metric, r.layer, r.protocol) for r in results] == [(m, "Y", METRICS[m].protocol) for m in ("linear", "knn", "mlp")]
+    assert [(r.metric, r.layer, r.protocol) for r in results] == [
+        (m, "Y", METRICS[m].protocol) for m in ("linear", "knn", "mlp")
+    ]
     for result in results:
         assert (result.n, result.seeds, result.split, result.unit, result.variant) == (
             60,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +65,7 @@ def locked(file: Path, said: str, *, shared: bool = False, patience: float = 0.0
         return
     descriptor, kept = _taken(file, said, shared, time.monotonic() + patience)
     if not kept:
-        NOTES.print(f"{file.parent} is on a file system without locks: let no second process write there")
+        _say_without_locks(file.parent)
     _HELD.descriptors[own] = descriptor
     try:
         yield
@@ -84,6 +85,11 @@ def training_lock(run: Path) -> AbstractContextManager[None]:
     """
     run.mkdir(parents=True, exist_ok=True)
     return locked(run / run_files.LOCK, f"{run} is being trained")
+
+
+@cache
+def _say_without_locks(folder: Path) -> None:
+    NOTES.print(f"{folder} is on a file system without locks: let no second process write there")
 
 
 def _taken(file: Path, said: str, shared: bool, until: float) -> tuple[int, bool]:
