@@ -1,9 +1,12 @@
 """The report: what it reads from run directories, and what the page says, taken from the parsed HTML."""
 
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -397,11 +400,92 @@ def test_damaged_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     text = report(run).text()
     for note in (
         "metrics.jsonl: 1 damaged line left out.",
-        "evaluation.json is damaged and left out; move it away and evaluate the run again.",
-        "arrays/representation.npz is damaged",
-        "arrays/neighbours.npz is damaged",
+        "evaluation.json is damaged (no JSON (Expecting ':' delimiter in line 1, column 24)) and left out; move it "
+        "away and evaluate the run again.",
+        "arrays/representation.npz is damaged (File is not a zip file) and left out; evaluate the run again.",
+        "arrays/neighbours.npz is damaged (it holds no array neighbours) and left out",
     ):
         assert note in text
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("representation", {"Y": np.zeros((40, 64), np.complex64)}, "the array Y holds complex64"),
+        ("representation", {"Y": np.zeros((40, 64), int)}, "the array Y holds int64"),
+        ("representation", {"Y": np.zeros((39, 64))}, "the array labels has the shape (40,), not (p)"),
+        ("representation", {"Y": np.zeros(40)}, "the array Y has the shape (40,), not (p, d)"),
+        ("representation", {"classes": np.arange(10)}, "the array classes holds int64"),
+        ("neighbours", {"queries": np.zeros((8, 32, 32, 3))}, "the array queries holds float64"),
+        ("neighbours", {"queries": np.zeros((8, 32, 32, 1), np.uint8)}, "the array neighbours has the shape"),
+        ("neighbours", {"query_labels": np.zeros(8)}, "the array query_labels holds float64"),
+        ("neighbours", {"distance": np.zeros((8, 9))}, "the array distance has the shape (8, 9), not (q, r)"),
+    ],
+)
+def test_arrays_of_another_kind_are_left_out(
+    tmp_path: Path, name: str, changes: dict[str, np.ndarray], said: str
+) -> None:
+    run = Run(tmp_path / "a").whole()
+    path = run.path / "arrays" / f"{name}.npz"
+    with np.load(path) as archive:
+        np.savez(path, **dict(archive) | changes)
+    [note] = read_run(run.path, "a").notes
+    assert note.startswith(f"arrays/{name}.npz is damaged ({said}")
+    assert note.endswith(" and left out; evaluate the run again.")
+
+
+def test_a_small_archive_that_unpacks_to_much_is_left_out(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").representation()
+    path = run.path / "arrays" / "representation.npz"
+    for size in (2**10, 2**62):  # one that there is, one that only the header promises
+        header = io.BytesIO()
+        described = {"descr": "<f4", "fortran_order": False, "shape": (size, 2**9)}
+        np.lib.format.write_array_header_1_0(header, described)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open("Y.npy", "w") as file:
+                file.write(header.getvalue())
+                for _ in range(600 if size == 2**10 else 1):
+                    file.write(bytes(2**20))
+            with archive.open("labels.npy", "w") as file:
+                np.lib.format.write_array(file, np.arange(40))
+        [note] = read_run(run.path, "a").notes
+        assert "its arrays have more than 536,870,912 bytes" in note or "is not as large as its shape" in note
+
+
+def test_pipes_links_and_folders_in_a_run_are_neither_waited_for_nor_followed(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").whole()
+    for make, said in ((os.mkfifo, "it is a pipe"), (os.mkdir, "it is a folder"), (link_to_zeros, "it is a link")):
+        for name in ("metrics.jsonl", "evaluation.json", "encoder.json", "arrays/representation.npz"):
+            path = run.path / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            make(path)
+        assert [said in note for note in read_run(run.path, "a").notes] == [True] * 4
+
+
+def link_to_zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def test_a_log_of_any_names_and_numbers_is_drawn_as_far_as_it_can_be(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").log(records=3)
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "train", "epoch": 5, "terms": {"loss": 1e999, "local_bound": NaN}}\n')
+        file.write(f'{{"kind": "train", "epoch": 6, "terms": {{"loss": {10**300}, "local_bound": 1e300}}}}\n')
+        file.write('{"kind": "train", "epoch": 7, "terms": 3}\n[]\n' + "[" * 5000 + "\n")
+        file.writelines(json.dumps({"kind": "train", "epoch": 8, "terms": {f"a{i}": i}}) + "\n" for i in range(200))
+    found = read_run(run.path, "a")
+    assert found.notes == ("metrics.jsonl: 2 damaged lines left out.",)
+    assert np.isnan(found.log.terms["loss"][3:]).all()
+    assert np.isfinite(found.log.terms["loss"][:3]).all()
+    assert len(found.log.terms) == 50
+    report(run)  # draws it without a warning
+
+
+def test_more_results_than_any_evaluation_has_are_shown_in_part(tmp_path: Path) -> None:
+    results = [Run.result(f"metric{i}", "Y", 1.0) for i in range(2500)]
+    read = read_run(Run(tmp_path / "a").evaluation(results).path, "a")
+    assert read.notes == ("evaluation.json holds 2,500 results, of which the first 2,000 are shown.",)
+    assert len(read.results) == 2000
 
 
 def test_result_that_is_not_understood_is_left_out_with_a_note(tmp_path: Path) -> None:
@@ -612,7 +696,7 @@ def test_page_of_a_folder_lies_in_that_folder(tmp_path: Path) -> None:
             lambda path: (
                 shutil.copytree(Run(path.parent / "b").path, path) and (path / "config.yaml").write_text("- a")
             ),
-            "is no config",
+            "is damaged: expected a mapping, got a list",
         ),
     ],
     ids=["nothing there", "empty folder", "a file", "damaged configuration", "a list for a configuration"],

@@ -16,10 +16,9 @@ from deep_infomax.data.description import same_data
 from deep_infomax.runtime.files import write_text
 from deep_infomax.runtime.locks import locked
 from deep_infomax.runtime.records import damaged, read_json, typed
+from deep_infomax.runtime.run_files import MOST_RESULTS
 
 SCHEMA: Final = 1
-MOST: Final = 2000
-"""Results in a file at most; a whole evaluation has about one hundred."""
 _REMEDY: Final = "move it away and evaluate again"
 _PATIENCE: Final = 60.0
 """Seconds to wait for others that write the file."""
@@ -172,7 +171,7 @@ class _Content:
     """What ``evaluation.json`` says."""
 
     data: dict[str, Any]
-    results: Annotated[list[Result], Meta(max_length=MOST)]
+    results: Annotated[list[Result], Meta(max_length=MOST_RESULTS)]
 
 
 def _parse(path: Path) -> _Content:

@@ -1,22 +1,99 @@
 """From run directories to `RecordedRun`: what is missing or damaged is left out, and what is damaged leaves a note."""
 
-import json
 import math
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 import numpy as np
-import yaml
 from jaxtyping import Float
+from msgspec import Meta
 
-from deep_infomax.report.runs import Decoded, Log, Neighbours, RecordedResult, RecordedRun, Representation
+from deep_infomax.report.runs import Log, RecordedResult, RecordedRun
+from deep_infomax.report.stored_arrays import (
+    LARGEST_NUMBER,
+    left_out,
+    read_decoded,
+    read_neighbours,
+    read_representation,
+)
 from deep_infomax.runtime import run_files
+from deep_infomax.runtime.records import from_json, read_bytes, read_json, read_yaml, typed
 
 _MARKS: Final = (run_files.CONFIG, run_files.METRICS)
 """Files by which a run is known; what `fit` writes by itself has only the second."""
+_LARGEST_LOG: Final = 2**27
+"""Bytes of a log at most: the lines of some million steps."""
+_MOST_COLUMNS: Final = 50
+"""Names of values in a log at most; others are passed over."""
+_Scalar = str | int | float | bool | None
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What the report reads of ``config.yaml``, where it is there."""
+
+    recipe: str | None = None
+    data: str | None = None
+    probe: str | None = None
+    seed: int | None = None
+    command: str | None = None
+    encoder: dict[str, Any] = field(default_factory=dict)
+    objective: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    data_options: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """What it reads of ``encoder.json``."""
+
+    architecture: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What it reads of ``evaluation.json``."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    results: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What it reads of a result."""
+
+    metric: str
+    value: float
+    variant: str | None = None
+    layer: str | None = None
+    unit: str | None = None
+    spread: Annotated[float, Meta(ge=0)] | None = None
+    n: Annotated[int, Meta(ge=0)] | None = None
+    seeds: list[int] | None = None
+    split: str | None = None
+    protocol: str | None = None
+
+    def recorded(self) -> RecordedResult:
+        seeds = len(self.seeds or ())
+        return RecordedResult(
+            metric=self.metric,
+            variant=self.variant or "default",
+            layer=self.layer or "Y",
+            value=self.value,
+            unit=self.unit or "",
+            spread=self.spread if seeds > 1 else None,
+            n=self.n,
+            seeds=seeds,
+            split=self.split or "",
+            protocol=self.protocol or "",
+        )
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -62,86 +139,82 @@ def read_run(path: Path, name: str) -> RecordedRun:
         ValueError: its configuration cannot be read.
     """
     notes: list[str] = []
-    evaluation = _read_json(path / run_files.EVALUATION, "move it away and evaluate the run again", notes)
-    results = None if evaluation is None else _results(evaluation.get("results"), notes)
-    probe_data = (evaluation or {}).get("data")
+    evaluation = _read(path / run_files.EVALUATION, _Evaluation, "move it away and evaluate the run again", notes)
+    encoder = _read(path / run_files.ENCODER, _Encoder, "train anew", notes)
     return RecordedRun(
         path=path,
         name=name,
         config=_read_config(path / run_files.CONFIG),
-        encoder=_read_json(path / run_files.ENCODER, "train anew", notes),
+        encoder=None if encoder is None else vars(encoder),
         log=_read_log(path / run_files.METRICS, notes),
-        results=results,
-        probe_data=probe_data if isinstance(probe_data, Mapping) else {},
-        representation=_read_representation(path / run_files.ARRAYS / "representation.npz", notes),
-        neighbours=_read_neighbours(path / run_files.ARRAYS, notes),
-        decoded=_read_decoded(path / run_files.ARRAYS, notes),
+        results=None if evaluation is None else _results(evaluation.results, notes),
+        probe_data={} if evaluation is None else _described(evaluation.data),
+        representation=read_representation(path / run_files.ARRAYS / "representation.npz", notes),
+        neighbours=read_neighbours(path / run_files.ARRAYS, notes),
+        decoded=read_decoded(path / run_files.ARRAYS, notes),
         notes=tuple(notes),
     )
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    try:
+        config = read_yaml(path, _Config, "restore it or train anew")
+    except FileNotFoundError:
         return {}
+    return vars(config) | {"dataset": _described(config.dataset), "environment": _described(config.environment)}
+
+
+def _described(description: Mapping[str, Any]) -> dict[str, _Scalar]:
+    """A description's numbers and words; what later versions add to it in other forms is passed over."""
+    return {name: value for name, value in description.items() if isinstance(value, _Scalar)}
+
+
+def _read(path: Path, kind: type[_T], remedy: str, notes: list[str]) -> _T | None:
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it or train anew") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} is no configuration of a run; restore it or train anew")
-    return config
-
-
-def _read_json(path: Path, remedy: str, notes: list[str]) -> dict[str, Any] | None:
-    if not path.is_file():
+        return read_json(path, kind, remedy)
+    except FileNotFoundError:
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        content = None
-    if isinstance(content, dict):
-        return content
-    notes.append(f"{path.name} is damaged and left out; {remedy}.")
-    return None
+    except (ValueError, OSError) as error:
+        notes.append(left_out(path.name, error, remedy))
+        return None
 
 
-def _results(entries: Any, notes: list[str]) -> tuple[RecordedResult, ...]:
-    results = []
-    for entry in entries if isinstance(entries, list) else []:
+def _results(entries: Sequence[Any], notes: list[str]) -> tuple[RecordedResult, ...]:
+    if len(entries) > run_files.MOST_RESULTS:
+        notes.append(
+            f"{run_files.EVALUATION} holds {len(entries):,} results, of which the first {run_files.MOST_RESULTS:,} are "
+            "shown."
+        )
+    results, strange = [], 0
+    for entry in entries[: run_files.MOST_RESULTS]:
         try:
-            seeds, n, spread = entry.get("seeds") or [], entry.get("n"), entry.get("spread")
-            results.append(
-                RecordedResult(
-                    metric=str(entry["metric"]),
-                    variant=str(entry.get("variant") or "default"),
-                    layer=str(entry.get("layer") or "Y"),
-                    value=float(entry["value"]),
-                    unit=str(entry.get("unit") or ""),
-                    spread=float(spread) if spread is not None and len(seeds) > 1 else None,
-                    n=None if n is None else int(n),
-                    seeds=len(seeds),
-                    split=str(entry.get("split") or ""),
-                    protocol=str(entry.get("protocol") or ""),
-                )
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            notes.append(
-                f"{run_files.EVALUATION} holds a result that is not understood and left out; evaluate the run again."
-            )
+            results.append(typed(entry, _Result).recorded())
+        except ValueError:
+            strange += 1
+    if strange:
+        notes.append(
+            f"{run_files.EVALUATION} holds {'a result that is' if strange == 1 else f'{strange:,} results that are'} "
+            "not understood and left out; evaluate the run again."
+        )
     return tuple(results)
 
 
 def _read_log(path: Path, notes: list[str]) -> Log:
-    if not path.is_file():
+    remedy = "nothing of the training is drawn"
+    try:
+        # A training that is killed leaves its last line torn: what follows the last newline is not a record yet.
+        lines = read_bytes(path, remedy, largest=_LARGEST_LOG).split(b"\n")[:-1]
+    except FileNotFoundError:
         return Log()
-    # A training that is killed leaves its last line torn: whatever follows the last newline is not a record yet.
-    lines = path.read_bytes().split(b"\n")[:-1]
+    except (ValueError, OSError) as error:
+        notes.append(left_out(path.name, error, remedy))
+        return Log()
     records = [record for record in map(_record, lines) if record is not None]
     if damaged := len(lines) - len(records):
-        notes.append(f"{path.name}: {damaged} damaged line{'s' * (damaged > 1)} left out.")
+        notes.append(f"{path.name}: {damaged:,} damaged line{'s' * (damaged > 1)} left out.")
     ends = [record for record in records if record.get("kind") == "end"]
     # Every curve is drawn over epochs.
-    records = [record for record in records if _is_number(record.get("epoch"))]
+    records = [record for record in records if math.isfinite(_number(record.get("epoch")))]
     train = [record for record in records if record.get("kind") == "train"]
     terms = [record["terms"] if isinstance(record.get("terms"), dict) else {} for record in train]
     return Log(
@@ -155,15 +228,23 @@ def _read_log(path: Path, notes: list[str]) -> Log:
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except ValueError:
-        return None
+        record = msgspec.json.decode(line)  # quick, but for numbers that are not finite
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        try:
+            record = from_json(line, finite=False)
+        except ValueError:
+            return None
     return record if isinstance(record, dict) else None
 
 
 def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, Float[np.ndarray, " records"]]:
-    names = dict.fromkeys(name for record in records for name, value in record.items() if _is_number(value))
-    return {name: np.array([_number(record.get(name)) for record in records]) for name in names}
+    names: dict[str, None] = {}
+    for record in records:
+        names |= {name: None for name, value in record.items() if name not in names and _is_number(value)}
+        if len(names) > _MOST_COLUMNS:
+            break
+    kept = list(names)[:_MOST_COLUMNS]
+    return {name: np.array([_number(record.get(name)) for record in records]) for name in kept}
 
 
 def _is_number(value: Any) -> bool:
@@ -171,56 +252,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _number(value: Any) -> float:
-    return float(value) if _is_number(value) and math.isfinite(value) else math.nan
-
-
-def _read_representation(path: Path, notes: list[str]) -> Representation | None:
-    arrays = _read_arrays(path, ("Y", "labels"), notes)
-    if arrays is None:
-        return None
-    vectors = arrays["Y"].astype(np.float32)
-    classes = tuple(str(name) for name in arrays.get("classes", ()))
-    return Representation(vectors, arrays["labels"].astype(np.int64), classes)
-
-
-def _read_neighbours(folder: Path, notes: list[str]) -> tuple[Neighbours, ...]:
-    names = ("queries", "neighbours", "query_labels", "neighbour_labels", "distance")
-    files = [folder / "neighbours.npz", *sorted(folder.glob("neighbours-*.npz"))]
-    return tuple(
-        Neighbours(
-            queries=arrays["queries"],
-            neighbours=arrays["neighbours"],
-            query_labels=arrays["query_labels"].astype(np.int64),
-            neighbour_labels=arrays["neighbour_labels"].astype(np.int64),
-            distance=arrays["distance"].astype(np.float32),
-            metric=str(arrays.get("metric", "")),
-            layer=file.stem.split("-", 2)[2] if file.stem.count("-") > 1 else "Y",
-        )
-        for file in files
-        if (arrays := _read_arrays(file, names, notes)) is not None
-    )
-
-
-def _read_decoded(folder: Path, notes: list[str]) -> tuple[Decoded, ...]:
-    found = []
-    if (rows := _read_arrays(folder / "objective.npz", ("inputs", "reconstructions", "samples"), notes)) is not None:
-        found.append(Decoded(None, rows))
-    for path in sorted(folder.glob("ms_ssim-*.npz")):
-        if (rows := _read_arrays(path, ("inputs", "reconstructions"), notes)) is not None:
-            found.append(Decoded(path.stem.removeprefix("ms_ssim-"), rows))
-    return tuple(found)
-
-
-def _read_arrays(path: Path, names: Sequence[str], notes: list[str]) -> dict[str, np.ndarray] | None:
-    if not path.is_file():
-        return None
-    try:
-        # Opened here, because numpy leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        arrays = {}
-    if all(name in arrays for name in names):
-        return arrays
-    notes.append(f"{run_files.ARRAYS}/{path.name} is damaged and left out; evaluate the run again.")
-    return None
+    """A number as it is drawn; NaN for what is none, or too large to draw."""
+    return float(value) if _is_number(value) and abs(value) < LARGEST_NUMBER else math.nan

@@ -118,12 +118,7 @@ def comparison(runs: Sequence[RecordedRun]) -> tuple[list[tuple[Measure, list[st
         for result in run.results or ():
             measured.setdefault(_measure(result), []).append(result)
     columns = [(measure, layers_of(results)) for measure, results in measured.items()]
-    best = {
-        (measure, layer): max(values)
-        for measure, layers in columns
-        for layer in layers
-        if measure.unit == "%" and len(values := _values(runs, measure, layer)) > 1
-    }
+    best = _best(runs)
     rows = [
         RunRow(
             run,
@@ -179,15 +174,19 @@ def _method(name: str, runs: Sequence[RecordedRun]) -> MethodRow:
     return MethodRow(name, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), cells)
 
 
-def _values(runs: Sequence[RecordedRun], measure: Measure, layer: str) -> list[float]:
-    """The values of one column; none where they were measured on different data."""
-    found = [
-        (_measured_on(run), result.value)
-        for run in runs
-        for result in run.results or ()
-        if _measure(result) == measure and result.layer == layer
-    ]
-    return [value for _, value in found] if len({data for data, _ in found}) == 1 else []
+def _best(runs: Sequence[RecordedRun]) -> dict[tuple[Measure, str], float]:
+    """The highest accuracy of each column where several runs have one, all measured on the same data."""
+    found: dict[tuple[Measure, str], list[tuple[str, float]]] = {}
+    for run in runs:
+        data = _measured_on(run)
+        for result in run.results or ():
+            if result.unit == "%":
+                found.setdefault((_measure(result), result.layer), []).append((data, result.value))
+    return {
+        key: max(value for _, value in values)
+        for key, values in found.items()
+        if len(values) > 1 and len({data for data, _ in values}) == 1
+    }
 
 
 def _measured_on(run: RecordedRun) -> str:

@@ -12,3 +12,6 @@ ARRAYS: Final = "arrays"
 REPORT: Final = "report.html"
 LOCK: Final = ".lock"
 """There while a training writes."""
+
+MOST_RESULTS: Final = 2000
+"""Results of an evaluation that are read; one of all metrics at all layers has about one hundred."""
