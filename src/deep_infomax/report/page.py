@@ -111,8 +111,9 @@ def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles =
     if not runs:
         raise ValueError("no run is given; name at least one run directory")
     target = Path(runs[0]) / run_files.REPORT if out is None else Path(out)
+    found = find_runs(runs)
     require_regular(target)
-    page = render(read_runs(find_runs(runs)), titles)
+    page = render(read_runs(found), titles)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, page)
     return target
