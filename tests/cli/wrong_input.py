@@ -61,6 +61,18 @@ def images(name: str, sizes: list[int], corrupt: bool = False) -> Callable[[Path
     return prepare
 
 
+def picture_files(name: str, *pixels: np.ndarray, frames: int = 1) -> Callable[[Path], object]:
+    """A folder of images, each with its frames."""
+
+    def prepare(folder: Path) -> None:
+        (folder / name).mkdir()
+        for number, values in enumerate(pixels):
+            image = Image.fromarray(values)
+            image.save(folder / name / f"{number}.tif", save_all=True, append_images=[image] * (frames - 1))
+
+    return prepare
+
+
 def array(name: str, values: np.ndarray) -> Callable[[Path], object]:
     return lambda folder: np.save(folder / name, values, allow_pickle=True)
 
@@ -133,6 +145,7 @@ def unlogged(folder: Path) -> None:
 SENTENCES: dict[str, str] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 """What every kind of wrong input is answered; … stands for words of another library."""
 
+BLACK = np.zeros((8, 8), np.uint8)
 NAN = np.ones((64, 2, 32), np.float32)
 NAN[3, 1, 7] = np.nan
 
@@ -188,6 +201,17 @@ CASES = [
     Case("a corrupt image", "train --data corrupt", images("corrupt", [8, 8, 8], corrupt=True)),
     Case("images of several sizes", "train --data sizes", images("sizes", [8, 9, 10])),
     Case("a crop larger than an image", "train --data crops --data_options.crop 9", images("crops", [8, 8])),
+    Case("images of several depths", "train --data depths", picture_files("depths", BLACK, BLACK.astype(np.uint16))),
+    Case("images of several frames", "train --data films", picture_files("films", BLACK, frames=3)),
+    Case("bands that images lack", "train --data bands --data_options.channels 5", picture_files("bands", BLACK)),
+    Case(
+        "images of one frame as volumes",
+        "train --data stills --data_options.frames depth",
+        picture_files("stills", BLACK),
+    ),
+    Case(
+        "pixels that are not finite", "train --data holes", picture_files("holes", np.full((4, 4), np.nan, np.float32))
+    ),
     Case("an array with NaN", "train --data nan.npy", array("nan.npy", NAN)),
     Case("an array of objects", "train --data objects.npy", array("objects.npy", np.array([{}, []], dtype=object))),
     Case("an array of one dimension", "train --data flat.npy", array("flat.npy", np.ones(64, np.float32))),

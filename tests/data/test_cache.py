@@ -7,6 +7,7 @@ import resource
 
 import numpy as np
 import pytest
+import torch
 from data_helpers import BLUE, GREEN, RED, encoded, parquet, picture
 from PIL import Image
 
@@ -118,6 +119,16 @@ def test_room_is_taken_before_pixels_are_written(tmp_path, monkeypatch):
             entry.allocate("train", (10, 1, 300, 300), np.dtype(np.uint16))
             stat = (entry.folder / "train.npy").stat()
             assert stat.st_blocks * 512 >= stat.st_size >= 10 * 300 * 300 * 2
+
+
+def test_deep_images_in_memory_are_read_as_those_on_disk(tmp_path, own_cache):
+    (tmp_path / "deep").mkdir()
+    values = np.arange(16, dtype=np.uint16).reshape(4, 4) * 4000
+    Image.fromarray(values).save(tmp_path / "deep" / "a.png")
+    own_cache.write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match=r"cannot be written"):
+        train = load_dataset(str(tmp_path / "deep")).train
+    np.testing.assert_array_equal(train.take(torch.tensor([0]))[0, 0].numpy(), values.astype(np.float32))
 
 
 # Tables that refer to files

@@ -14,7 +14,7 @@ from rich.text import Text
 from torch import Tensor
 
 from deep_infomax.data import cache
-from deep_infomax.data.dataset import Dataset, Source, by
+from deep_infomax.data.dataset import Dataset, Source, by, read_as
 from deep_infomax.data.decode import damaged, decode, without
 from deep_infomax.data.encoded import EncodedImages
 from deep_infomax.data.labels import SEED, hold_out, number_classes
@@ -163,7 +163,7 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
             return None
         labels, inputs = record.labels[split], entry.arrays[split]
         return Source(
-            inputs if entry.folder else torch.from_numpy(inputs),
+            inputs if entry.folder else torch.from_numpy(inputs.astype(read_as(inputs.dtype), copy=False)),
             None if labels is None else torch.tensor(labels, dtype=torch.long),
             None if labels is None else classes,
             name,
