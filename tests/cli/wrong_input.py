@@ -329,6 +329,7 @@ CASES = [
     Case("quarters for an estimator of densities", f"{_ESTIMATE} --estimator ksg --check_processing"),
     Case("a figure of an unknown kind", f"{_ESTIMATE} --plot figure.gif"),
     Case("a figure in a folder that is not there", f"{_ESTIMATE} --plot no/where/figure.png"),
+    Case("a link for a figure", f"{_ESTIMATE} --plot by.png", lambda folder: (folder / "by.png").symlink_to("f.png")),
     Case("a folder for a figure", f"{_ESTIMATE} --plot wall.png", lambda folder: (folder / "wall.png").mkdir()),
     Case("samples that are not there", "estimate left.npy nothing.npy"),
     Case("a folder of samples", "estimate left.npy drawer", lambda folder: (folder / "drawer").mkdir()),

@@ -1,1 +1,1 @@
-"""What every part stands on: memory, files, interrupts, processes, progress and random numbers."""
+"""What every part stands on: memory, files, locks, interrupts, processes, progress and random numbers."""

@@ -15,7 +15,7 @@ if sys.platform != "win32":
     import fcntl
 
 _NEVER_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -79,7 +79,7 @@ def own_folder(path: Path) -> None:
 
 
 def no_room(error: OSError) -> bool:
-    """Whether an error says that a disk is full or broken, so that no other input would help."""
+    """Whether an error says that there is no room for a file, so that no other input would help."""
     return error.errno in _NO_ROOM
 
 
