@@ -127,8 +127,7 @@ class Slurm(Launcher):
     def _found(self, task: Task) -> "submitit.Job[Outcome] | None":
         if not task.job_file.exists():
             return None
-        submitted = read_json(task.job_file, _Submitted, "remove it once its job has ended")
-        job = self._executor.job_class(self._executor.folder, submitted.job)
+        job = self._executor.job_class(self._executor.folder, read_submitted(task.job_file))
         return None if job.done(force_check=True) else job
 
     def _submitted(self, task: Task) -> "submitit.Job[Outcome]":
@@ -147,8 +146,17 @@ class Slurm(Launcher):
 class _Submitted:
     """What the file of a job says."""
 
-    job: Annotated[str, Meta(pattern=r"^[0-9]+(_[0-9]+)?$")]
+    job: Annotated[str, Meta(pattern=r"\A[0-9]+(_[0-9]+)?\Z")]
     """Its number; submitit's files of it are found, and unpickled, by it."""
+
+
+def read_submitted(path: Path) -> str:
+    """The number of the job that a file names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    return read_json(path, _Submitted, "remove it once its job has ended").job
 
 
 class _SubmittedJob(Job):
