@@ -63,7 +63,8 @@ def _report(folder: Path) -> object:
 
 
 def _checkpoint(folder: Path) -> object:
-    return Checkpoints(folder / "run" / "checkpoints", 1).read_latest()
+    Checkpoints(folder / "run" / "checkpoints", 1).read_latest()
+    return deep_infomax.Run(folder / "run").resume(progress=False)  # there is nothing left to train
 
 
 def _encoder(folder: Path) -> object:
@@ -250,7 +251,7 @@ def campaign(folder: Path, files: int, seed: int) -> Counter[tuple[str, str]]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         took = time.monotonic() - began
         slowest[name] = max(slowest[name], took)
-        allowed = [work / part for part in ("run", "out", "cache")] if by_command else [work / "cache"]
+        allowed = [work / part for part in ("run", "out", "cache")]
         written = {
             path for path, *_ in listing(folder) - before if not any(Path(path).is_relative_to(a) for a in allowed)
         }

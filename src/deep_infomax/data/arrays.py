@@ -13,13 +13,12 @@ axes      read as, where the layout is "auto"
 The layouts "channels_first" and "channels_last" say which axis of 3 or more holds the channels.
 """
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from jaxtyping import Num
 from torch import Tensor
@@ -29,6 +28,7 @@ from deep_infomax.data.dataset import Dataset, Source, by, read_as
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out, number_classes
 from deep_infomax.data.options import DataOptions
+from deep_infomax.runtime.archives import UNREADABLE, require_honest
 from deep_infomax.runtime.chunks import at_a_time
 
 INPUTS = ("x", "inputs", "images", "arr_0")
@@ -101,8 +101,10 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
         with content as archive:
             wanted = {*INPUTS, *LABELS, "x_test", "y_test"}
             names = list(archive.files)
+            with file.open("rb") as packed:
+                require_honest(packed, wanted, psutil.virtual_memory().available)
             arrays = {key: archive[key] for key in names if key in wanted}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ValueError(
             "it is no complete file of plain numpy arrays; write arrays of numbers with numpy.save or savez"
         ) from error

@@ -7,11 +7,12 @@ whatever a small file holds.
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
@@ -24,9 +25,11 @@ INTEGERS: Final = "bhilqBHILQ"
 UINT8: Final = "B"
 TEXT: Final = "U"
 
-_UNREADABLE: Final = (
-    zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, NotImplementedError, RuntimeError, IndexError,
-    OverflowError, SyntaxError, TypeError, KeyError,
+_LONGEST_HEADER: Final = 20_000
+"""Bytes; numpy reads headers of 10,000."""
+UNREADABLE: Final = (
+    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ValueError, EOFError, NotImplementedError,
+    RuntimeError, IndexError, OverflowError, SyntaxError, TypeError, KeyError, MemoryError,
 )  # fmt: skip
 """What the readers of zip files and of numpy's headers raise for damaged ones."""
 
@@ -53,32 +56,60 @@ def read_arrays(path: Path, layouts: Mapping[str, Layout], remedy: str) -> dict[
         try:
             arrays = _unpacked(file, layouts)
             _check(arrays, layouts)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise damaged(path, error, remedy) from None
     return arrays
 
 
+def require_honest(file: BinaryIO, names: Collection[str], largest: int) -> None:
+    """Refuse an ``.npz`` file in which arrays are larger than it says, or larger than there is room for.
+
+    Args:
+        file: The file.
+        names: Of the arrays that are to be read, where they are there.
+        largest: Bytes of all of them together at most.
+
+    Raises:
+        ValueError, and others of `UNREADABLE`: It is such a file, or is damaged.
+    """
+    with zipfile.ZipFile(file) as archive:
+        for name, info in _members(archive, names, largest).items():
+            with archive.open(info) as stream:
+                _header(name, io.BytesIO(stream.read(_LONGEST_HEADER)), info.file_size)
+
+
 def _unpacked(file: BinaryIO, layouts: Mapping[str, Layout]) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
-        held = {info.filename: info for info in archive.infolist()}
-        found = {name: held[f"{name}.npy"] for name in layouts if f"{name}.npy" in held}
+        found = _members(archive, layouts, LARGEST)
         if missing := [name for name, layout in layouts.items() if layout.needed and name not in found]:
             raise ValueError(f"it holds no array {missing[0]}")
-        if sum(info.file_size for info in found.values()) > LARGEST:
-            raise ValueError(f"its arrays have more than {LARGEST:,} bytes")
         return {name: _array(name, archive.read(info)) for name, info in found.items()}
+
+
+def _members(archive: zipfile.ZipFile, names: Collection[str], largest: int) -> dict[str, zipfile.ZipInfo]:
+    held = {info.filename: info for info in archive.infolist()}
+    found = {name: held[f"{name}.npy"] for name in names if f"{name}.npy" in held}
+    if sum(info.file_size for info in found.values()) > largest:
+        raise ValueError(f"its arrays have more than {largest:,} bytes")
+    return found
 
 
 def _array(name: str, content: bytes) -> np.ndarray:
     stream = io.BytesIO(content)
+    shape, fortran, dtype = _header(name, stream, len(content))
+    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(name: str, stream: io.BytesIO, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """What the header of an array of so many bytes says, the stream left behind it."""
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"the array {name} has format {version}, not 1.0 or 2.0")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(stream)
-    if dtype.hasobject or dtype.itemsize * math.prod(shape) != len(content) - stream.tell():
+    if dtype.hasobject or dtype.itemsize * math.prod(shape) != size - stream.tell():
         raise ValueError(f"the array {name} is not as large as its shape {shape} says")
-    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+    return shape, fortran, dtype
 
 
 def _check(arrays: Mapping[str, np.ndarray], layouts: Mapping[str, Layout]) -> None:
