@@ -267,7 +267,7 @@ def test_without_a_cache_images_stay_in_memory(class_folders, own_cache):
 
 def test_a_full_disk_is_refused_before_the_work(class_folders, own_cache, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 0))
-    with pytest.raises(OSError, match=r"0.0 GB are free, DEEP_INFOMAX_CACHE") as refused:
+    with pytest.raises(OSError, match=r"need 0.0 MB, 0.0 are free, DEEP_INFOMAX_CACHE") as refused:
         load_dataset(str(class_folders))
     assert refused.value.errno == errno.ENOSPC
     assert not list(own_cache.iterdir())

@@ -401,6 +401,20 @@ def test_an_image_beyond_the_limit_gets_one_sentence_and_large_ones_no_warning(t
         load_dataset(str(film), DataOptions(frames="channels"))
 
 
+def test_pages_in_a_circle_are_refused_at_once(tmp_path):
+    folder = tiff(tmp_path / "circle", np.stack([np.stack([DEEP] * 3, axis=-1)] * 2), photometric="rgb", metadata=None)
+    content = bytearray((folder / "0.tif").read_bytes())
+    start = struct.unpack_from("<I", content, 4)[0]
+    tags = struct.unpack_from("<H", content, start)[0]
+    second = struct.unpack_from("<I", content, start + 2 + 12 * tags)[0]
+    tags = struct.unpack_from("<H", content, second)[0]
+    assert struct.unpack_from("<I", content, second + 2 + 12 * tags) == (0,)
+    struct.pack_into("<I", content, second + 2 + 12 * tags, start)
+    (folder / "0.tif").write_bytes(content)
+    with pytest.raises(ValueError, match=r"0.tif: its pages follow one another in a circle"):
+        load_dataset(str(folder))
+
+
 def refusal(image):
     try:
         with quiet():

@@ -195,7 +195,7 @@ def check_space(folder: Path, size: int) -> None:
         OSError: The disk of ``folder`` has no room for ``size`` bytes.
     """
     if (free := shutil.disk_usage(folder).free) < size:
-        said = f"decoded images need {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free, DEEP_INFOMAX_CACHE moves them"
+        said = f"decoded images need {size / 1e6:,.1f} MB, {free / 1e6:,.1f} are free, DEEP_INFOMAX_CACHE moves them"
         raise OSError(errno.ENOSPC, said, str(folder))
 
 

@@ -86,7 +86,7 @@ class TiffPicture(Picture):
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is damaged is said here
         file.seek(0)
         self._file = tifffile.TiffFile(file)  # closed with the file
-        pages = [page.aspage() for page in self._file.pages]
+        pages = _pages(self._file)
         self._pages = [page for page in pages if not page.subfiletype & _REDUCED_OR_MASK] or pages
         first = self._pages[0]
         height, width = first.imagelength, first.imagewidth
@@ -121,6 +121,24 @@ class TiffPicture(Picture):
         alpha = colours is not None and page.samplesperpixel > colours
         premultiplied = alpha and tuple(page.extrasamples) == (1,)
         return Frame(upright(values, _orientation(page)), colours, alpha, premultiplied)
+
+
+def _pages(file: Any) -> list[Any]:
+    """All pages in order.
+
+    Raises:
+        ValueError: A page is said to come after itself, which `tifffile` follows for minutes.
+    """
+    pages, offsets = list[Any](), set[int]()
+    while True:
+        try:
+            page = file.pages[len(pages)]
+        except IndexError:
+            return pages
+        if page.offset in offsets:
+            raise ValueError("its pages follow one another in a circle")
+        offsets.add(page.offset)
+        pages.append(page)
 
 
 def _sequence(value: Any) -> tuple[int, ...]:
