@@ -269,6 +269,14 @@ def test_lab_becomes_the_colours_of_srgb(tmp_path):
     assert np.abs(np.subtract(red, [254, 0, 0])).max() <= 12  # of L = 54, a = 81, b = 70
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_grey_of_colours_is_their_luminance(tmp_path, kind):
+    (tmp_path / "colours").mkdir()
+    (tmp_path / "colours" / "a.png").write_bytes(png(COLOURS.astype(kind) * (np.iinfo(kind).max // 255)))
+    luminance = COLOURS @ np.array([0.299, 0.587, 0.114]) * (np.iinfo(kind).max // 255)
+    np.testing.assert_allclose(read(tmp_path / "colours", channels=1)[0][0, 0], luminance, atol=0.51)
+
+
 # Bands and frames
 
 

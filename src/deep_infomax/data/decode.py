@@ -73,13 +73,14 @@ def pixels(picture: Picture, rule: ImageRule) -> tuple[Num[np.ndarray, "c *spati
     """Turn an opened image into channels and spatial sizes by the rule; also say whether it was transparent."""
     frames, transparent = [], False
     check_pixels(picture.header.height, picture.header.width, rule.frames)
+    at_once = rule.resize if picture.header.colours == rule.bands else None
     for number in range(rule.frames):
-        frame = picture.frame(number, rule.stored)
+        frame = picture.frame(number, rule.stored, at_once)
         values = frame.values
         if not rule.stored:
             values, seen_through = composed(frame)
             values, transparent = with_channels(values, rule.bands), transparent or seen_through
-        if rule.resize is not None:
+        if rule.resize is not None and not frame.resized:
             values = resized(values, rule.resize)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise UnsupportedImageError("has pixels that are NaN or infinite; replace them or remove the image")

@@ -23,7 +23,7 @@ class DeepPicture(Picture):
         self._key = key
         """The colour that is transparent, if one is."""
 
-    def frame(self, number: int, stored: bool) -> Frame:
+    def frame(self, number: int, stored: bool, short_side: int | None = None) -> Frame:
         """Decode the image."""
         values, colours = self._decode(), self.header.colours
         if colours is not None and self._key and values.shape[-1] == colours:

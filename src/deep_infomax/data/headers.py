@@ -42,8 +42,14 @@ class Picture(ABC):
     header: Header
 
     @abstractmethod
-    def frame(self, number: int, stored: bool) -> Frame:
-        """Decode one frame, upright; ``stored`` keeps the bands of inks where they would be turned into colours."""
+    def frame(self, number: int, stored: bool, short_side: int | None = None) -> Frame:
+        """Decode one frame, upright.
+
+        Args:
+            number: Which.
+            stored: Whether the bands of inks are kept where they would be turned into colours.
+            short_side: What it may be resized to at once, where nothing else has to be done before.
+        """
 
 
 def check_pixels(height: int, width: int, frames: int = 1, bands: int = 4) -> None:

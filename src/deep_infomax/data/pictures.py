@@ -17,7 +17,7 @@ from deep_infomax.data import deep
 from deep_infomax.data.encoded import EncodedImage
 from deep_infomax.data.formats import FORMATS
 from deep_infomax.data.headers import File, Header, Picture, UnsupportedImageError, check_pixels
-from deep_infomax.data.pixels import Frame, inverted, keyed, upright
+from deep_infomax.data.pixels import Frame, inverted, keyed, resized_image, upright
 from deep_infomax.data.tiff import TiffPicture, full_pages, is_plain, is_white_zero, kind_of, stored_size
 
 _ONE_PICTURE: Final = ("MPO", "PSD", "ICO", "ICNS", "CUR")
@@ -100,8 +100,8 @@ class PillowPicture(Picture):
             turned=turn > 1,
         )
 
-    def frame(self, number: int, stored: bool) -> Frame:
-        """Decode one frame; ``stored`` keeps the bands of inks where they would be turned into colours."""
+    def frame(self, number: int, stored: bool, short_side: int | None = None) -> Frame:
+        """Decode one frame."""
         image = self._image
         if len(self._pages) > 1:
             image.seek(self._pages[number])
@@ -110,11 +110,14 @@ class PillowPicture(Picture):
             raise UnsupportedImageError("has pages of different kinds; save them with one depth and number of bands")
         white_zero = tiff and is_white_zero(image)
         image.load()
+        turn = orientation(image)  # after loading, as Pillow turns TIFF pages itself
+        if short_side is not None and turn == 1 and image.mode in ("L", "RGB") and not image.has_transparency_data:
+            small = resized_image(image, short_side)  # spares two copies of what is large
+            return _decoded(small, stored, self.header.kind)._replace(resized=True)
         frame = _decoded(image, stored, self.header.kind)
         if white_zero:
             frame = frame._replace(values=inverted(frame.values))
-        # after loading, as Pillow turns TIFF pages itself
-        return frame._replace(values=upright(frame.values, orientation(image)))
+        return frame._replace(values=upright(frame.values, turn))
 
 
 _GREY: Final = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
@@ -137,7 +140,7 @@ def _decoded(image: Image.Image, stored: bool, kind: str) -> Frame:
         image = image.convert("LA" if image.mode in _GREY else "RGBA")
     elif image.mode == "1":
         image = image.convert("L")
-    elif image.mode not in _GREY and not (stored and image.mode == "CMYK"):
+    elif image.mode not in _GREY and image.mode != "RGB" and not (stored and image.mode == "CMYK"):
         image = image.convert("RGB")
     values = np.asarray(image).astype(kind, copy=False)
     return Frame(

@@ -27,6 +27,8 @@ class Frame(NamedTuple):
     """Whether the band after the colours says how much of them covers what lies behind."""
     premultiplied: bool = False
     """Whether the colours were multiplied by it already."""
+    resized: bool = False
+    """Whether its size is the one asked for."""
 
 
 def upright(values: Pixels, orientation: int) -> Pixels:
@@ -79,29 +81,27 @@ def with_channels(values: Pixels, channels: int) -> Pixels:
         return values
     if channels == 3:
         return values.repeat(3, axis=-1)
-    if values.dtype == np.uint8:  # exactly as Pillow does
-        red, green, blue = np.moveaxis(values.astype(np.uint32), -1, 0)
-        grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    else:
-        grey = values.astype(np.float64) @ _GREY
-        grey = grey if values.dtype.kind == "f" else np.rint(grey)
-    return np.asarray(grey[..., None], values.dtype)
+    if values.dtype == np.uint8:
+        return np.asarray(Image.fromarray(values).convert("L"))[..., None]
+    grey = values.astype(np.float64) @ _GREY
+    return np.asarray((grey if values.dtype.kind == "f" else np.rint(grey))[..., None], values.dtype)
 
 
 def resized(values: Pixels, short_side: int) -> Pixels:
     """Resize to a short side (bilinear, antialiased): bytes stay bytes, all other numbers become float32."""
-    height, width, bands = values.shape
-    scale = short_side / min(height, width)
-    size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
     if values.dtype != np.uint8:
         values = values.astype(np.float32)
-    elif bands == 3:
-        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
-    planes = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(values[..., band])).resize(size, Image.Resampling.BILINEAR))
-        for band in range(bands)
-    ]
-    return np.stack(planes, axis=-1)
+    elif values.shape[-1] == 3:
+        return np.asarray(resized_image(Image.fromarray(values), short_side))
+    bands = [np.ascontiguousarray(values[..., band]) for band in range(values.shape[-1])]
+    return np.stack([np.asarray(resized_image(Image.fromarray(band), short_side)) for band in bands], axis=-1)
+
+
+def resized_image(image: Image.Image, short_side: int) -> Image.Image:
+    """Resize an image to a short side (bilinear, antialiased)."""
+    scale = short_side / min(image.size)
+    width, height = (max(short_side, round(length * scale)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def cropped(values: Pixels, height: int, width: int) -> Pixels:

@@ -102,7 +102,7 @@ class TiffPicture(Picture):
             turned=turn > 1,
         )
 
-    def frame(self, number: int, stored: bool) -> Frame:
+    def frame(self, number: int, stored: bool, short_side: int | None = None) -> Frame:
         """Decode one page."""
         page = self._pages[number]
         check_pixels(page.imagelength, page.imagewidth, bands=page.samplesperpixel)
