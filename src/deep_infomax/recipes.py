@@ -49,6 +49,8 @@ class Method(NamedTuple):
     """Whether it learns from labels, and so from labelled inputs alone."""
     variational: bool = False
     """Whether the encoder gives a variance beside Y."""
+    bounded: bool = False
+    """Whether it reports a bound on information."""
 
 
 def _deep_infomax(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> DeepInfoMax:
@@ -120,6 +122,7 @@ METHODS: Final[dict[str, Method]] = {
         "Maximises information between Y and the local map, or its locations, and matches Y to a prior.",
         _deep_infomax,
         reads=None,
+        bounded=True,
     ),
     "vae": Method(
         "VAE",
@@ -141,7 +144,9 @@ METHODS: Final[dict[str, Method]] = {
         reads=frozenset({"prior", "gradient_penalty"}),
     ),
     "nat": Method("NAT", "Noise as targets: every input is drawn to a random target of its own on the sphere.", _nat),
-    "cpc": Method("CPC", "Contrastive predictive coding: rows of the local map predict the rows below them.", _cpc),
+    "cpc": Method(
+        "CPC", "Contrastive predictive coding: rows of the local map predict the rows below them.", _cpc, bounded=True
+    ),
     "supervised": Method(
         "supervised",
         "Classification with labels, the ceiling of every comparison.",

@@ -1,5 +1,6 @@
 """What a frozen encoder is worth: features once, then named and versioned protocols on them."""
 
+from deep_infomax.evaluation.bound import TrainedBy
 from deep_infomax.evaluation.features import encode_dataset, extract
 from deep_infomax.evaluation.metrics import METRICS, Metric, Represented
 from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm
@@ -13,6 +14,7 @@ __all__ = [
     "Outcome",
     "Represented",
     "Result",
+    "TrainedBy",
     "check",
     "check_output",
     "encode_dataset",

@@ -12,6 +12,7 @@ from deep_infomax.data import Source, require_labels
 from deep_infomax.encoders import LOG_VARIANCE, Encoder
 from deep_infomax.evaluation import probes
 from deep_infomax.evaluation.arrays import neighbour_images
+from deep_infomax.evaluation.bound import TrainedBy, bound
 from deep_infomax.evaluation.features import extract
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.runtime.progress import Progress
@@ -22,6 +23,9 @@ MOST_UNITS: Final = 256
 """Units of a layer above which its dependency would take hours to measure."""
 
 
+Drawn = Literal["figure", "choice", "nothing"]
+
+
 class Represented(NamedTuple):
     """A source and its features at the layer that is measured, and where they come from."""
 
@@ -29,6 +33,8 @@ class Represented(NamedTuple):
     features: Float[Tensor, "n d"]
     encoder: Encoder
     layer: str
+    trained_by: TrainedBy | None = None
+    """What trained the encoder, for the metrics that read it."""
 
 
 Measure = Callable[[Represented, Represented, Sequence[int], Progress], list[Outcome]]
@@ -45,6 +51,10 @@ class Metric(NamedTuple):
     """What is measured beside ``measure``, the variant ``default``."""
     labelled: bool = False
     """Whether it reads labels."""
+    drawn: Drawn = "figure"
+    """What depends on the seed: the figure, only what the protocol chooses on held-out data, or nothing."""
+    objective: bool = False
+    """Whether it reads the objective of the training, which then says what variants there are."""
     split: Literal["train", "test"] = "test"
     """The part that it is measured on."""
     layers: Sequence[str] | None = None
@@ -130,6 +140,11 @@ def _semi_supervised(
     return fine_tuning.semi_supervised(train.encoder, train.layer, train.source, test.source, seeds, progress, share)
 
 
+def _bound(train: Represented, test: Represented, seeds: Sequence[int], progress: Progress) -> list[Outcome]:
+    assert test.trained_by is not None
+    return bound(test.trained_by, test.source, test.encoder, seeds, progress)
+
+
 def _check_images(source: Source, encoder: Encoder, layer: str) -> None:
     from deep_infomax.evaluation import reconstruction
 
@@ -165,7 +180,15 @@ def _check_posterior(source: Source, encoder: Encoder, layer: str) -> None:
 
 
 METRICS: Final[dict[str, Metric]] = {
-    name: Metric(probe.protocol, "%", _labelled(probe.measure), labelled=True, title=probe.title, meaning=probe.meaning)
+    name: Metric(
+        probe.protocol,
+        "%",
+        _labelled(probe.measure),
+        labelled=True,
+        drawn=probe.drawn,
+        title=probe.title,
+        meaning=probe.meaning,
+    )
     for name, probe in probes.PROBES.items()
 } | {
     "neighbours": Metric(
@@ -174,6 +197,7 @@ METRICS: Final[dict[str, Metric]] = {
         _neighbours("cosine"),
         {"l1": _neighbours("l1"), "l2": _neighbours("l2")},
         labelled=True,
+        drawn="nothing",
         layers=("Y",),
         title="Neighbours of the same class",
         meaning="How many of the 8 nearest training inputs are of the test input's class.",
@@ -196,6 +220,15 @@ METRICS: Final[dict[str, Metric]] = {
         layers=("conv",),
         title="Semi-supervised",
         meaning="Accuracy of the whole encoder after fine-tuning with all, a tenth or a hundredth of the labels.",
+    ),
+    "bound": Metric(
+        "bound/1",
+        "nats",
+        _bound,
+        objective=True,
+        layers=("Y",),
+        title="Bound of the training, held out",
+        meaning="What the training's objective reports of test inputs, in evaluation mode, in batches as in training.",
     ),
     "mine": Metric(
         "mine/1",

@@ -37,6 +37,8 @@ class Outcome(NamedTuple):
     """What the report shows of it; kept as ``arrays/<metric>[-<variant>]-<layer>.npz``."""
     n: int | None = None
     """Inputs it was measured on; None for all."""
+    variant: str = "default"
+    """Of a metric that finds several figures at once, which one."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,12 @@ class Result:
     """Mean over the seeds."""
     unit: str
     spread: Annotated[float, Meta(ge=0)] | None
-    """Sample standard deviation over the seeds; None where there is one seed."""
+    """Sample standard deviation over the seeds of the metric, at one trained encoder; None where there is one seed, or
+    nothing that a seed draws reached the figure."""
     n: Annotated[int, Meta(ge=0)]
     """Inputs it was measured on."""
     seeds: tuple[int, ...]
+    """None of them where the metric draws nothing."""
     split: str
     protocol: str
     """Name and version, as in ``linear/1``; figures of different protocols do not compare."""

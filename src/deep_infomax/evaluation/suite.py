@@ -14,9 +14,10 @@ from deep_infomax.data import Dataset, Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import require_encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
+from deep_infomax.evaluation.bound import TrainedBy, check_bound
 from deep_infomax.evaluation.features import extract
-from deep_infomax.evaluation.metrics import METRICS, Represented
-from deep_infomax.evaluation.results import Result, measuring, merge_results, read_results
+from deep_infomax.evaluation.metrics import METRICS, Drawn, Represented
+from deep_infomax.evaluation.results import Outcome, Result, measuring, merge_results, read_results
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.files import save_arrays
@@ -24,7 +25,13 @@ from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
 
-def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Sequence[str] | None = None) -> None:
+def check(
+    encoder: Encoder,
+    dataset: Dataset,
+    metrics: Sequence[str],
+    layers: Sequence[str] | None = None,
+    trained_by: TrainedBy | None = None,
+) -> None:
     """Look for what `evaluate` would not measure, before there is a trained encoder.
 
     Raises:
@@ -36,6 +43,7 @@ def check(encoder: Encoder, dataset: Dataset, metrics: Sequence[str], layers: Se
         _plan(encoder, metrics, layers),
         seeds=1,
         out=None,
+        trained_by=trained_by,
     )
 
 
@@ -47,6 +55,7 @@ def evaluate(
     seeds: int = 3,
     out: Path | None = None,
     progress: Progress | None = None,
+    trained_by: TrainedBy | None = None,
 ) -> list[Result]:
     """Measure a trained encoder on the test part of a data set, or on the training part where a protocol says so.
 
@@ -64,6 +73,7 @@ def evaluate(
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
             representations of test inputs and, for images, nearest neighbours and reconstructions.
         progress: Told how far the evaluation has come.
+        trained_by: The objective that trained the encoder, with its scorers, for ``bound``.
 
     Raises:
         ValueError: An unknown metric or layer, a layer that a metric does not take, no seeds, no labels, no test part,
@@ -77,7 +87,7 @@ def evaluate(
     """
     keep_freed_memory()
     plan = _plan(encoder, metrics, layers)
-    test = _checked(encoder, dataset, plan, seeds, out)
+    test = _checked(encoder, dataset, plan, seeds, out, trained_by)
     names = list(dict.fromkeys([*plan, "Y"]))
     train_features = extract(encoder, dataset.train, names, progress=progress)
     test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
@@ -92,8 +102,8 @@ def evaluate(
             if images:
                 save_arrays(out / run_files.ARRAYS / "neighbours.npz", **images)
         for layer, names in plan.items():
-            train_part = Represented(dataset.train, train_features.pop(layer).to(device), encoder, layer)
-            test_part = Represented(test, test_features.pop(layer).to(device), encoder, layer)
+            train_part = Represented(dataset.train, train_features.pop(layer).to(device), encoder, layer, trained_by)
+            test_part = Represented(test, test_features.pop(layer).to(device), encoder, layer, trained_by)
             for name in names:
                 for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
                     results.append(result)
@@ -103,7 +113,7 @@ def evaluate(
                             save_arrays(out / run_files.ARRAYS / f"{title}-{layer}.npz", **arrays)
                         merge_results(out / run_files.EVALUATION, dataset.description, [result])
                     if progress is not None:
-                        progress("probing", len(results), total)
+                        progress("probing", min(len(results), total), total)
     return results
 
 
@@ -142,7 +152,12 @@ def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None
 
 
 def _checked(
-    encoder: Encoder, dataset: Dataset, plan: Mapping[str, Sequence[str]], seeds: int, out: Path | None
+    encoder: Encoder,
+    dataset: Dataset,
+    plan: Mapping[str, Sequence[str]],
+    seeds: int,
+    out: Path | None,
+    trained_by: TrainedBy | None,
 ) -> Source:
     """The part to measure on, once all that can be wrong has been looked at, before anything slow begins."""
     if not isinstance(dataset, Dataset):
@@ -164,6 +179,8 @@ def _checked(
         for name in names:
             measured = dataset.train if METRICS[name].split == "train" else test
             METRICS[name].check(measured, encoder, layer)
+    if any(METRICS[name].objective for names in plan.values() for name in names):
+        check_bound(trained_by, dataset.test, dataset.name)
     if out is not None:
         read_results(out / run_files.EVALUATION)
     return test
@@ -177,26 +194,34 @@ def _measure(
     for variant, measure in {"default": metric.measure, **metric.variants}.items():
         title = f"{name} on {layer}" if variant == "default" else f"{name} ({variant}) on {layer}"
         started = time.perf_counter()
-        outcomes = measure(train, test, seeds, _titled(progress, title))
-        values = [outcome.value for outcome in outcomes]
-        if not all(map(math.isfinite, values)):
+        found = measure(train, test, seeds, _titled(progress, title))
+        seconds = time.perf_counter() - started
+        if not all(math.isfinite(outcome.value) for outcome in found):
             raise ValueError(f"{title} gave a figure that is not finite; look at the representation, or leave it out")
-        result = Result(
-            metric=name,
-            variant=variant,
-            layer=layer,
-            value=fmean(values),
-            unit=metric.unit,
-            spread=stdev(values) if len(values) > 1 else None,
-            n=outcomes[0].n or len(source),
-            seeds=tuple(seeds),
-            split=source.split,
-            protocol=metric.protocol,
-            seconds=time.perf_counter() - started,
-            chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
-            details=[outcome.details for outcome in outcomes if outcome.details is not None],
-        )
-        yield result, outcomes[0].arrays
+        for found_variant in dict.fromkeys(outcome.variant for outcome in found):
+            outcomes = [outcome for outcome in found if outcome.variant == found_variant]
+            result = Result(
+                metric=name,
+                variant=found_variant if variant == "default" else variant,
+                layer=layer,
+                value=fmean(outcome.value for outcome in outcomes),
+                unit=metric.unit,
+                spread=_spread(metric.drawn, outcomes),
+                n=outcomes[0].n or len(source),
+                seeds=() if metric.drawn == "nothing" else tuple(seeds),
+                split=source.split,
+                protocol=metric.protocol,
+                seconds=seconds,
+                chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
+                details=[outcome.details for outcome in outcomes if outcome.details is not None],
+            )
+            yield result, outcomes[0].arrays
+
+
+def _spread(drawn: Drawn, outcomes: Sequence[Outcome]) -> float | None:
+    """The standard deviation over the seeds; None where nothing that they draw reached the figures."""
+    alike = drawn == "nothing" or (drawn == "choice" and all(each.chosen == outcomes[0].chosen for each in outcomes))
+    return None if alike or len(outcomes) < 2 else stdev(outcome.value for outcome in outcomes)
 
 
 def _titled(progress: Progress | None, title: str) -> Progress:

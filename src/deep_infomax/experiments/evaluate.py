@@ -13,6 +13,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, read_results
 from deep_infomax.experiments.data import in_memory, options_for, same_spec
 from deep_infomax.experiments.run_directory import Settings, read_settings, trained_by_fit
+from deep_infomax.experiments.scorers import trained_by
 from deep_infomax.experiments.settings import configure
 from deep_infomax.recipes import Config
 from deep_infomax.runtime import run_files
@@ -48,16 +49,19 @@ def evaluate(
         KeyboardInterrupt: an interrupt; what was measured is kept.
     """
     dataset = _probed_with(run, probe, data, data_options or {})
+    encoder = encoder or load_encoder(run)
+    objective = trained_by(run, finished(run), encoder, metrics)
     try:
         with progress_bars() as progress:
             return evaluation.evaluate(
-                encoder or load_encoder(run),
+                encoder,
                 dataset,
                 metrics=metrics,
                 layers=layers,
                 seeds=seeds,
                 out=run,
                 progress=progress,
+                trained_by=objective,
             )
     except KeyboardInterrupt:
         kept = run / run_files.EVALUATION

@@ -15,6 +15,7 @@ from deep_infomax.evaluation import Result
 from deep_infomax.experiments.data import check_probe, load_probe, trained_on
 from deep_infomax.experiments.launchers import InThisProcess, Job, Launcher, Processes
 from deep_infomax.experiments.run_directory import read_settings
+from deep_infomax.experiments.scorers import bounded
 from deep_infomax.experiments.settings import configure, recipe_named
 from deep_infomax.experiments.slurm import SlurmOptions, on_slurm
 from deep_infomax.experiments.task import Measured, Outcome, Plan, Task
@@ -278,7 +279,7 @@ def check_series(
     for config in dict.fromkeys(configs):
         encoder = build_encoder(config, channels, tuple(spatial))
         build_objective(config.objective, encoder, trained_on(config, dataset))
-        evaluation.check(encoder, probed, metrics, layers)
+        evaluation.check(encoder, probed, metrics, layers, bounded(config, encoder, metrics))
     return probed.description
 
 

@@ -5,12 +5,12 @@ A task holds values only, so that it can be carried out anywhere: in this proces
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import METRICS, Result, read_results
+from deep_infomax.evaluation import METRICS, Metric, Result, read_results
 from deep_infomax.experiments import train
 from deep_infomax.experiments.evaluate import evaluate
 from deep_infomax.experiments.run_directory import Settings, plain
@@ -106,16 +106,7 @@ class Task(NamedTuple):
         known = {(result.protocol, result.variant, result.layer) for result in self.results()}
         layers = Encoder.from_pretrained(self.plan.run).layers
         wanted = {name: self.measured.layers or METRICS[name].layers or layers for name in self.measured.metrics}
-        return [
-            name
-            for name, its_layers in wanted.items()
-            if {
-                (METRICS[name].protocol, variant, layer)
-                for layer in its_layers
-                for variant in ("default", *METRICS[name].variants)
-            }
-            - known
-        ]
+        return [name for name, its_layers in wanted.items() if not _there(METRICS[name], its_layers, known)]
 
     def results(self) -> list[Result]:
         """The figures of the run on the data that it is measured on."""
@@ -144,6 +135,14 @@ class Task(NamedTuple):
             train.resume(self.plan.run)
         else:
             train.begin(self.plan.run, self.plan.settings)
+
+
+def _there(metric: Metric, layers: Sequence[str], known: Collection[tuple[str, str, str]]) -> bool:
+    """Whether all figures of a metric are known; which variants an objective has shows when it is read."""
+    if metric.objective:
+        return any(protocol == metric.protocol for protocol, _, _ in known)
+    wanted = ((metric.protocol, variant, layer) for layer in layers for variant in ("default", *metric.variants))
+    return all(figure in known for figure in wanted)
 
 
 _FORESEEN = (NonFiniteLossError, WriteError, LostProcessError)
