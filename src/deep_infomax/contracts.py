@@ -93,7 +93,8 @@ class Losses(NamedTuple):
     adversary: Float[Tensor, ""] | None
     """Minimised by the adversary alone; its gradient reaches nothing else."""
     terms: dict[str, Float[Tensor, ""]]
-    """Detached values for the log. ``<name>_bound`` is an estimate in nats, ``<name>_ceiling`` its largest value."""
+    """Detached values for the log. ``<name>_bound`` is an estimate in nats of the pairs of this batch, in a training
+    those that are trained on; ``<name>_ceiling`` is its largest value."""
 
 
 class Pictures(NamedTuple):

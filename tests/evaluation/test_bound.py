@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -9,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deep_infomax.baselines import ContrastivePredictiveCoding
 from deep_infomax.bounds import BOUNDS, INFO_NCE
 from deep_infomax.cli import main
 from deep_infomax.contracts import Batch, Features, Losses, Objective, Scores
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import TappedEncoder
-from deep_infomax.evaluation import METRICS, TrainedBy, evaluate
+from deep_infomax.evaluation import TrainedBy, evaluate
 from deep_infomax.negatives import all_pairs
 from deep_infomax.objectives import DeepInfoMax, MutualInformation, Untrained
 from deep_infomax.scorers import EncodeAndDot
@@ -105,13 +107,15 @@ def test_an_objective_of_ones_own_may_report_a_bound() -> None:
     [
         (None, dataset(), "read with the objective that trained the encoder"),
         (TrainedBy(Reporting(), 51), dataset(), "in batches of 51, as in the training, and series test has 50 inputs"),
-        (TrainedBy(Reporting(), 8), dataset()._replace(test=None) if hasattr(Dataset, "_replace") else None, "no test"),
+        (
+            TrainedBy(Reporting(), 8),
+            replace(dataset(), test=None),
+            "on inputs not trained on, and series has no test part",
+        ),
         (TrainedBy(Untrained(), 8), dataset(), "Untrained reports no bound on information"),
     ],
 )
-def test_what_has_no_bound_is_refused(trained_by: TrainedBy | None, data: Dataset | None, said: str) -> None:
-    if data is None:
-        data = Dataset("series", dataset().train, None, None, {})
+def test_what_has_no_bound_is_refused(trained_by: TrainedBy | None, data: Dataset, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         evaluate(encoder(), data, metrics=["bound"], trained_by=trained_by)
 
@@ -141,8 +145,12 @@ def test_methods_without_a_bound_are_refused_before_they_are_trained(
     out = tmp_path / "compared"
     assert main(["compare", "--recipes", "local-infonce,vae", "--metrics", "bound", "--out", str(out)]) == 2
     assert "bound is what an objective says of information, and vae says nothing" in capsys.readouterr().err
-    assert not out.exists()
+    assert not list(out.rglob("config.yaml"))
 
 
 def test_contrastive_predictive_coding_has_one() -> None:
-    assert METRICS["bound"].objective
+    objective = ContrastivePredictiveCoding(channels=4, rows=8, units=8)
+    [result] = evaluate(encoder(), dataset(), metrics=["bound"], seeds=1, trained_by=TrainedBy(objective, 25))
+    assert (result.variant, result.n) == ("prediction infonce", 50)
+    assert result.details[0]["ceiling"] == pytest.approx(math.log(25))
+    assert -1 < result.value < math.log(25)

@@ -255,7 +255,7 @@ def test_neighbours_by_other_distances_are_kept_where_they_are_asked_for(
 ) -> None:
     results = evaluate(encoder, dataset, metrics=["neighbours"], seeds=2, out=tmp_path)
     assert [(r.layer, r.variant, r.protocol, r.spread) for r in results] == [
-        ("Y", variant, "neighbours/1", 0.0) for variant in ("default", "l1", "l2")
+        ("Y", variant, "neighbours/1", None) for variant in ("default", "l1", "l2")
     ]
     assert {r.n for r in results} == {len(dataset.test.inputs)}
     assert dataset.test is not None

@@ -9,7 +9,7 @@ from rich.table import Table
 from deep_infomax.cli.series import series_fields
 from deep_infomax.cli.tables import print_table
 from deep_infomax.experiments import comparison
-from deep_infomax.report import Cell, methods, read_runs
+from deep_infomax.report import Cell, inputs_of, methods, read_runs, spread_of_trainings
 from deep_infomax.report import comparison as side_by_side
 from deep_infomax.runtime.progress import NOTES
 
@@ -22,13 +22,18 @@ def compare(**given: Any) -> None:
 
 
 def print_means(runs: Sequence[Path]) -> None:
-    """Print what was measured of runs, the means over seeds side by side."""
+    """Print what was measured of runs, the means over trainings side by side."""
     found = read_runs(runs)
     rows = methods(found)
     for measure, layers in side_by_side(found)[0]:
         variant = "" if measure.variant == "default" else f" ({measure.variant})"
         unit = f", in {measure.unit}" if measure.unit else ""
-        table = Table(title=f"{measure.protocol}{variant} on {measure.split}{unit}", title_justify="left")
+        table = Table(
+            title=f"{measure.protocol}{variant} on {measure.split}{unit}, {inputs_of(found, measure)} inputs",
+            title_justify="left",
+            caption=spread_of_trainings(rows, measure),
+            caption_justify="left",
+        )
         for heading in ("method", "epochs", "time", *layers):
             table.add_column(heading, justify="right" if heading in layers else "left")
         for row in rows:
@@ -37,10 +42,10 @@ def print_means(runs: Sequence[Path]) -> None:
         print_table(table)
     if any(cell.paper is not None for row in rows for cell in row.cells.values()):
         NOTES.print(
-            "in brackets: the paper's figure of the same method, after a training of its length on all training inputs"
+            "in brackets: the paper's figure at the same settings, after its own epochs; ? marks a doubtful one"
         )
 
 
 def _text(cell: Cell) -> str:
-    paper = "" if cell.paper is None else f" ({cell.paper.value})"
+    paper = "" if cell.paper is None else f" ({cell.paper.text})"
     return f"{cell.value} {cell.spread}".strip() + paper

@@ -8,7 +8,7 @@ from deep_infomax.cli.series import series_fields
 from deep_infomax.cli.tables import print_table
 from deep_infomax.experiments import studies
 from deep_infomax.experiments.studies import LAYER, Study
-from deep_infomax.report import StudyPoint, point_text
+from deep_infomax.report import point_text, spread_of
 from deep_infomax.runtime.progress import NOTES
 
 
@@ -35,8 +35,7 @@ def _show(found: Study) -> None:
 
 
 def _print_points(found: Study) -> None:
-    seeds = max(map(_seeds, found.points))
-    table = Table(title=f"{found.kind}: {LAYER}, means over {seeds} seed(s)", title_justify="left")
+    table = Table(title=f"{found.kind}: {LAYER}, {spread_of(found.points)}", title_justify="left")
     protocols = list(found.points[0].values)
     for heading in (*found.points[0].setting, *protocols):
         table.add_column(heading, justify="right")
@@ -45,7 +44,3 @@ def _print_points(found: Study) -> None:
         setting = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.setting.values())
         table.add_row(*setting, *figures)
     print_table(table)
-
-
-def _seeds(point: StudyPoint) -> int:
-    return max(map(len, point.values.values()))

@@ -1,13 +1,14 @@
 """Figures as tables on standard output."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.table import Table
 
 from deep_infomax.evaluation import Result
+from deep_infomax.runtime.figures import decimals, sampling_error, spread_text
 from deep_infomax.runtime.terminal import PlainConsole
 
 _MOST_COLUMNS: Final = 4
@@ -23,18 +24,33 @@ def print_table(table: Table) -> None:
 
 
 def print_results(run: Path, results: Sequence[Result]) -> None:
-    """A row for each figure of a run."""
-    table = Table(title=str(run), title_justify="left")
-    for heading in ("protocol", "layer", "value", "spread", "seeds", "split", "seconds"):
-        table.add_column(heading, justify="right" if heading in ("value", "spread", "seconds") else "left")
+    """A row for each figure of a run, and below them what has to be known of them."""
+    table = Table(title=str(run), title_justify="left", caption=_error(results), caption_justify="left")
+    for heading in ("protocol", "layer", "value", "± over probe seeds", "probe seeds", "split", "seconds"):
+        table.add_column(heading, justify="right" if heading in ("value", "± over probe seeds", "seconds") else "left")
     for r in results:
-        digits = _digits(r)
-        spread = "" if r.spread is None else f"{r.spread:.{digits}f}"
+        spread, seeds = spread_text(r.spread, decimals(r.unit, r.n)), str(len(r.seeds) or "none drawn")
         table.add_row(
-            _protocol(r), r.layer, f"{r.value:.{digits}f} {r.unit}", spread, str(len(r.seeds)),
-            f"{r.split} ({r.n:,})", f"{r.seconds:.1f}",
-        )  # fmt: skip
+            _protocol(r), r.layer, _figure(r) + _ceiling(r), spread, seeds, f"{r.split} ({r.n:,})", f"{r.seconds:.1f}"
+        )
     print_table(table)
+    for r in results:
+        for warning in dict.fromkeys(said for details in r.details for said in details.get("warnings", ())):
+            print(f"{_protocol(r)} on {r.layer}: {warning}")
+
+
+def _figure(result: Result) -> str:
+    return f"{result.value:.{decimals(result.unit, result.n)}f} {result.unit}".rstrip()
+
+
+def _ceiling(result: Result) -> str:
+    """The largest value that a bound could have."""
+    ceiling = result.details[0].get("ceiling") if result.metric == "bound" and result.details else None
+    return "" if ceiling is None else f" of at most {ceiling:.2f}"
+
+
+def _error(results: Iterable[Result]) -> str | None:
+    return sampling_error(result.n for result in results if result.unit == "%") or None
 
 
 def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
@@ -54,14 +70,16 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
         return
     layers = sorted(dict.fromkeys(layer for _, layer in measured), key=lambda layer: layer == "Y")
     narrow = len(names) <= _MOST_COLUMNS
-    table = Table()
+    several_seeds = any(len(r.seeds) > 1 for found in results for r in found)
+    said = ["Means over probe seeds." * several_seeds, _error(r for found in results for r in found) or ""]
+    table = Table(caption=" ".join(filter(None, said)), caption_justify="left")
     table.add_column("protocol")
     table.add_column("layer" if narrow else "run")
     for name in names if narrow else layers:
         table.add_column(name, justify="right")
 
     def figure(result: Result | None) -> str:
-        return "" if result is None else f"{result.value:.{_digits(result)}f} {result.unit}"
+        return "" if result is None else _figure(result)
 
     if narrow:
         for protocol, layer in measured:
@@ -77,8 +95,3 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
 
 def _protocol(result: Result) -> str:
     return result.protocol if result.variant == "default" else f"{result.protocol} ({result.variant})"
-
-
-def _digits(result: Result) -> int:
-    """Decimals of a figure: three where it has no unit and lies between 0 and 1."""
-    return 2 if result.unit else 3

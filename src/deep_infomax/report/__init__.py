@@ -2,8 +2,15 @@
 
 from deep_infomax.report.page import Titles, write_report
 from deep_infomax.report.reading import find_runs, read_runs
-from deep_infomax.report.study_figures import StudyPoint, beta_figure, negatives_figure, point_text, weights_figure
-from deep_infomax.report.tables import Cell, comparison, methods
+from deep_infomax.report.study_figures import (
+    StudyPoint,
+    beta_figure,
+    negatives_figure,
+    point_text,
+    spread_of,
+    weights_figure,
+)
+from deep_infomax.report.tables import Cell, comparison, inputs_of, methods, spread_of_trainings
 
 __all__ = [
     "Cell",
@@ -12,10 +19,13 @@ __all__ = [
     "beta_figure",
     "comparison",
     "find_runs",
+    "inputs_of",
     "methods",
     "negatives_figure",
     "point_text",
     "read_runs",
+    "spread_of",
+    "spread_of_trainings",
     "weights_figure",
     "write_report",
 ]

@@ -81,6 +81,10 @@ class RunView:
     tiles: list[Tile]
     layers: list[str]
     rows: list[tables.ResultRow]
+    error: str
+    """How uncertain accuracies are, whatever the seeds."""
+    warnings: list[str]
+    """What metrics say of their figures."""
     paper: str
     bounds: list[Picture]
     learning: list[Picture]
@@ -135,8 +139,9 @@ def render(runs: Sequence[RecordedRun], titles: Titles) -> str:
     return environment.get_template("report.html").render(
         title=f"{len(runs)} runs compared" if several else f"{runs[0].recipe} on {runs[0].data_name}",
         views=[_view(run, len(runs), titles) for run in runs],
-        columns=columns,
+        columns=[(measure, layers, tables.inputs_of(runs, measure)) for measure, layers in columns],
         rows=rows,
+        error=tables.errors_of(runs),
         methods=methods if len(methods := tables.methods(runs)) < len(runs) else [],
         overlaid=overlaid,
         paper_length=_paper_length(runs),
@@ -155,6 +160,8 @@ def _view(run: RecordedRun, n_runs: int, titles: Titles) -> RunView:
         tiles=_tiles(run),
         layers=tables.layers_of(run.results or ()),
         rows=tables.result_rows(run, titles.metrics),
+        error=tables.errors_of([run]),
+        warnings=[f"{r.protocol} on {r.layer}: {said}." for r in run.results or () for said in r.warnings],
         paper=_paper(run),
         bounds=bound_pictures([run], titles.bounds),
         learning=learning_pictures(run),
@@ -204,12 +211,16 @@ def _tiles(run: RecordedRun) -> list[Tile]:
     tiles = []
     for row in tables.result_rows(run):
         if (cell := row.cells.get("Y")) is not None and row.measure.metric in ("linear", "mlp", "svm", "knn"):
-            tiles.append(Tile(f"{row.measure.name} probe on Y", f"{cell.value} {row.measure.unit}", cell.spread))
+            detail = " ".join(filter(None, [f"{row.n} inputs", cell.spread]))
+            tiles.append(Tile(f"{row.measure.name} probe on Y", f"{cell.value} {row.measure.unit}", detail))
+        elif cell is not None and row.measure.metric == "bound":
+            name = f"{row.measure.variant} bound on {row.measure.split} inputs"
+            tiles.append(Tile(name, f"{cell.value} nats", cell.ceiling or "no ceiling"))
     for name in bound_names(run):
         value, ceiling = log.last(f"{name}_bound"), log.last(f"{name}_ceiling")
         if value is not None:
             limit = "no ceiling" if ceiling is None else f"of at most {ceiling:.2f}"
-            tiles.append(Tile(f"{name} bound at the end", f"{value:.2f} nats", limit))
+            tiles.append(Tile(f"{name} bound on training pairs, at the end", f"{value:.2f} nats", limit))
     if (rank := log.last("vector_rank")) is not None:
         tiles.append(Tile("effective rank of Y", f"{rank:.1f}", f"of {size} units" if size else ""))
     if (dead := log.last("dead_units")) is not None:
@@ -229,13 +240,10 @@ def _paper(run: RecordedRun) -> str:
     trained = f"after {EPOCHS[key]:,} epochs" if key in EPOCHS else "after a training of unstated length"
     epoch = run.log.last("epoch")
     here = "" if epoch is None else f", this run after {tables.epochs_text(epoch)}"
-    form = "" if run.recipe.endswith("-paper") else " The recipe shares the paper's method, not its hyper-parameters."
     metrics = {row.measure.metric for row in tables.result_rows(run) for c in row.cells.values() if c.paper is not None}
+    form = " All other settings are the paper's, or chosen where it leaves them open."
     form += "".join(text for metric, text in _OWN_PROTOCOLS.items() if metric in metrics)
-    rules = {"training": run.group("dataset").get("train_rule"), "probes": run.probe_data.get("train_rule")}
-    for rule in dict.fromkeys(filter(None, rules.values())):
-        who = " and ".join(name for name, own in rules.items() if own == rule)
-        form += f" Here {who} read {rule}; the paper's read all."
+    form += " A figure with ? is doubtful: it repeats another row's." * any(figure.doubtful for figure in figures)
     encoding = run.probe_data.get("encoding")
     copy = "" if not encoding else f" The copy of the data read here: {encoding}."
     return (

@@ -66,6 +66,14 @@ class _Evaluation:
 
 
 @dataclass(frozen=True)
+class _Details:
+    """What it reads of the details of a result."""
+
+    ceiling: float | None = None
+    warnings: list[str] | None = None
+
+
+@dataclass(frozen=True)
 class _Result:
     """What it reads of a result."""
 
@@ -79,6 +87,7 @@ class _Result:
     seeds: list[int] | None = None
     split: str | None = None
     protocol: str | None = None
+    details: list[_Details] | None = None
 
     def recorded(self) -> RecordedResult:
         seeds = len(self.seeds or ())
@@ -93,6 +102,8 @@ class _Result:
             seeds=seeds,
             split=self.split or "",
             protocol=self.protocol or "",
+            ceiling=self.details[0].ceiling if self.metric == "bound" and self.details else None,
+            warnings=tuple(dict.fromkeys(said for each in self.details or () for said in each.warnings or ())),
         )
 
 

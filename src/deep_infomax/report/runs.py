@@ -19,12 +19,16 @@ class RecordedResult:
     value: float
     unit: str
     spread: float | None
-    """Standard deviation over the seeds; None where there is one seed."""
+    """Standard deviation over the seeds of the metric at this one encoder; None where there is one."""
     n: int | None
     """Inputs it was measured on."""
     seeds: int
     split: str
     protocol: str
+    ceiling: float | None = None
+    """Of a bound, its largest value."""
+    warnings: tuple[str, ...] = ()
+    """What the metric says of its figure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +123,16 @@ class RecordedRun:
         """Whether the encoder was left untrained."""
         method = self.group("objective").get("method")
         return method == "untrained" if method else self.recipe in ("random", "random-paper")
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether the encoder was told the classes."""
+        return self.group("objective").get("method") == "supervised" or self.recipe == "supervised"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it shows how low or how high figures can be, and competes with nothing."""
+        return self.is_floor or self.is_ceiling
 
     @property
     def prior(self) -> str | None:

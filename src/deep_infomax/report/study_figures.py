@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deep_infomax.runtime.figures import spread_text
+
 
 class StudyPoint(NamedTuple):
     """One setting of a study, and what every metric found with every seed."""
@@ -18,13 +20,24 @@ class StudyPoint(NamedTuple):
 
 
 def point_text(values: Sequence[float]) -> str:
-    """Mean and, of several, standard deviation; three digits for shares.
+    """Mean and, of several trainings, standard deviation; three digits for shares.
 
     >>> point_text([61.5]), point_text([0.25, 0.75])
     ('61.50', '0.500 ± 0.354')
     """
     digits = 3 if max(values) <= 1 else 2
-    return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+    spread = spread_text(stdev(values) if len(values) > 1 else None, digits)
+    return f"{fmean(values):.{digits}f} {spread}".rstrip()
+
+
+def spread_of(points: Sequence[StudyPoint]) -> str:
+    """What spreads are over.
+
+    >>> spread_of([StudyPoint({}, {"mlp/1": [61.5]})]), spread_of([StudyPoint({}, {"mlp/1": [61.5, 62.5]})])
+    ('one training each', 'mean ± standard deviation over 2 trainings')
+    """
+    trainings = max(len(found) for point in points for found in point.values.values())
+    return "one training each" if trainings == 1 else f"mean ± standard deviation over {trainings} trainings"
 
 
 def negatives_figure(points: Sequence[StudyPoint], data: str) -> Figure:
@@ -37,7 +50,7 @@ def negatives_figure(points: Sequence[StudyPoint], data: str) -> Figure:
             values = [point.values[protocol] for point in own]
             _line(axes, [point.setting["others"] for point in own], values, bound)
         axes.set_xscale("log", base=2)
-        axes.set(xlabel="other inputs per vector", ylabel=f"{protocol} on Y", title=data)
+        axes.set(xlabel="other inputs per vector", ylabel=f"{protocol} on Y", title=f"{data}, {spread_of(points)}")
         axes.legend(fontsize="small")
     return drawing
 
@@ -52,13 +65,14 @@ def beta_figure(points: Sequence[StudyPoint], data: str) -> Figure:
         axes.set_xscale(
             "symlog", base=2, linthresh=min([p.setting["beta"] for p in points if p.setting["beta"]] or [1])
         )
-        axes.set(xlabel="beta", ylabel=f"{protocol} on Y", title=data)
+        axes.set(xlabel="beta", ylabel=f"{protocol} on Y", title=f"{data}, {spread_of(points)}")
     return drawing
 
 
 def _line(axes: Axes, x: Sequence[float], values: Sequence[Sequence[float]], label: str | None = None) -> None:
-    """Means over seeds as a line, standard deviations as bars."""
-    spreads = [stdev(found) if len(found) > 1 else 0.0 for found in values]
+    """Means over trainings as a line, standard deviations as bars where there are several."""
+    several = any(len(found) > 1 for found in values)
+    spreads = [stdev(found) if len(found) > 1 else 0.0 for found in values] if several else None
     means = [fmean(found) for found in values]
     axes.errorbar(x, means, spreads, marker="o", markersize=4, capsize=2, label=label)
     axes.grid(alpha=0.2)
@@ -99,5 +113,6 @@ def weights_figure(
         line.set_xticks(range(len(gammas)), [f"{gamma:g}" for gamma in gammas])
         line.set(xlabel="gamma (prior)", ylabel=protocol, title=f"alpha {alpha_0:g}, beta {beta_0:g}")
         line.grid(alpha=0.2)
-    drawing.suptitle(data)
+    trainings = max(len(found) for point in points for found in point.values.values())
+    drawing.suptitle(data if trainings == 1 else f"{data}, means over {trainings} trainings")
     return drawing

@@ -15,8 +15,10 @@ from deep_infomax.report.published import (
     measured_split,
     method_of,
     published_figure,
+    trained_as_published,
 )
 from deep_infomax.report.runs import RecordedResult, RecordedRun
+from deep_infomax.runtime.figures import decimals, sampling_error, spread_text
 from deep_infomax.runtime.names import Titled
 
 _UNTITLED: Final[Mapping[str, Titled]] = {}
@@ -29,6 +31,8 @@ class Cell(NamedTuple):
     spread: str
     paper: PublishedFigure | None
     best: bool = False
+    ceiling: str = ""
+    """The largest value that a bound could have."""
 
 
 class Measure(NamedTuple):
@@ -111,7 +115,8 @@ def result_rows(run: RecordedRun, metrics: Mapping[str, Titled] = _UNTITLED) -> 
 def comparison(runs: Sequence[RecordedRun]) -> tuple[list[tuple[Measure, list[str]]], list[RunRow]]:
     """The columns (the layers of each measure) and the rows of a table of several runs.
 
-    The highest accuracy of a column is marked where all of its runs were measured on the same data.
+    The highest accuracy of a column is marked where all of its runs were measured on the same data. A floor and a
+    ceiling of the comparison compete with nothing.
     """
     measured: dict[Measure, list[RecordedResult]] = {}
     for run in runs:
@@ -125,7 +130,9 @@ def comparison(runs: Sequence[RecordedRun]) -> tuple[list[tuple[Measure, list[st
             _epochs(run),
             duration(run.log.last("seconds")),
             {
-                (key := (_measure(result), result.layer)): _cell(run, result, best.get(key) == result.value)
+                (key := (_measure(result), result.layer)): _cell(
+                    run, result, not run.is_reference and best.get(key) == result.value
+                )
                 for result in run.results or ()
             },
         )
@@ -175,9 +182,11 @@ def _method(name: str, runs: Sequence[RecordedRun]) -> MethodRow:
 
 
 def _best(runs: Sequence[RecordedRun]) -> dict[tuple[Measure, str], float]:
-    """The highest accuracy of each column where several runs have one, all measured on the same data."""
+    """The highest accuracy of each column where several runs that compete have one, all measured on the same data."""
     found: dict[tuple[Measure, str], list[tuple[str, float]]] = {}
     for run in runs:
+        if run.is_reference:
+            continue
         data = _measured_on(run)
         for result in run.results or ():
             if result.unit == "%":
@@ -187,6 +196,22 @@ def _best(runs: Sequence[RecordedRun]) -> dict[tuple[Measure, str], float]:
         for key, values in found.items()
         if len(values) > 1 and len({data for data, _ in values}) == 1
     }
+
+
+def inputs_of(runs: Iterable[RecordedRun], measure: Measure) -> str:
+    """How many inputs a measure was taken on."""
+    return _range(result.n for run in runs for result in run.results or () if _measure(result) == measure)
+
+
+def errors_of(runs: Iterable[RecordedRun]) -> str:
+    """The standard error of the accuracies of some runs, in a sentence; empty where there are none."""
+    return sampling_error(result.n for run in runs for result in run.results or () if result.unit == "%")
+
+
+def spread_of_trainings(rows: Iterable[MethodRow], measure: Measure) -> str | None:
+    """What the spreads in a column of `methods` are over; None where there are none."""
+    spread = any(cell.spread for row in rows for key, cell in row.cells.items() if key[0] == measure)
+    return "mean ± standard deviation over trainings with several seeds" if spread else None
 
 
 def _measured_on(run: RecordedRun) -> str:
@@ -201,10 +226,16 @@ def probe_name(run: RecordedRun) -> str:
 
 
 def method_in_paper(run: RecordedRun) -> str | None:
-    """The paper's row for a run; None where the paper has none, or trained on other data than it probed."""
-    if data_key(probe_name(run)) != data_key(run.data_name):
+    """The paper's row for a run; None where the paper has none, or any setting of the training is not the paper's.
+
+    The number of epochs is no such setting, as it is told beside the figure.
+    """
+    data = data_key(run.data_name)
+    if data_key(probe_name(run)) != data or not trained_as_published(
+        data, run.group("training"), run.group("data_options"), run.group("dataset")
+    ):
         return None
-    return method_of(run.recipe, run.group("objective"))
+    return method_of(run.group("objective"))
 
 
 def facts(values: Mapping[str, Any]) -> list[Fact]:
@@ -265,11 +296,12 @@ def _measure(result: RecordedResult) -> Measure:
 
 
 def _cell(run: RecordedRun, result: RecordedResult, best: bool = False) -> Cell:
-    digits = 2 if result.unit in ("%", "nats") else 3
-    spread = "" if result.spread is None else f"± {result.spread:.{digits}f}"
+    digits = decimals(result.unit, result.n)
+    spread = spread_text(result.spread, digits)
+    ceiling = "" if result.ceiling is None else f"of at most {result.ceiling:.2f}"
     name, method = _measure(result).name, method_in_paper(run)
     paper = published_figure(probe_name(run), method, name, result.layer) if _as_published(run, result) else None
-    return Cell(f"{result.value:.{digits}f}", spread, paper, best)
+    return Cell(f"{result.value:.{digits}f}", spread, paper, best, ceiling)
 
 
 def _as_published(run: RecordedRun, result: RecordedResult) -> bool:
@@ -283,6 +315,7 @@ def _as_published(run: RecordedRun, result: RecordedResult) -> bool:
     same_encoder = encoder.get("architecture", "auto") == "auto" and encoder.get("dim") in (None, VECTOR_SIZE)
     same_split = result.split == measured_split(key, result.metric)
     as_read = same_split and rule == f"{held_out_split(key)} split as published" and shape == SHAPES.get(key)
+    as_read = as_read and not run.probe_data.get("train_rule")
     return as_read and same_encoder
 
 

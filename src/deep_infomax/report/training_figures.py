@@ -23,7 +23,7 @@ def bound_pictures(runs: Sequence[RecordedRun], bounds: Mapping[str, Titled]) ->
     for index, run in enumerate(runs):
         kind = str(run.group("objective").get("bound") or "")
         for name in bound_names(run):
-            terms, label = run.log.terms, run.name if len(runs) > 1 else f"{name} bound"
+            terms, label = run.log.terms, run.name if len(runs) > 1 else f"{name} bound on training pairs"
             ceiling = run.log.last(f"{name}_ceiling")
             curve = Curve(label, run.log.train["epoch"], terms[f"{name}_bound"], ceiling, index)
             lines.setdefault((name, kind), []).append(curve)
@@ -33,9 +33,10 @@ def bound_pictures(runs: Sequence[RecordedRun], bounds: Mapping[str, Titled]) ->
         ceiling = any(curve.ceiling is not None for curve in group)
         caption = (
             f"{meaning} {'Near its ceiling it says only that there is more. ' * ceiling}"
-            "Means over training batches; on inputs not trained on it can be lower."
+            "Read on training pairs in training mode. On inputs not trained on it can be lower, as "
+            "dim evaluate --metrics bound tells."
         )
-        heading = f"{name.capitalize()} bound, {title}".strip(" ,")
+        heading = f"{name.capitalize()} bound on training pairs, {title}".strip(" ,")
         pictures.append(curves(group, heading, "nats", caption.strip(), zero=True))
     return pictures
 

@@ -25,8 +25,9 @@ class Callback:
         """Hear of a line of ``metrics.jsonl``, which has been written already.
 
         Args:
-            line: its ``kind`` is "train" (with the loss ``terms``, ``learning_rate`` and ``images_per_second``),
-                "health" (signs of collapse) or "end". All have ``step`` and ``epoch``. It is a copy.
+            line: its ``kind`` is "train" (with the loss ``terms``, read on the training pairs, ``learning_rate`` and
+                ``images_per_second``), "health" (signs of collapse) or "end". All have ``step`` and ``epoch``. It is a
+                copy.
         """
 
     def on_epoch(self, epoch: float, encoder: Encoder) -> bool | None:

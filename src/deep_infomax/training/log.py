@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from rich.console import Console
@@ -17,6 +17,15 @@ from deep_infomax.runtime.files import open_appended
 from deep_infomax.runtime.processes import gathered
 
 _SUM, _COUNT = "log.sum.", "log.count"
+
+
+TRAINING_PAIRS: Final = "training pairs"
+"""What the terms of a log are read on, in training mode; inputs not trained on give lower bounds."""
+
+
+def _shown(name: str) -> str:
+    """A term as people read it."""
+    return f"{name} on {TRAINING_PAIRS}" if name.endswith("_bound") else name
 
 
 class RunningMeans:
@@ -125,7 +134,8 @@ class TrainingProgress:
         if self._console is None:
             return
         terms: Mapping[str, float] = record["terms"]
-        shown = "  ".join(f"{name} {value:.3f}" for name, value in terms.items() if not name.endswith("_ceiling"))
+        named = {_shown(name): value for name, value in terms.items() if not name.endswith("_ceiling")}
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
         text = f"epoch {record['epoch']:.2f}  {shown}  {record['images_per_second']:.0f} inputs/s"
         if self._bar is not None:
             self._bar.update(self._task, text=text)

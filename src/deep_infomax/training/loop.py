@@ -40,7 +40,7 @@ from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.errors import InterruptedTrainingError, LostProcessError, WriteError
 from deep_infomax.training.health import health
-from deep_infomax.training.log import MetricsFile, TrainingProgress
+from deep_infomax.training.log import TRAINING_PAIRS, MetricsFile, TrainingProgress
 from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
 from deep_infomax.training.prepare import Model, check_batch, prepare_accelerator, require_parts, use_channels_last
@@ -300,7 +300,7 @@ class _Run:
         terms = state.means.take()
         record = {
             "kind": "train", "step": state.step, "epoch": epoch, "images_per_second": speed,
-            "learning_rate": rate, "seconds": state.seconds, "terms": terms,
+            "learning_rate": rate, "seconds": state.seconds, "read_on": TRAINING_PAIRS, "terms": terms,
         }  # fmt: skip
         self.logged = (state.step, state.seconds)
         self._write(log, record)
