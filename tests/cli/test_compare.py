@@ -50,11 +50,11 @@ def test_methods_are_trained_evaluated_and_shown_side_by_side(
     for recipe in ("nat", "random"):
         for layer in ("fc", "Y"):
             values = [found[f"{recipe}-{seed}"][layer] for seed in (0, 1)]
-            spread = np.std(values, ddof=1)
-            assert f"{np.mean(values):.0f} ± {spread:.0f}" if spread else f"{np.mean(values):.0f} " in table
+            assert f"{np.mean(values):.0f} ± {np.std(values, ddof=1):.0f}" in table
+    assert "Mean ± standard deviation over trainings with several seeds." in table
     assert "dim train --recipe nat --data" in (out / "nat-1" / "config.yaml").read_text()
     page = (out / "report.html").read_text()
-    assert "over the encoders trained with several seeds" in page
+    assert "over trainings, the encoders trained with several seeds" in page
     assert page.count("<small>seeds 0, 1</small>") == 2
 
 

@@ -561,7 +561,7 @@ def test_spreads_say_what_they_are_over_and_are_left_out_where_nothing_varies(tm
     runs = [Run(tmp_path / name, seed=seed).log() for seed, name in enumerate("ab")]
     for run in runs:
         run.evaluation(
-            [run.result("mlp", "Y", 60.0 + run.seed), run.result("neighbours", "Y", 40.0, spread=0.0, seeds=[])]
+            [run.result("mlp", "Y", 60.0 + run.seed), run.result("neighbours", "Y", 40.0 + run.seed, spread=0.0)]
         )
     page = report(*runs, out=tmp_path / "page.html")
     assert "over trainings" in page.text("comparison")

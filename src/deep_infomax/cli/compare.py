@@ -9,7 +9,7 @@ from rich.table import Table
 from deep_infomax.cli.series import series_fields
 from deep_infomax.cli.tables import print_table
 from deep_infomax.experiments import comparison
-from deep_infomax.report import Cell, inputs_of, methods, read_runs, spread_of_trainings
+from deep_infomax.report import Cell, errors_of, inputs_of, methods, read_runs, spread_of_trainings
 from deep_infomax.report import comparison as side_by_side
 from deep_infomax.runtime.progress import NOTES
 
@@ -31,15 +31,13 @@ def print_means(runs: Sequence[Path]) -> None:
         table = Table(
             title=f"{measure.protocol}{variant} on {measure.split}{unit}, {inputs_of(found, measure)} inputs",
             title_justify="left",
-            caption=spread_of_trainings(rows, measure),
-            caption_justify="left",
         )
         for heading in ("method", "epochs", "time", *layers):
             table.add_column(heading, justify="right" if heading in layers else "left")
         for row in rows:
             cells = [row.cells.get((measure, layer)) for layer in layers]
             table.add_row(row.name, row.epochs, row.time, *("" if cell is None else _text(cell) for cell in cells))
-        print_table(table)
+        print_table(table, spread_of_trainings(rows, measure), errors_of(found, measure))
     if any(cell.paper is not None for row in rows for cell in row.cells.values()):
         NOTES.print(
             "in brackets: the paper's figure at the same settings, after its own epochs; ? marks a doubtful one"

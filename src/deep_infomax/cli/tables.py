@@ -15,17 +15,22 @@ _MOST_COLUMNS: Final = 4
 """Runs side by side in a terminal."""
 
 
-def print_table(table: Table) -> None:
-    """Print a table on standard output, as wide as a terminal, or as itself where there is none to fit into."""
+def print_table(table: Table, *said: str) -> None:
+    """Print a table on standard output, as wide as a terminal, or as itself where there is none to fit into.
+
+    Below it stand lines of what has to be known of it; empty ones are left out.
+    """
     console = PlainConsole()
     if not console.is_terminal:
         console.width = 1000
     console.print(table)
+    for line in filter(None, said):
+        console.print(line, highlight=False)
 
 
 def print_results(run: Path, results: Sequence[Result]) -> None:
     """A row for each figure of a run, and below them what has to be known of them."""
-    table = Table(title=str(run), title_justify="left", caption=_error(results), caption_justify="left")
+    table = Table(title=str(run), title_justify="left")
     for heading in ("protocol", "layer", "value", "± over probe seeds", "probe seeds", "split", "seconds"):
         table.add_column(heading, justify="right" if heading in ("value", "± over probe seeds", "seconds") else "left")
     for r in results:
@@ -33,10 +38,12 @@ def print_results(run: Path, results: Sequence[Result]) -> None:
         table.add_row(
             _protocol(r), r.layer, _figure(r) + _ceiling(r), spread, seeds, f"{r.split} ({r.n:,})", f"{r.seconds:.1f}"
         )
-    print_table(table)
-    for r in results:
-        for warning in dict.fromkeys(said for details in r.details for said in details.get("warnings", ())):
-            print(f"{_protocol(r)} on {r.layer}: {warning}")
+    warnings = (
+        f"{_protocol(r)} on {r.layer}: {warning}."
+        for r in results
+        for warning in dict.fromkeys(said for details in r.details for said in details.get("warnings", ()))
+    )
+    print_table(table, _error(results), *warnings)
 
 
 def _figure(result: Result) -> str:
@@ -49,8 +56,8 @@ def _ceiling(result: Result) -> str:
     return "" if ceiling is None else f" of at most {ceiling:.2f}"
 
 
-def _error(results: Iterable[Result]) -> str | None:
-    return sampling_error(result.n for result in results if result.unit == "%") or None
+def _error(results: Iterable[Result]) -> str:
+    return sampling_error(result.n for result in results if result.unit == "%")
 
 
 def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) -> None:
@@ -71,8 +78,8 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
     layers = sorted(dict.fromkeys(layer for _, layer in measured), key=lambda layer: layer == "Y")
     narrow = len(names) <= _MOST_COLUMNS
     several_seeds = any(len(r.seeds) > 1 for found in results for r in found)
-    said = ["Means over probe seeds." * several_seeds, _error(r for found in results for r in found) or ""]
-    table = Table(caption=" ".join(filter(None, said)), caption_justify="left")
+    said = ["Means over probe seeds." * several_seeds, _error(r for found in results for r in found)]
+    table = Table()
     table.add_column("protocol")
     table.add_column("layer" if narrow else "run")
     for name in names if narrow else layers:
@@ -90,7 +97,7 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
                 figures = [figure(found.get((protocol, layer))) for layer in layers]
                 if any(figures):
                     table.add_row(protocol, name, *figures)
-    print_table(table)
+    print_table(table, " ".join(filter(None, said)))
 
 
 def _protocol(result: Result) -> str:

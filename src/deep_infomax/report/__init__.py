@@ -10,7 +10,7 @@ from deep_infomax.report.study_figures import (
     spread_of,
     weights_figure,
 )
-from deep_infomax.report.tables import Cell, comparison, inputs_of, methods, spread_of_trainings
+from deep_infomax.report.tables import Cell, comparison, errors_of, inputs_of, methods, spread_of_trainings
 
 __all__ = [
     "Cell",
@@ -18,6 +18,7 @@ __all__ = [
     "Titles",
     "beta_figure",
     "comparison",
+    "errors_of",
     "find_runs",
     "inputs_of",
     "methods",

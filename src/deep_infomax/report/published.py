@@ -244,7 +244,7 @@ def published_figure(data: str, method: str | None, metric: str, layer: str) -> 
     A metric's variant, where it is another than the default, follows its name in brackets.
 
     >>> published_figure("cifar10", "DIM(L) InfoNCE", "mlp", "Y")
-    PublishedFigure(value='69.13', method='DIM(L) InfoNCE', table=1)
+    PublishedFigure(value='69.13', method='DIM(L) InfoNCE', table=1, doubtful=False)
     """
     metric = {"mlp-paper": "mlp"}.get(metric, metric)
     if method is None or (data_key(data), metric) not in _TABLES:

@@ -88,6 +88,7 @@ class _Result:
     split: str | None = None
     protocol: str | None = None
     details: list[_Details] | None = None
+    chosen: dict[str, list[float]] | None = None
 
     def recorded(self) -> RecordedResult:
         seeds = len(self.seeds or ())
@@ -97,7 +98,7 @@ class _Result:
             layer=self.layer or "Y",
             value=self.value,
             unit=self.unit or "",
-            spread=self.spread if seeds > 1 else None,
+            spread=self.spread if seeds > 1 and not self._alike() else None,
             n=self.n,
             seeds=seeds,
             split=self.split or "",
@@ -105,6 +106,12 @@ class _Result:
             ceiling=self.details[0].ceiling if self.metric == "bound" and self.details else None,
             warnings=tuple(dict.fromkeys(said for each in self.details or () for said in each.warnings or ())),
         )
+
+    def _alike(self) -> bool:
+        """Whether nothing that a seed drew reached the figure; earlier versions wrote a spread of 0 then."""
+        chosen = self.chosen or {}
+        shared = bool(chosen) and all(len(set(values)) == 1 for values in chosen.values())
+        return self.spread == 0 and (shared or self.metric == "neighbours")
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:

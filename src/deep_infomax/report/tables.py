@@ -203,15 +203,20 @@ def inputs_of(runs: Iterable[RecordedRun], measure: Measure) -> str:
     return _range(result.n for run in runs for result in run.results or () if _measure(result) == measure)
 
 
-def errors_of(runs: Iterable[RecordedRun]) -> str:
-    """The standard error of the accuracies of some runs, in a sentence; empty where there are none."""
-    return sampling_error(result.n for run in runs for result in run.results or () if result.unit == "%")
+def errors_of(runs: Iterable[RecordedRun], measure: Measure | None = None) -> str:
+    """The standard error of the accuracies of some runs, of one measure or all; empty where there are none."""
+    return sampling_error(
+        result.n
+        for run in runs
+        for result in run.results or ()
+        if result.unit == "%" and measure in (None, _measure(result))
+    )
 
 
-def spread_of_trainings(rows: Iterable[MethodRow], measure: Measure) -> str | None:
-    """What the spreads in a column of `methods` are over; None where there are none."""
+def spread_of_trainings(rows: Iterable[MethodRow], measure: Measure) -> str:
+    """What the spreads in a column of `methods` are over; empty where there are none."""
     spread = any(cell.spread for row in rows for key, cell in row.cells.items() if key[0] == measure)
-    return "mean ± standard deviation over trainings with several seeds" if spread else None
+    return "Mean ± standard deviation over trainings with several seeds." if spread else ""
 
 
 def _measured_on(run: RecordedRun) -> str:

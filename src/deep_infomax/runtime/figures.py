@@ -16,15 +16,15 @@ def decimals(unit: str, n: int | None) -> int:
 
 
 def spread_text(spread: float | None, places: int) -> str:
-    """A standard deviation behind its figure; nothing where there is none, or where all figures were equal.
+    """A standard deviation behind its figure; nothing where there is none.
 
     >>> spread_text(0.234, 2), spread_text(0.001, 2), spread_text(0.0, 2), spread_text(None, 2)
-    ('± 0.23', '± < 0.01', '', '')
+    ('± 0.23', '± < 0.01', '± 0.00', '')
     """
-    if not spread:
+    if spread is None:
         return ""
     least = 10.0**-places
-    return f"± {spread:.{places}f}" if spread >= least / 2 else f"± < {least:g}"
+    return f"± < {least:g}" if 0 < spread < least / 2 else f"± {spread:.{places}f}"
 
 
 def sampling_error(counts: Iterable[int | None]) -> str:
