@@ -86,7 +86,7 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
         table.add_column(name, justify="right")
 
     def figure(result: Result | None) -> str:
-        return "" if result is None else _figure(result)
+        return "" if result is None else _figure(result) + _ceiling(result)
 
     if narrow:
         for protocol, layer in measured:
