@@ -32,14 +32,19 @@ def parquet(file: Path, columns: dict, features: dict | None = None) -> Path:
     return file
 
 
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def png(values: np.ndarray) -> bytes:
     """A PNG file of 8 or 16 bits with 1 to 4 bands, written without a library: Pillow writes no colours of 16 bits."""
     height, width, bands = values.shape
-    depth = values.dtype.itemsize * 8
     rows = b"".join(b"\0" + row.astype(values.dtype.newbyteorder(">")).tobytes() for row in values)
+    return png_file(width, height, values.dtype.itemsize * 8, {1: 0, 2: 4, 3: 2, 4: 6}[bands], rows)
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, {1: 0, 2: 4, 3: 2, 4: 6}[bands], 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+def png_file(width: int, height: int, depth: int, colours: int, rows: bytes, *before: bytes) -> bytes:
+    """A PNG file of rows, each with a filter's byte in front; ``before`` are chunks that go before them."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0))
+    pixels = png_chunk(b"IDAT", zlib.compress(rows))
+    return b"".join((b"\x89PNG\r\n\x1a\n", header, *before, pixels, png_chunk(b"IEND", b"")))

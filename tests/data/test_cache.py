@@ -207,3 +207,14 @@ def test_a_table_of_text_where_bytes_belong_opens_no_file(tmp_path):
     )
     with pytest.raises(ValueError, match=r"row 0 of train.parquet has bytes or a path of another type"):
         load_dataset(str(file))
+
+
+def test_a_hub_data_set_refers_to_no_file_of_the_user(tmp_path, monkeypatch):
+    import datasets
+
+    rows = {"image": [encoded(tmp_path, RED), {"bytes": None, "path": str(picture(tmp_path / "secret.png"))}]}
+    file = parquet(tmp_path / "train.parquet", rows, {"image": {"_type": "Image"}})
+    splits = datasets.load_dataset("parquet", data_files={"train": str(file)}, cache_dir=str(tmp_path / "hub"))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *names: splits)
+    with pytest.raises(ValueError, match=r"the image in row 1 of train \(.*secret.png\) lies outside"):
+        load_dataset("hub:owner/name", DataOptions(label_column="none"))

@@ -3,17 +3,16 @@
 import io
 import re
 import struct
-import zlib
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from data_helpers import png
+from data_helpers import png, png_chunk, png_file
 from PIL import Image
 
 from deep_infomax.data import DataOptions, load_dataset
-from deep_infomax.data.description import same_data
+from deep_infomax.data.description import lines, same_data
 from deep_infomax.data.encoded import EncodedImage
 from deep_infomax.data.pictures import opened, quiet
 from deep_infomax.data.survey import Survey
@@ -192,8 +191,7 @@ def test_orientation_after_the_pixels_and_of_deep_images(tmp_path):
     content = png(np.stack([DEEP] * 3, axis=-1))
     exif = Image.Exif()
     exif[0x0112] = 6
-    block = b"eXIf" + exif.tobytes()[6:]
-    chunk = struct.pack(">I", len(block) - 4) + block + struct.pack(">I", zlib.crc32(block))
+    chunk = png_chunk(b"eXIf", exif.tobytes()[6:])
     for name, pixels in (("deep", content), ("flat", png(COLOURS))):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.png").write_bytes(pixels[:-12] + chunk + pixels[-12:])
@@ -246,6 +244,22 @@ def test_transparent_palettes_and_colours_become_white(tmp_path):
         folder = write(tmp_path / name, values, transparency=int(values[2, 3]))
         expected = np.where(values == values[2, 3], np.iinfo(values.dtype).max, values)
         np.testing.assert_array_equal(read(folder)[0][0, 0], expected)
+
+
+def test_a_transparent_grey_of_few_bits(tmp_path):
+    (tmp_path / "few").mkdir()
+    key = png_chunk(b"tRNS", struct.pack(">H", 3))
+    (tmp_path / "few" / "a.png").write_bytes(png_file(4, 1, 4, 0, b"\0\x01\x23", key))  # 0, 1, 2 and 3 of 15
+    assert read(tmp_path / "few")[0].ravel().tolist() == [0, 17, 34, 255]
+
+
+def test_the_preview_of_a_photograph_is_no_frame(tmp_path):
+    preview = Image.fromarray(np.zeros((2, 2, 3), np.uint8))
+    folder = write(tmp_path / "phone", COLOURS, suffix="mpo", save_all=True, append_images=[preview], quality=95)
+    stored, description = read(folder)
+    with Image.open(folder / "0.mpo") as image:
+        np.testing.assert_array_equal(stored[0].transpose(1, 2, 0), np.asarray(image))
+    assert "frames_rule" not in description
 
 
 def test_inks_become_colours_unless_they_are_asked_for(tmp_path):
@@ -379,6 +393,17 @@ def test_a_run_on_images_that_were_read_as_bytes_does_not_go_on_with_others(tmp_
         before = {name: found[name] for name in before if name in found}
         assert not same_data(before, found)
         assert same_data(found, found)
+
+
+def test_many_damaged_images_are_kept_in_the_run_and_told_in_short(tmp_path):
+    folder = write(tmp_path / "many", RAMP)
+    for number in range(100):
+        (folder / f"damaged-{number:03}.png").write_bytes(b"")
+    description = read(folder, skip_damaged=True)[1]
+    assert description["damaged_rule"].endswith("many/damaged-099.png")
+    (told,) = [line for line in lines(description) if "damaged" in line]
+    assert len(told) < 600
+    assert "100 of 101 images damaged" in told
 
 
 def test_data_of_damaged_images_alone_are_refused(tmp_path):

@@ -12,6 +12,8 @@ _TITLES: Final = {
 }  # fmt: skip
 _READ_ANEW: Final = ("depth_rule", "orientation_rule", "alpha_rule", "frames_rule")
 """Entries without which images were read as bytes, whatever they held; those of "uint8 as stored" are the same now."""
+_LONGEST: Final = 500
+"""Characters of an entry that are told; the run's configuration keeps it whole."""
 _IDENTIFY: Final = ("spec", "name", "inputs", "held_out_inputs", "classes", "n_train", "n_test", "n_unlabelled")
 
 
@@ -43,7 +45,7 @@ def lines(description: Mapping[str, str | int]) -> list[str]:
     counts += [f"{description['n_test']:,} to test on"] if "n_test" in description else []
     counts += [f"{description['n_unlabelled']:,} without labels"] if "n_unlabelled" in description else []
     counts += [f"{description['classes']} classes" if "classes" in description else "no labels"]
-    rules = {name: str(value) for name, value in description.items() if name not in _IDENTIFY}
+    rules = {name: _shortened(str(value)) for name, value in description.items() if name not in _IDENTIFY}
     if "held out" in rules.get("split_rule", ""):
         rules["split_rule"] += " (`data_options.label_column` none trains on these, too)"
     said = [
@@ -51,3 +53,7 @@ def lines(description: Mapping[str, str | int]) -> list[str]:
         *(f"  {_TITLES.get(name, name.removesuffix('_rule'))}: {value}" for name, value in rules.items()),
     ]
     return ["".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line) for line in said]
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]} ... (config.yaml names all)"

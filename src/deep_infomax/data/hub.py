@@ -120,8 +120,9 @@ def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> T
 
     def read() -> Iterator[Sequence[EncodedImage]]:
         import datasets
+        from huggingface_hub import constants
 
-        own = [Path(place) for place in (datasets.config.HF_DATASETS_CACHE, datasets.config.HF_CACHE_HOME)]
+        own = [Path(place) for place in (datasets.config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE, constants.HF_HOME)]
         encoded = table.select_columns([columns.image]).cast_column(columns.image, datasets.Image(decode=False))
         for start in range(0, len(table), BLOCK):
             rows = encoded[start : start + BLOCK][columns.image]

@@ -82,6 +82,7 @@ class PillowPicture(Picture):
 
     def __init__(self, image: Image.Image) -> None:
         self._image = image
+        _stretch_key(image)
         if image.format == "TIFF":
             self._pages = full_pages(image)
             image.seek(self._pages[0])
@@ -121,6 +122,13 @@ class PillowPicture(Picture):
 
 
 _GREY: Final = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
+
+
+def _stretch_key(image: Image.Image) -> None:
+    """Stretch the transparent grey of a PNG file of 2 or 4 bits to 8, as Pillow does its pixels."""
+    key, tile = image.info.get("transparency"), getattr(image, "tile", None)
+    if image.format == "PNG" and isinstance(key, int) and tile:
+        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}.get(str(tile[0][3]), 1)
 
 
 def _kind(image: Image.Image) -> str:
