@@ -31,7 +31,7 @@ from deep_infomax.decoders import Decoder
 from deep_infomax.encoders import ENCODERS, Encoder, Network, VariationalEncoder, encoder_for
 from deep_infomax.objectives import PRIORS, DeepInfoMax, MutualInformation, PriorMatching, Untrained
 from deep_infomax.runtime.names import Titled
-from deep_infomax.runtime.values import Known, read_setting
+from deep_infomax.runtime.values import Known, read_setting, require_count
 from deep_infomax.scorers import GLOBAL_SCORERS, LOCAL_SCORERS
 from deep_infomax.training import TrainingConfig
 
@@ -171,8 +171,10 @@ class EncoderConfig:
     """Units of the global vector Y; none: the architecture's own (64; 16 for digits)."""
 
     def __post_init__(self) -> None:
-        """Reject unknown names."""
+        """Reject unknown names, and sizes that no network can have."""
         _check_names("encoder", self)
+        if self.dim is not None:
+            require_count("encoder.dim", self.dim)
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,7 @@ class ObjectiveConfig:
         """Reject unknown names, sizes no network can have, and settings that the method does not read."""
         _check_names("objective", self)
         for name in ("units", "global_units"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`objective.{name}` is {getattr(self, name)}; give 1 or more")
+            require_count(f"objective.{name}", getattr(self, name))
         _check_weights(self)
         reads = METHODS[self.method].reads
         for option in fields(self):

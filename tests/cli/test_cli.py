@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ import yaml
 from PIL import Image
 from wrong_input import CASES, LABELLED, RUN, SENTENCES, WRONG_LINES, Case, changed, prepare_runs
 
-from deep_infomax.cli import main
+from deep_infomax.cli import main, parser
 from deep_infomax.cli.tables import print_comparison
 from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.encoders import Encoder
@@ -55,6 +56,33 @@ def test_wrong_input_gets_one_sentence_and_exit_code_2(
     [sentence] = [line for line in error.splitlines() if line.startswith("dim: ")]
     assert error.splitlines()[-1] == sentence
     assert re.fullmatch(re.escape(f"dim: {SENTENCES[case.kind]}").replace("…", ".*"), sentence), sentence
+
+
+SMALL = {
+    "train": "--data labelled.npz --training.batch_size 16 --objective.units 8 --out beyond",
+    "evaluate": f"{LABELLED} --metrics knn --layers Y",
+    "encode": f"{LABELLED} labelled.npz --out beyond.npy",
+    "estimate": "left.npy right.npy --estimator gaussian",
+    "dependency": "both.npy",
+    "compare": "--recipes random --data labelled.npz --out beyond",
+    "study beta": "--data labelled.npz --out beyond",
+}
+COUNTS = [
+    (name, flag)
+    for name in SMALL
+    for flag, option in parser.command(name).flags.items()
+    if int in (option.kind, *get_args(option.kind)) and not flag.startswith("slurm")
+]
+
+
+@pytest.mark.parametrize(("name", "flag"), COUNTS)
+def test_a_number_beyond_counting_gets_one_sentence(
+    name: str, flag: str, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"{name} {SMALL[name]} --{flag} {2**70}") == 2
+    [sentence] = [line for line in capfd.readouterr().err.splitlines() if line.startswith("dim: ")]
+    assert str(2**70) in sentence or flag in sentence
 
 
 def test_every_sentence_is_that_of_a_case() -> None:

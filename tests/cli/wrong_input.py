@@ -1,6 +1,7 @@
 """Kinds of wrong input to ``dim`` and how each is made; `wrong_input.yaml` holds the sentence that each gets."""
 
 import io
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -185,6 +186,15 @@ CASES = [
     Case("an unknown architecture", f"{_TRAIN} --data series.npy --encoder.architecture resnet --out resnet"),
     Case("an architecture for another size", "train --data digits --encoder.architecture convolutional-32 --out size"),
     Case("a resize to 0", "train --data digits --data_options.resize 0"),
+    Case("a resize beyond all screens", "train --data digits --data_options.resize 1000000000"),
+    Case("units beyond counting", "train --data digits --objective.units 4611686018427387904"),
+    Case("seeds beyond counting", f"evaluate {LABELLED} --seeds 1180591620717411303424"),
+    Case("permutations beyond counting", f"{_ESTIMATE} --permutations 4611686018427387904"),
+    Case("the home of nobody", "train --data ~nosuchuser/images"),
+    Case("a configuration with an alias", "train --config alias.yaml", write("alias.yaml", "a: &a [*a]\n")),
+    Case("a name with a NUL", "train --data a\0b"),
+    Case("an operand with a NUL", "report a\0b"),
+    Case("a pipe of samples", "estimate left.npy pipe.npy", lambda folder: os.mkfifo(folder / "pipe.npy")),
     # configuration files
     Case("a configuration file that is missing", "train --data digits --config missing.yaml"),
     Case("a broken configuration file", "train --config broken.yaml", write("broken.yaml", "recipe: [local")),

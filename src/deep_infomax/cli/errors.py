@@ -33,6 +33,13 @@ _LESS: Final = {
 """What takes less memory."""
 
 
+_BEYOND: Final = (
+    "Storage size calculation overflowed", "Overflow when unpacking", "array is too big", "Maximum allowed dimension",
+    "Invalid buffer size",
+)  # fmt: skip
+"""What PyTorch and NumPy say of sizes that no memory has."""
+
+
 def explained(error: BaseException, command: str) -> tuple[int, str] | None:
     """The exit code and the sentence of an error; None for one that nobody foresaw.
 
@@ -67,6 +74,17 @@ def explained(error: BaseException, command: str) -> tuple[int, str] | None:
     if isinstance(error, MemoryError | RuntimeError) and out_of_memory(error):
         return FAILED, f"out of memory; {_LESS[command.split()[0]]}"
     return None
+
+
+def too_large(error: BaseException, given: Mapping[str, Any]) -> str | None:
+    """The sentence of an error that says that a number is beyond what can be computed with; None for any other."""
+    if not (isinstance(error, OverflowError) or any(words in str(error) for words in _BEYOND)):
+        return None
+    numbers = {name: value for name, value in given.items() if isinstance(value, int | float)}
+    if not numbers:
+        return "a number is beyond what can be computed with; give smaller ones"
+    largest = max(numbers, key=lambda name: abs(numbers[name]))
+    return f"a number is beyond what can be computed with; lower `{largest}`, which is {numbers[largest]}"
 
 
 def in_the_commands_words(sentence: str, command: Command | None, given: Mapping[str, Any]) -> str:

@@ -154,6 +154,8 @@ def _value(command: Command, option: Option, text: str | None) -> Any:
 
 def _operands(command: Command, given: Sequence[Any]) -> dict[str, Any]:
     wanted = command.operands
+    if any("\0" in text for text in given):
+        raise ValueError(f"dim {command.name} cannot use a name with a character NUL; see 'dim {command.name} --help'")
     if len(given) < len(wanted):
         missing = " and ".join(option.metavar for option in wanted[len(given) :])
         raise ValueError(f"dim {command.name} needs {missing}; see 'dim {command.name} --help'")

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import deep_infomax
-from deep_infomax.cli.errors import DONE, explained, in_the_commands_words
+from deep_infomax.cli.errors import DONE, WRONG_INPUT, explained, in_the_commands_words, too_large
 from deep_infomax.cli.options import Command, HelpWantedError, help_text, parse
 from deep_infomax.cli.parser import command, find, is_command, overview
 from deep_infomax.cli.streams import nobody_reads
@@ -59,9 +59,12 @@ def run(words: Sequence[str], work_begins: Callable[[], None]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError) and nobody_reads():
             raise
-        if (answer := explained(error, name)) is None:
+        if (sentence := too_large(error, given)) is not None:
+            code = WRONG_INPUT
+        elif (answer := explained(error, name)) is None:
             raise
-        code, sentence = answer
+        else:
+            code, sentence = answer
         if sentence:
             sentence = in_the_commands_words(sentence, taken, given)
             with suppress(OSError):  # the exit code is what is left to say

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from deep_infomax.data.dataset import by
+from deep_infomax.runtime.files import expanded
 from deep_infomax.runtime.records import open_regular, read_json
 
 FORMAT = 3
@@ -93,7 +94,7 @@ def reserve(file: BinaryIO, size: int) -> None:
 
 def cache_folder() -> Path:
     """Return the folder of all entries, which need not exist."""
-    return Path(os.environ.get("DEEP_INFOMAX_CACHE") or Path.home() / ".cache" / "deep_infomax").expanduser()
+    return expanded(os.environ.get("DEEP_INFOMAX_CACHE") or "~/.cache/deep_infomax")
 
 
 def entry_path(name: str, stamp: Any) -> Path:

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from deep_infomax.runtime.values import MOST, MOST_INPUTS, require_count
+
 
 @dataclass(frozen=True)
 class DataOptions:
     """Choices of the user about data; every default keeps the values as they are stored.
 
     Raises:
-        ValueError: A number is not positive, or a crop is larger than its image.
+        ValueError: A number is not positive or beyond all reason, or a crop is larger than its image.
     """
 
     resize: int | None = None
@@ -43,8 +45,10 @@ class DataOptions:
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
         for name in ("resize", "crop", "channels", "random_crop", "train_inputs", "held_out"):
-            if (size := getattr(self, name)) is not None and size < 1:
-                raise ValueError(f"`data_options.{name}` is {size}; give 1 or more")
+            if (size := getattr(self, name)) is not None:
+                require_count(
+                    f"data_options.{name}", size, MOST_INPUTS if name in ("train_inputs", "held_out") else MOST
+                )
         steps = [
             (name, size) for name in ("resize", "crop", "random_crop") if (size := getattr(self, name)) is not None
         ]

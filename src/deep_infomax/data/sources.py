@@ -15,6 +15,7 @@ from deep_infomax.data.folders import load_folder
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
+from deep_infomax.runtime.files import expanded
 
 _HUB_NAME: Final = re.compile(r"hub:[^/:]+/[^/:]+(:[^/:]+)?")
 
@@ -143,7 +144,7 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
 
 def read(spec: str, options: DataOptions) -> Dataset:
     """Find out what a spec stands for, and load that."""
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     readers = [reader for reader in READERS.values() if reader.is_named(spec)]
     if not readers:
         if not spec or not path.exists():

@@ -22,7 +22,7 @@ from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.files import save_arrays
 from deep_infomax.runtime.progress import Progress
-from deep_infomax.runtime.values import unknown
+from deep_infomax.runtime.values import MOST_SEEDS, require_count, unknown
 
 
 def check(
@@ -162,8 +162,7 @@ def _checked(
     """The part to measure on, once all that can be wrong has been looked at, before anything slow begins."""
     if not isinstance(dataset, Dataset):
         raise ValueError(f"`dataset` is a {type(dataset).__name__}; give a Dataset, such as load_dataset('digits')")
-    if seeds < 1:
-        raise ValueError(f"`seeds` is {seeds}; give 1 or more")
+    require_count("seeds", seeds, MOST_SEEDS)
     labelled = any(METRICS[name].labelled for names in plan.values() for name in names)
     if labelled:
         require_labels(dataset.train)

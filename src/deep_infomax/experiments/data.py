@@ -21,6 +21,7 @@ from deep_infomax.data.description import same_data
 from deep_infomax.data.sources import prepared
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
+from deep_infomax.runtime.files import expanded
 
 _AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip")
 """Options that also hold for data that have been read already."""
@@ -86,7 +87,7 @@ def trained_on(config: Config, dataset: Dataset) -> Source:
 
 def same_spec(named: str, trained_on: str) -> str:
     """The spec of data; the training's own, where it is another path to the same."""
-    paths = Path(named).expanduser(), Path(trained_on).expanduser()
+    paths = expanded(named), expanded(trained_on)
     same = named not in NAMES and trained_on not in NAMES and all(path.exists() for path in paths)
     return trained_on if same and paths[0].samefile(paths[1]) else named
 

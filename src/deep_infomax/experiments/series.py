@@ -24,7 +24,7 @@ from deep_infomax.runtime import run_files
 from deep_infomax.runtime.interrupt import stop_requests
 from deep_infomax.runtime.locks import locked
 from deep_infomax.runtime.progress import NOTES
-from deep_infomax.runtime.values import unknown
+from deep_infomax.runtime.values import MOST_SEEDS, require_count, unknown
 from deep_infomax.training import InterruptedTrainingError
 
 _AGAIN: Final = "give the same command again to continue with all"
@@ -109,13 +109,13 @@ class Series:
         Raises:
             ValueError, InterruptedTrainingError, FailedTrainingError: as `carry_out`.
         """
-        if not self.seeds or self.seeds < 1:
-            raise ValueError(f"`seeds` is {self.seeds}; give 1 or more")
+        seeds = self.seeds or 0
+        require_count("seeds", seeds, MOST_SEEDS)
         if not settings:
             raise ValueError(f"there is nothing to train for {kind}; name at least one")
         folder = self.folder(kind)
         configs = {name: self.config(setting) for name, setting in settings.items()}
-        named = [(name, seed) for seed in range(self.seeds) for name in settings]
+        named = [(name, seed) for seed in range(seeds) for name in settings]
         plans = [
             Plan(settings[name].recipe, seed, folder / f"{name}-{seed}", configs[name], self.data, self.probe)
             for name, seed in named
@@ -166,8 +166,8 @@ def carry_out(
         InterruptedTrainingError: an interrupt arrived; the same command continues.
         FailedTrainingError: all is done but what failed.
     """
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"`jobs` is {jobs}; give 1 or more")
+    if jobs is not None:
+        require_count("jobs", jobs)
     folder = plans[0].run.parent
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / run_files.LOCK, f"{folder} is trained into"):

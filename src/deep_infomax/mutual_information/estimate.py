@@ -47,6 +47,8 @@ from deep_infomax.runtime.values import unknown
 
 Array = np.ndarray
 
+MOST_PERMUTATIONS: Final = 10**7
+"""Shuffles beyond which no test is meant."""
 FEWEST_EFFECTIVE: Final = 50.0
 """Pairs that must carry the exponential mean, for an interval that is closed above."""
 NEAR_CEILING: Final = 0.85
@@ -106,7 +108,7 @@ def estimate_mi(
         raise unknown("estimator", estimator, ESTIMATORS)
     method = ESTIMATORS[estimator]
     check_options(len(x), folds, level, seed, time_budget)
-    if permutations < 0:
+    if not 0 <= permutations <= MOST_PERMUTATIONS:
         raise ValueError(f"`permutations` is {permutations}; give 0 for no test, or a number such as 1000")
     if critic is not None and method.loss is None:
         *others, last = (name for name, other in ESTIMATORS.items() if other.loss is not None)

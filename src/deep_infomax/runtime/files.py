@@ -20,6 +20,14 @@ from deep_infomax.runtime.regular import open_to_write, own_folder, require_regu
 _PARTIAL: Final = ".partial"
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with the home of a user in the place of ``~``; as it is where nobody has that name, as shells take it."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write in the block, which takes its place at the end; on an error nothing changes.

@@ -5,9 +5,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from deep_infomax.runtime.names import Titled
+
+MOST: Final = 2**20
+"""Units, pixels to a side, channels or processes, beyond which no setting is meant."""
+MOST_INPUTS: Final = 2**40
+"""Likewise of inputs, and of steps."""
+MOST_SEEDS: Final = 10_000
+"""Likewise of repetitions."""
 
 
 class Known:
@@ -113,6 +120,22 @@ def shown(value: object) -> str:
     return repr(value) if value == "" else str(value)
 
 
+def require_count(name: str, value: int, most: int = MOST) -> None:
+    """Raise ValueError for a number of things, or a size of one, that is below 1 or more than a computer can hold.
+
+    >>> require_count("seeds", 0)
+    Traceback (most recent call last):
+    ValueError: `seeds` is 0; give 1 or more
+    >>> require_count("objective.units", 2**62)
+    Traceback (most recent call last):
+    ValueError: `objective.units` is 4611686018427387904; give at most 1048576
+    """
+    if value < 1:
+        raise ValueError(f"`{name}` is {value}; give 1 or more")
+    if value > most:
+        raise ValueError(f"`{name}` is {value}; give at most {most}")
+
+
 def _read(kind: Any, value: Any) -> Any:
     origin, members = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
@@ -126,7 +149,7 @@ def _read(kind: Any, value: Any) -> Any:
     text = value.strip().lower() if isinstance(value, str) else None
     if kind is NoneType and value is None:
         return None
-    if kind is str and isinstance(value, str):
+    if kind is str and isinstance(value, str) and "\0" not in value:
         return value
     if kind is bool and (isinstance(value, bool) or text in ("true", "false", "yes", "no")):
         return value if text is None else text in ("true", "yes")

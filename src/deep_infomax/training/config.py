@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from deep_infomax.runtime.values import MOST_INPUTS, require_count
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -40,9 +42,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Reject values no training can use."""
-        for name, least in (("batch_size", 1), ("log_every", 1), ("checkpoints", 1)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"`training.{name}` is {value}; give {least} or more")
+        for name in ("batch_size", "log_every", "checkpoints"):
+            require_count(f"training.{name}", getattr(self, name), MOST_INPUTS)
         for name in ("epochs", "learning_rate", "weight_decay", "adversary_learning_rate", "checkpoint_seconds"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:

@@ -126,7 +126,8 @@ def _read_table(path: Path, what: str, reading: Reading) -> Samples:
 def _read_array(path: Path, what: str) -> Array:
     try:
         if path.suffix.lower() == ".npy":
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            return found if found.dtype.kind == "V" else np.array(found)  # records may have no size, and no end
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             content = archive.read(names[0]) if len(names) == 1 else b""
