@@ -8,7 +8,7 @@ import resource
 import numpy as np
 import pytest
 import torch
-from data_helpers import BLUE, GREEN, RED, encoded, parquet, picture
+from data_helpers import GREEN, RED, encoded, parquet, picture
 from PIL import Image
 
 from deep_infomax.data import DataOptions, cache, load_dataset
@@ -155,14 +155,17 @@ def test_changed_files_that_a_table_refers_to_are_noticed(tmp_path, own_cache):
     assert len(list(own_cache.iterdir())) == 2
 
 
-def test_tables_with_bytes_do_not_depend_on_files(tmp_path, own_cache):
-    folder = tmp_path / "set"
-    rows = [encoded(tmp_path, colour) for colour in (RED, GREEN)]
-    parquet(folder / "train.parquet", {"image": rows})
-    load_dataset(str(folder / "train.parquet"))
-    picture(folder / "p.png", BLUE)
-    load_dataset(str(folder / "train.parquet"))
-    assert len(list(own_cache.iterdir())) == 1
+def test_a_table_whose_statistics_are_damaged_ends_in_a_sentence(tmp_path):
+    file = referring(tmp_path / "set", ["a.png"] * 20)
+    content = bytearray(file.read_bytes())
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        torn = content.copy()
+        for place in rng.integers(len(content) // 2, len(content) - 8, size=3):
+            torn[place] = rng.integers(256)
+        file.write_bytes(torn)
+        with pytest.raises(ValueError, match=r"set|train"):
+            load_dataset(str(file))
 
 
 @pytest.mark.parametrize(

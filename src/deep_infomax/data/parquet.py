@@ -144,12 +144,14 @@ def within(folders: Sequence[Path], path: str, place: str) -> Path:
 
 
 def stamp_referred(files: Sequence[Path], options: DataOptions) -> list[tuple[str, int, int]]:
-    """Identify the files that rows refer to by path, where a table keeps no bytes, by their sizes and times of change.
+    """Identify the files that rows may refer to by path, by their sizes and times of change.
 
     Tables that cannot be read are passed over: they are refused when they are opened.
     """
     stamps = []
     for file in files:
+        if all(other.suffix.lower() == ".parquet" for other in file.parent.iterdir()):
+            continue  # as in a copy from the Hub, whose rows keep the bytes and name where they were
         try:
             paths = referred(file, options)
         except (pa.ArrowException, OSError, KeyError, ValueError):
@@ -157,24 +159,20 @@ def stamp_referred(files: Sequence[Path], options: DataOptions) -> list[tuple[st
         for path in paths:
             try:
                 stat = (file.parent / path).stat()
-            except (OSError, ValueError):  # said when it is opened
+            except (OSError, ValueError):  # said when it is opened, if its bytes lack
                 continue
             stamps.append((path, stat.st_size, stat.st_mtime_ns))
     return stamps
 
 
 def referred(file: Path, options: DataOptions) -> list[str]:
-    """Return the paths that rows name, but for parts of a table whose rows all keep bytes; no bytes are read."""
+    """Return the paths that rows name, whether they keep bytes or not; no bytes are read.
+
+    Statistics of the columns would tell, but of damaged ones Arrow ends the process.
+    """
     table = pq.ParquetFile(file)
     column = find_columns(table.schema_arrow, options).image
-    paths: list[str] = []
-    for number in range(table.num_row_groups):
-        group = table.metadata.row_group(number)
-        chunks = {(chunk := group.column(i)).path_in_schema: chunk for i in range(group.num_columns)}
-        if f"{column}.path" not in chunks:
-            continue
-        statistics = chunks[f"{column}.bytes"].statistics
-        if statistics is None or not statistics.has_null_count or statistics.null_count > 0:
-            for batch in table.iter_batches(BLOCK, row_groups=[number], columns=[f"{column}.path"]):
-                paths += [row["path"] for row in batch.column(0).to_pylist() if row and isinstance(row["path"], str)]
-    return paths
+    if table.schema_arrow.field(column).type.get_field_index("path") < 0:
+        return []
+    rows = (row for batch in table.iter_batches(columns=[f"{column}.path"]) for row in batch.column(0).to_pylist())
+    return [row["path"] for row in rows if row and isinstance(row.get("path"), str)]
