@@ -4,6 +4,7 @@ import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -169,33 +170,37 @@ def carry_out(
     if jobs is not None:
         require_count("jobs", jobs)
     folder = plans[0].run.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / run_files.LOCK, f"{folder} is trained into"):
-        return _carry_out(plans, measured, launcher, jobs, show)
+    with ExitStack() as alone:
+        if folder.is_dir():
+            alone.enter_context(_lock(folder))
+        _check_same(plans)
+        described = check_series(
+            plans[0].data, plans[0].probe, [plan.config for plan in plans], measured.metrics, measured.layers
+        )
+        folder.mkdir(parents=True, exist_ok=True)  # nothing is made before all is checked
+        alone.enter_context(_lock(folder))
+        _check_same(plans)  # where it was not there, another series may have begun in between
+        return _carry_out([Task(plan, measured, described) for plan in plans], launcher, jobs, show)
+
+
+def _lock(folder: Path) -> AbstractContextManager[None]:
+    return locked(folder / run_files.LOCK, f"{folder} is trained into")
 
 
 def _carry_out(
-    plans: Sequence[Plan],
-    measured: Measured,
+    tasks: Sequence[Task],
     launcher: Launcher | None,
     jobs: int | None,
     show: Callable[[Path, list[Result]], None],
 ) -> list[list[Result]]:
-    for plan in plans:
-        if (plan.run / run_files.CONFIG).exists():
-            _check_same(plan)
-    described = check_series(
-        plans[0].data, plans[0].probe, [plan.config for plan in plans], measured.metrics, measured.layers
-    )
-    tasks = [Task(plan, measured, described) for plan in plans]
     todo = [task for task in tasks if not task.trained or task.missing()]
     if launcher is None:
         _require_no_job(todo)
     # As many threads for each when the same command continues, so that trainings resume to identical weights.
-    here: Launcher = InThisProcess() if jobs in (None, 1) else Processes(min(jobs, len(plans)))
-    failures = _launch(todo, launcher or here, jobs or (len(plans) if launcher else 1), show)
+    here: Launcher = InThisProcess() if jobs in (None, 1) else Processes(min(jobs, len(tasks)))
+    failures = _launch(todo, launcher or here, jobs or (len(tasks) if launcher else 1), show)
     if failures:
-        raise _summary(failures, len(plans), plans[0].run.parent)
+        raise _summary(failures, len(tasks), tasks[0].plan.run.parent)
     return [task.results() for task in tasks]
 
 
@@ -283,9 +288,14 @@ def check_series(
     return probed.description
 
 
-def _check_same(plan: Plan) -> None:
-    found, wanted = read_settings(plan.run).content(), plan.settings.content()
-    if different := [key for key, value in wanted.items() if key != "command" and found[key] != value]:
-        raise ValueError(
-            f"{plan.run} was trained with other settings ({', '.join(different)}); choose another `out` or move it away"
-        )
+def _check_same(plans: Sequence[Plan]) -> None:
+    """Refuse runs that were trained with other settings."""
+    for plan in plans:
+        if not (plan.run / run_files.CONFIG).exists():
+            continue
+        found, wanted = read_settings(plan.run).content(), plan.settings.content()
+        if different := [key for key, value in wanted.items() if key != "command" and found[key] != value]:
+            raise ValueError(
+                f"{plan.run} was trained with other settings ({', '.join(different)}); "
+                "choose another `out` or move it away"
+            )
