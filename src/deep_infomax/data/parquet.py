@@ -68,25 +68,29 @@ def open_files(files: Sequence[Path], options: DataOptions) -> Table:
         if any((other.image, set(other.labels), other.classes) != (columns.image, set(columns.labels), columns.classes)
                for other in others):  # fmt: skip
             raise ValueError(f"{files[0].name} and the other files of its split have different columns or classes")
-        n = sum(pq.read_metadata(file).num_rows for file in files)
+        announced = [pq.read_metadata(file).num_rows for file in files]
+        if min(announced) < 0:
+            raise pa.ArrowInvalid(f"{min(announced)} rows")
 
     def values(column: str) -> list[Hashable]:
         with _readable(files):
             return [value for file in files for value in pq.read_table(file, columns=[column])[column].to_pylist()]
 
     def read() -> Iterator[Sequence[EncodedImage]]:
-        for file in files:
+        for file, rows in zip(files, announced, strict=True):
             row = 0
             try:
                 for batch in pq.ParquetFile(file).iter_batches(BLOCK, columns=[columns.image]):
                     yield encoded_rows(batch.column(0).to_pylist(), file.name, row, [file.parent])
                     row += len(batch)
+                if row != rows:
+                    raise pa.ArrowInvalid(f"it announces {rows} rows")
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(
                     f"{file.name} is damaged after row {row} ({first_line(error)}); replace it by a complete copy"
                 ) from error
 
-    return Table(EncodedImages(n, read, None), columns, values)
+    return Table(EncodedImages(sum(announced), read, None), columns, values)
 
 
 @contextmanager
