@@ -22,7 +22,7 @@ demo: $(READY)  ## Learn a representation of the embedded digits, probe it besid
 	$(BIN)/dim train --recipe random --data digits --epochs 20 --out runs/demo-random
 	$(BIN)/dim evaluate runs/demo-random
 	$(BIN)/dim train --recipe local-infonce --data digits --epochs 60 --out runs/demo
-	$(BIN)/dim evaluate runs/demo
+	$(BIN)/dim evaluate runs/demo --metrics linear,mlp,knn,bound
 	$(BIN)/dim report runs/demo runs/demo-random --out runs/demo/report.html
 
 test: lint  ## Check style, types and imports, then run all tests.

@@ -2,7 +2,7 @@
 
     python benchmarks/page_figures.py
 
-It writes ``docs/comparison.png`` (recipes here and in the paper), ``docs/step.png`` (a training step three ways) and
+It writes ``docs/comparison.png`` (recipes by layer), ``docs/step.png`` (a training step three ways) and
 ``docs/tasks.png`` (estimates of information against the truth).
 """
 
@@ -17,7 +17,7 @@ LAYERS = ("conv", "fc", "Y")
 
 
 def main() -> None:
-    draw_comparison(table(DOCS / "results.md", "| recipe | `mlp/1` conv / fc / Y | the paper's |"))
+    draw_comparison(table(DOCS / "results.md", "| recipe | `mlp/1` conv / fc / Y | `svm/2` conv / fc / Y |"))
     draw_step(table(DOCS / "speed.md", "| shape | library, ms |"))
     draw_tasks(table(DOCS / "information" / "tasks.md", "| task | truth | mean | spread |"))
 
@@ -37,18 +37,11 @@ def table(page: Path, heading: str) -> list[list[str]]:
 def draw_comparison(rows: list[list[str]]) -> None:
     recipes = [row[0] for row in rows]
     figure, panels = plt.subplots(1, 3, figsize=(9, 4.2), sharey=True, layout="constrained")
-    series = ((1, "o", "here: 10,000 images, 10 epochs"), (2, "D", "the paper: all images, 1,000 epochs"))
     for panel, (axes, layer) in enumerate(zip(panels, LAYERS, strict=True)):
-        for column, marker, label in series:
-            read = [(row[column].split("/"), recipe) for row, recipe in zip(rows, recipes, strict=True)]
-            points = [
-                (float(values[panel]), recipe) for values, recipe in read if panel < len(values) and values[panel]
-            ]
-            axes.plot(*zip(*points, strict=True), marker, label=label)
+        axes.plot([float(row[1].split("/")[panel]) for row in rows], recipes, "o")
         axes.set(title=layer, xlabel="accuracy of mlp/1, %")
         axes.grid(alpha=0.3)
     panels[0].invert_yaxis()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     save(figure, "comparison.png")
 
 

@@ -2,7 +2,7 @@ import json
 import math
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +13,10 @@ import torch
 from deep_infomax.cli import main
 from deep_infomax.data import Dataset, Source, load_dataset
 from deep_infomax.encoders import Encoder, VariationalEncoder, digits
-from deep_infomax.evaluation import METRICS, evaluate, information, read_results
+from deep_infomax.evaluation import METRICS, Metric, Outcome, evaluate, information, read_results
 from deep_infomax.evaluation.information import InputCritic
 from deep_infomax.mutual_information import Fitting, neural_dependency
+from deep_infomax.recipes import RECIPES
 from deep_infomax.report import published, runs, tables
 
 N = 600
@@ -218,6 +219,28 @@ def test_the_papers_information_reads_its_own_samples(generator: torch.Generator
     assert outcome.details["course"][-1][1] == outcome.value
 
 
+@pytest.mark.parametrize("metric", ["mine", "mine_paper", "ndm", "ndm_sample", "ndm_paper"])
+def test_a_seed_is_worth_the_same_alone_and_among_others(metric: str, generator: torch.Generator) -> None:
+    source = series(generator)
+    y = noisy(source, 3, generator)
+    measure: Callable[[list[int]], list[Outcome]] = {
+        "mine": lambda seeds: information.mine(source, y, y, seeds, silent),
+        "mine_paper": lambda seeds: information.mine_paper(source, y, seeds, silent),
+        "ndm": lambda seeds: information.ndm(y, seeds, silent),
+        "ndm_sample": lambda seeds: information.ndm_sample(y, torch.zeros_like(y), seeds, silent),
+        "ndm_paper": lambda seeds: information.ndm_paper(y, seeds, silent, sigmoid=False),
+    }[metric]
+    first, second = measure([0, 1])
+    assert measure([1])[0].value == second.value != first.value
+
+
+def test_a_constant_has_no_spread(encoder: Encoder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Metric("mine/1", "nats", lambda train, test, seeds, progress: [Outcome(0.0, {}) for _ in seeds])
+    monkeypatch.setitem(METRICS, "mine", told)
+    [result] = evaluate(encoder, dataset, metrics=["mine"], layers=["Y"], seeds=3)
+    assert (result.value, result.spread) == (0.0, None)
+
+
 @pytest.mark.parametrize("spatial", [(1,), (8,), (1000,), (8, 8), (28, 28), (30, 7), (64, 64), (5, 6, 7), (24, 24, 24)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_critic_reads_every_part_of_inputs_of_any_size(channels: int, spatial: tuple[int, ...]) -> None:
@@ -333,8 +356,7 @@ def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
         result("ndm-paper", "default", value=9.0, split="train", protocol="ndm-paper/1"),
         result("ndm-paper", "sigmoid", value=0.2, split="train", protocol="ndm-paper/1"),
     ]
-    objective = {"method": "deep-infomax", "bound": "jsd", "beta": 1.0}
-    config = {"recipe": "local-jsd-paper", "dataset": data, "objective": objective}
+    config = {"recipe": "local-jsd-paper", "dataset": data, **asdict(RECIPES["local-jsd-paper"])}
     run = runs.RecordedRun(Path("a"), "a", config, None, runs.Log(), tuple(results), data, None, (), (), ())
     cells = {row.measure.name: row.cells["Y"] for row in tables.result_rows(run)}
     assert {name: (cell.value, cell.spread, cell.paper and cell.paper.value) for name, cell in cells.items()} == {
@@ -347,6 +369,6 @@ def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_published_dependency_with_and_without_the_sigmoid() -> None:
     figure: Callable[..., published.PublishedFigure | None] = partial(published.published_figure, "cifar10", layer="Y")
-    assert figure("DIM(L+G)", metric="ndm-paper") == ("22.89", "DIM(L+G)", 3)
-    assert figure("DIM(L+G)", metric="ndm-paper (sigmoid)") == ("0.5", "DIM(L+G)", 3)
+    assert figure("DIM(L+G)", metric="ndm-paper") == ("22.89", "DIM(L+G)", 3, False)
+    assert figure("DIM(L+G)", metric="ndm-paper (sigmoid)") == ("0.5", "DIM(L+G)", 3, False)
     assert figure("VAE", metric="ndm-paper (sigmoid)") is None

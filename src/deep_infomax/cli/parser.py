@@ -117,7 +117,7 @@ def _evaluate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
             "probe", str | None, None, "Labelled data (left out: those that the training named, or its own).", "SPEC"
         ),
         Option("layers", tuple[str, ...] | None, None, _LAYERS),
-        Option("seeds", int, 3, "Repetitions of each probe."),
+        Option("seeds", int, 3, "Repetitions of each probe, at one training; ± is over them."),
         Option("json", SWITCH, False, "Print one JSON object instead of a table."),
     ]
     return [_run("Run directory.")], {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
@@ -142,7 +142,7 @@ def _compare() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     options = [
         Option("recipes", _several_of(RECIPES), None, "What to compare.", needed=True),
         *_series_options("compare-DATA", "Of every method (left out: each its own)."),
-        Option("seeds", int, 1, "Trainings of each method."),
+        Option("seeds", int, 1, "Trainings of each method; ± is over them."),
         _metrics("mlp,linear"),
         Option("layers", tuple[str, ...] | None, None, _LAYERS),
     ]
@@ -208,7 +208,7 @@ def _study(*own: Option) -> tuple[Sequence[Option], Mapping[str, Sequence[Option
     options = [
         *own,
         *_series_options("KIND-DATA", "Of every training (left out: 20 epochs, the recipe's batches)."),
-        Option("seeds", int | None, None, "Trainings of each setting (left out: 1)."),
+        Option("seeds", int | None, None, "Trainings of each setting; ± is over them (left out: 1)."),
         _metrics(None),
         Option("full", SWITCH, False, "The paper's size: more settings, 100 epochs, 3 seeds."),
     ]

@@ -205,7 +205,7 @@ def _measure(
                 layer=layer,
                 value=fmean(outcome.value for outcome in outcomes),
                 unit=metric.unit,
-                spread=_spread(metric.drawn, outcomes),
+                spread=_spread(metric.drawn, metric.unit, outcomes),
                 n=outcomes[0].n or len(source),
                 seeds=() if metric.drawn == "nothing" else tuple(seeds),
                 split=source.split,
@@ -217,9 +217,11 @@ def _measure(
             yield result, outcomes[0].arrays
 
 
-def _spread(drawn: Drawn, outcomes: Sequence[Outcome]) -> float | None:
+def _spread(drawn: Drawn, unit: str, outcomes: Sequence[Outcome]) -> float | None:
     """The standard deviation over the seeds; None where nothing that they draw reached the figures."""
     alike = drawn == "nothing" or (drawn == "choice" and all(each.chosen == outcomes[0].chosen for each in outcomes))
+    # Of so many digits, equal figures are no chance: a constant has 0 nats, whatever is drawn.
+    alike = alike or (unit != "%" and all(each.value == outcomes[0].value for each in outcomes))
     return None if alike or len(outcomes) < 2 else stdev(outcome.value for outcome in outcomes)
 
 

@@ -211,7 +211,7 @@ def _tiles(run: RecordedRun) -> list[Tile]:
     tiles = []
     for row in tables.result_rows(run):
         if (cell := row.cells.get("Y")) is not None and row.measure.metric in ("linear", "mlp", "svm", "knn"):
-            detail = " ".join(filter(None, [f"{row.n} inputs", cell.spread]))
+            detail = ", ".join(filter(None, [cell.spread, f"{row.n} inputs"]))
             tiles.append(Tile(f"{row.measure.name} probe on Y", f"{cell.value} {row.measure.unit}", detail))
         elif cell is not None and row.measure.metric == "bound":
             name = f"{row.measure.variant} bound on {row.measure.split} inputs"
