@@ -248,6 +248,22 @@ def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.
     np.testing.assert_allclose(np.load(folder / "Y.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_damaged_images_have_no_row_and_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    images = np.random.default_rng(0).integers(0, 256, (3, 2, 32), dtype=np.uint8)
+    Path("scans").mkdir()
+    for number, pixels in zip((0, 1, 3), images, strict=True):
+        Image.fromarray(pixels).save(f"scans/{number}.png")
+    Path("scans/2.png").write_bytes(b"")
+    assert dim(f"encode {RUN} scans --out scans.npy") == 2
+    assert dim(f"encode {RUN} scans --out scans.npy --data_options.skip_damaged true") == 0
+    assert "no rows for damaged images: 1 of 4 images damaged and left out: scans/2.png" in capsys.readouterr().err
+    expected = Encoder.from_pretrained(folder / RUN).encode(images[:, None]).numpy()
+    np.testing.assert_allclose(np.load("scans.npy"), expected, atol=1e-5)
+
+
 def test_labelled_data_are_encoded_whole_and_in_stored_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert dim(f"encode {LABELLED} labelled.npz --out whole.npy") == 0

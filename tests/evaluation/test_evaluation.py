@@ -295,6 +295,12 @@ def test_series_have_no_neighbour_images(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "arrays").iterdir()] == ["representation.npz"]
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_images_of_other_depths_have_no_neighbour_images(kind: type) -> None:
+    source = Source(np.ones((4, 1, 8, 8), kind), None, None, "scans", "train")
+    assert neighbour_images(source, torch.eye(4), source, torch.eye(4)) == {}
+
+
 def test_a_rerun_replaces_its_own_results_only(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     other = [replace(RESULT, layer="fc"), replace(RESULT, protocol="linear/2"), replace(RESULT, variant="other")]
