@@ -3,11 +3,11 @@
 from deep_infomax.data.arrays import from_arrays
 from deep_infomax.data.augment import CropAndFlip, augmentation
 from deep_infomax.data.batches import Batches
-from deep_infomax.data.dataset import Dataset, Source, as_source, evenly_spaced, require_labels
+from deep_infomax.data.dataset import Dataset, Source, as_source, evenly_spaced, require_labels, require_probed
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.sources import NAMES, READERS, Reader, load_dataset
-from deep_infomax.data.statistics import statistics
+from deep_infomax.data.statistics import floats_of, offset_of, statistics
 
 __all__ = [
     "NAMES",
@@ -22,8 +22,11 @@ __all__ = [
     "augmentation",
     "evenly_spaced",
     "fingerprint",
+    "floats_of",
     "from_arrays",
     "load_dataset",
+    "offset_of",
     "require_labels",
+    "require_probed",
     "statistics",
 ]

@@ -1,55 +1,50 @@
-"""Arrays of any shape: ``.npy`` (inputs) and ``.npz`` (inputs, labels, test inputs, test labels).
+"""Arrays of any shape: ``.npy`` (inputs) and ``.npz`` (inputs and labels of several splits).
 
-========  =======================================================================================================
-axes      read as, where the layout is "auto"
-========  =======================================================================================================
-2         (n, length): series of one channel
-3         (n, height, width): images of one channel
-4         (n, height, width, channels) if the last axis has 1, 3 or 4 entries and the second has not;
-          else (n, channels, height, width)
-5         (n, channels, depth, height, width)
-========  =======================================================================================================
-
-The layouts "channels_first" and "channels_last" say which axis of 3 or more holds the channels.
+How axes are read is told in `axes`, how the arrays of an ``.npz`` file are named in `archives`, and in which type
+numbers are kept in `precision`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
-from jaxtyping import Num
+from jaxtyping import Int, Num
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from deep_infomax.data.dataset import Dataset, Source, by, read_as
+from deep_infomax.data.archives import read_archive
+from deep_infomax.data.axes import NAMES, axes_of, channels_rule, channels_second
+from deep_infomax.data.dataset import Dataset, Source, by
 from deep_infomax.data.images import NO_LABELS, held_out_rule
-from deep_infomax.data.labels import hold_out, number_classes
+from deep_infomax.data.labels import hold_out, no_labels, number_classes
 from deep_infomax.data.options import DataOptions
-from deep_infomax.runtime.archives import UNREADABLE, require_honest
+from deep_infomax.data.precision import stored_as
 from deep_infomax.runtime.chunks import at_a_time
 
-INPUTS = ("x", "inputs", "images", "arr_0")
-LABELS = ("y", "labels")
 CHUNK = 1024
 """Inputs that are checked or resized at a time, fewer of large ones."""
+
+Inputs = Num[Tensor, "_ channels *spatial"] | Num[np.ndarray, "_ channels *spatial"]
 
 
 def load_arrays(file: Path, options: DataOptions) -> Dataset:
     """Load a ``.npy`` file, memory-mapped, or a ``.npz`` file.
 
-    Keys of a ``.npz`` file: ``x``, ``inputs``, ``images`` or ``arr_0``; ``y`` or ``labels``; ``x_test``, ``y_test``.
-    Numbers of 8 bits without sign stay so, all others are read as float32.
-
     Raises:
         ValueError: The file cannot be read, or its arrays cannot be used.
     """
     try:
-        return build(file.stem, read_arrays(file), options)
+        archive = read_archive(file)
+        dataset = build(file.stem, archive.arrays, options, archive.names)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+    if not archive.unread:
+        return dataset
+    unread = ", ".join(filter(None, [str(dataset.description.get("not_read", "")), *archive.unread]))
+    return replace(dataset, description={**dataset.description, "not_read": unread})
 
 
 def from_arrays(
@@ -64,7 +59,7 @@ def from_arrays(
     """Make a data set of arrays in memory, by the rules for an ``.npz`` file that holds them.
 
     Args:
-        x: Inputs (n, ...); the table above says how axes are read, ``options.layout`` otherwise.
+        x: Inputs (n, ...); axes are read where their sizes leave no doubt, or as ``options.layout`` says.
         y: Their labels (n,), numbers or words; None where there are none.
         x_test: Inputs to test on; without them, a part of labelled inputs is held out.
         y_test: Their labels.
@@ -92,47 +87,45 @@ def as_array(values: Any) -> np.ndarray:
     return np.asanyarray(values)
 
 
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a file as x, y, x_test, y_test."""
-    try:
-        content = np.load(file, mmap_mode="r")
-        if isinstance(content, np.ndarray):
-            return {"x": content}
-        with content as archive:
-            wanted = {*INPUTS, *LABELS, "x_test", "y_test"}
-            names = list(archive.files)
-            with file.open("rb") as packed:
-                require_honest(packed, wanted, psutil.virtual_memory().available)
-            arrays = {key: archive[key] for key in names if key in wanted}
-    except (OSError, *UNREADABLE) as error:
-        raise ValueError(
-            "it is no complete file of plain numpy arrays; write arrays of numbers with numpy.save or savez"
-        ) from error
-    x = next((key for key in INPUTS if key in arrays), None)
-    if x is None:
-        raise ValueError(f"no inputs among the arrays {sorted(names)}; name them x, and the labels y")
-    y = next((key for key in LABELS if key in arrays), None)
-    named = {"x": x, "y": y, "x_test": "x_test", "y_test": "y_test"}
-    return {role: arrays[key] for role, key in named.items() if key in arrays}
+def build(
+    name: str, arrays: Mapping[str, np.ndarray], options: DataOptions, names: Mapping[str, str] | None = None
+) -> Dataset:
+    """Check the arrays and make a data set of them.
 
-
-def build(name: str, arrays: Mapping[str, np.ndarray], options: DataOptions) -> Dataset:
-    """Check the arrays and make a data set of them."""
-    x, rule = to_inputs(arrays["x"], options)
-    x_test = to_inputs(arrays["x_test"], options)[0] if "x_test" in arrays else None
-    if x_test is not None and x_test.shape[1:] != x.shape[1:]:
-        raise ValueError(f"x has inputs of {by(x.shape[1:])}, x_test of {by(x_test.shape[1:])}; give both one shape")
-    n_test = 0 if x_test is None else len(x_test)
+    Args:
+        name: What reports call the data.
+        arrays: By role, as `archives.Archive` has them.
+        options: How to read them.
+        names: What messages call the arrays, unless by their roles.
+    """
+    names = names or {role: role for role in arrays}
     if options.label_column == "none":
-        arrays = {key: array for key, array in arrays.items() if key not in ("y", "y_test")}
-    labels, classes = number_classes(
-        {"train": to_labels(arrays, "y", len(x)), "test": to_labels(arrays, "y_test", n_test)}
+        arrays = {role: array for role, array in arrays.items() if not role.startswith("y")}
+    split = chosen_test(arrays)
+    splits = {"train": "", **({split: f"_{split}"} if split else {})}
+    if "x_unlabelled" in arrays:
+        splits["unlabelled"] = "_unlabelled"
+    inputs, rule = to_inputs({names[f"x{role}"]: arrays[f"x{role}"] for role in splits.values()}, options)
+    labels, classes, label_rule = to_labels(
+        arrays, names, {part: f"y{role}" for part, role in splits.items()}, [len(x) for x, _ in inputs]
     )
-    train = Source(x, labels["train"], None if labels["train"] is None else classes, name, "train")
-    if x_test is None:
-        return split_off_test(train, rule)
-    test = Source(x_test, labels["test"], None if labels["test"] is None else classes, name, "test")
-    return Dataset(name, train, test, None, {**rule, "split_rule": "x_test as given"})
+    rule["label_rule"] = "none wanted" if options.label_column == "none" else label_rule
+    sources = {
+        part: Source(x, labels[part], None if labels[part] is None else classes, name, part, double=double)
+        for part, (x, double) in zip(splits, inputs, strict=True)
+    }
+    if "x_validation" in arrays and split == "test":
+        rule["not_read"] = names["x_validation"]
+    train, unlabelled = sources["train"], sources.get("unlabelled")
+    if split is None:
+        return replace(split_off_test(train, rule), unlabelled=unlabelled)
+    return Dataset(name, train, sources[split], unlabelled, {**rule, "split_rule": f"x_{split} as given"})
+
+
+def chosen_test(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The part to test on: the test arrays, or the validation arrays where only those are there or labelled."""
+    given = [split for split in ("test", "validation") if f"x_{split}" in arrays]
+    return min(given, key=lambda split: f"y_{split}" not in arrays, default=None)
 
 
 def split_off_test(train: Source, description: dict[str, str | int], count: int | None = None) -> Dataset:
@@ -148,24 +141,104 @@ def split_off_test(train: Source, description: dict[str, str | int], count: int 
     return Dataset(train.name, parts[0], parts[1], None, description, held_out=held)
 
 
-def to_labels(arrays: Mapping[str, np.ndarray], key: str, n: int) -> list[object] | None:
-    """Check the labels of n inputs; None where there are none."""
-    if key not in arrays:
-        return None
-    y = arrays[key]
+def to_labels(
+    arrays: Mapping[str, np.ndarray],
+    names: Mapping[str, str],
+    roles: Mapping[str, str],
+    counts: Sequence[int],
+) -> tuple[dict[str, Int[Tensor, " _"] | None], tuple[str, ...] | None, str]:
+    """Number the labels of several splits; also say where they are from.
+
+    Raises:
+        ValueError: Their shape is not that of labels, or they tell no classes apart.
+    """
+    found = {
+        split: one_a_row(arrays[role], names[role], n) if role in arrays else None
+        for (split, role), n in zip(roles.items(), counts, strict=True)
+    }
+    labels, classes = number_classes(found)
+    given = {split: labels_ for split, labels_ in found.items() if labels[split] is not None and labels_ is not None}
+    if given and no_labels(list(given.values()), named=True) == "all values are different":
+        raise ValueError(
+            f"the labels of {names[roles[next(iter(given))]]} are all different, so they tell no classes apart; leave "
+            "them out, or set `data_options.label_column` to none to read no labels"
+        )
+    return labels, classes, ", ".join(f"array {names[roles[split]]}" for split in given) or "none: no array of labels"
+
+
+def one_a_row(y: np.ndarray, name: str, n: int) -> list[object]:
+    """The labels of n inputs: numbers or text (n,) or (n, 1), or rows (n, classes) with a one at the class."""
+    if y.ndim == 2 and len(y) == n and y.shape[1] > 1 and is_one_hot(y):
+        y = y.argmax(axis=1)
     if y.shape not in ((n,), (n, 1)):
-        raise ValueError(f"{key} has the shape {y.shape} for {n} inputs; give one label for each input, shape ({n},)")
+        raise ValueError(
+            f"{name} has the shape {y.shape} for {n} inputs; give one label for each input, shape ({n},), "
+            "or rows with a one at the class and zeros elsewhere"
+        )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"{key} has labels that are not finite; label every input")
+        raise ValueError(f"{name} has labels that are not finite; label every input")
     whole = y.dtype.kind == "f" and (y == y.round()).all()
     labels: list[object] = (y.astype(np.int64) if whole else y).reshape(-1).tolist()
     return labels
 
 
+def is_one_hot(y: np.ndarray) -> bool:
+    """Tell whether each row has one at one place and zero elsewhere."""
+    return y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
 def to_inputs(
-    array: np.ndarray, options: DataOptions
-) -> tuple[Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"], dict[str, str | int]]:
-    """Check the numbers, put the channels second and apply ``resize`` and ``crop``; also say what was done."""
+    arrays: Mapping[str, np.ndarray], options: DataOptions
+) -> tuple[list[tuple[Inputs, bool]], dict[str, str | int]]:
+    """Check the numbers of several splits, put the channels second and apply ``resize`` and ``crop``.
+
+    Returns:
+        The inputs of each split, and whether those that stay on disk are to be read as float64; and what was done.
+    """
+    first, *others = arrays.values()
+    for array in arrays.values():
+        check_numbers(array)
+    axes = axes_of(first.shape, options.layout, first.dtype == np.uint8 or options.resize is not None)
+    for array in others:
+        if array.ndim != first.ndim:
+            raise ValueError(shapes_differ(arrays))
+    plain = [channels_second(as_numbers(array), axes) for array in arrays.values()]
+    if any(array.shape[1:] != plain[0].shape[1:] for array in plain):
+        raise ValueError(shapes_differ(arrays))
+    if options.channels not in (None, plain[0].shape[1]):
+        raise ValueError(
+            f"the inputs have {plain[0].shape[1]} channels, and `data_options.channels` converts only "
+            "image files; leave it out, or set `data_options.layout` if the channels lie elsewhere"
+        )
+    for name, array in zip(arrays, plain, strict=True):
+        check_finite(array, "" if array is plain[0] else f" of {name}")
+    kinds = [stored_as(channels_second(array, axes)) for array in arrays.values()]
+    kind = np.dtype(np.float64) if np.float64 in kinds else kinds[0]
+    inputs, size_rule = [], ""
+    for array in plain:
+        kept = array if isinstance(array, np.memmap) else torch.from_numpy(np.ascontiguousarray(array, kind))
+        found, size_rule = resized(kept, options, kind)
+        inputs.append((found, kind == np.float64))
+    rule: dict[str, str | int] = {
+        "shape": by(inputs[0][0].shape[1:]),
+        "encoding": str(kind),
+        "channels_rule": channels_rule(axes),
+        "size_rule": size_rule,
+        "axes": f"{axes} ({', '.join(NAMES[letter] for letter in axes)})",
+    }
+    if kind == np.float64:
+        rule["precision_rule"] = "float64, as float32 tells too few values apart; the encoder subtracts an offset first"
+    return inputs, rule
+
+
+def shapes_differ(arrays: Mapping[str, np.ndarray]) -> str:
+    """Say that the inputs of several splits differ in shape."""
+    shapes = ", ".join(f"{name} has inputs of {by(array.shape[1:])}" for name, array in arrays.items())
+    return f"{shapes}; give all one shape"
+
+
+def check_numbers(array: np.ndarray) -> None:
+    """Refuse what cannot be inputs."""
     if array.dtype.kind not in "biuf":
         raise ValueError(f"the inputs are of type {array.dtype}; save real numbers")
     if array.ndim < 2 or array.ndim > 5:
@@ -175,34 +248,16 @@ def to_inputs(
         )
     if 0 in array.shape:
         raise ValueError(f"the inputs have the shape {array.shape}, so there are none; give at least one")
-    if array.dtype.kind == "b" or array.dtype.itemsize > 8:  # no tensor's numbers
-        with np.errstate(over="ignore"):  # what becomes infinite is reported below
-            array = np.array(array, np.float32)
-    array, layout = channels_second(array, options.layout)
-    if options.channels not in (None, array.shape[1]):
-        raise ValueError(
-            f"the inputs have {array.shape[1]} channels, and `data_options.channels` converts only "
-            "image files; leave it out, or set `data_options.layout` if the channels lie elsewhere"
-        )
-    check_finite(array)
-    kind = read_as(array.dtype)
-    mapped = isinstance(array, np.memmap)
-    inputs, size_rule = resized(array if mapped else torch.from_numpy(np.ascontiguousarray(array, kind)), options)
-    rule: dict[str, str | int] = {"shape": by(inputs.shape[1:]), "encoding": str(kind), "channels_rule": layout}
-    return inputs, rule | {"size_rule": size_rule}
 
 
-def channels_second(array: np.ndarray, layout: str) -> tuple[Num[np.ndarray, "n channels *spatial"], str]:
-    """Move the channels to the second axis, or add one; a view. Also say which rule was used."""
-    if array.ndim == 2 or (array.ndim == 3 and layout == "auto"):
-        return array[:, None], "one channel"
-    if layout == "auto":
-        last = array.ndim == 4 and array.shape[-1] in (1, 3, 4) and array.shape[1] not in (1, 3, 4)
-        layout = "channels_last" if last else "channels_first"
-    return (np.moveaxis(array, -1, 1) if layout == "channels_last" else array), layout.replace("_", " ")
+def as_numbers(array: np.ndarray) -> np.ndarray:
+    """An array that tensors can be made of: no truth values, and no numbers of more than 8 bytes."""
+    if array.dtype.kind == "b":
+        return array.astype(np.float32)
+    return array.astype(np.float64) if array.dtype.itemsize > 8 else array
 
 
-def check_finite(array: np.ndarray) -> None:
+def check_finite(array: np.ndarray, which: str) -> None:
     """Refuse NaN and infinity.
 
     Raises:
@@ -218,12 +273,15 @@ def check_finite(array: np.ndarray) -> None:
         if not finite.all():
             first = start + int(np.argmin(finite))
             raise ValueError(
-                f"input {first} has numbers that are NaN or infinite in float32; replace them or remove the input"
+                f"input {first}{which} has numbers that are NaN or infinite in float32; replace them or remove "
+                "the input"
             )
 
 
 def resized(
-    inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"], options: DataOptions
+    inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"],
+    options: DataOptions,
+    kind: np.dtype,
 ) -> tuple[Num[Tensor, "n channels *_"] | Num[np.ndarray, "n channels *_"], str]:
     """Apply ``resize`` (images only) and ``crop``; also say what was done."""
     rules = []
@@ -234,7 +292,9 @@ def resized(
         scale = options.resize / min(height, width)
         size = [max(options.resize, round(height * scale)), max(options.resize, round(width * scale))]
         rows = at_a_time(inputs.shape[1:], CHUNK)
-        inputs = torch.cat([resize_chunk(inputs[start : start + rows], size) for start in range(0, len(inputs), rows)])
+        inputs = torch.cat(
+            [resize_chunk(inputs[start : start + rows], size, kind) for start in range(0, len(inputs), rows)]
+        )
         rules.append(f"short side resized to {options.resize} (bilinear, antialiased)")
     side = options.crop or options.resize
     if side is not None:
@@ -243,8 +303,9 @@ def resized(
     return inputs, ", ".join(rules) or "kept"
 
 
-def resize_chunk(chunk: Tensor | np.ndarray, size: list[int]) -> Tensor:
+def resize_chunk(chunk: Tensor | np.ndarray, size: list[int], kind: np.dtype) -> Tensor:
     """Resize images, keeping the type that they are read as."""
-    images = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.array(chunk, read_as(chunk.dtype)))
-    scaled = interpolate(images.float(), size=size, mode="bilinear", antialias=True)
+    images = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.array(chunk, kind))
+    numbers = images if images.is_floating_point() else images.float()
+    scaled = interpolate(numbers, size=size, mode="bilinear", antialias=True)
     return scaled if images.is_floating_point() else scaled.round().to(images.dtype)

@@ -19,7 +19,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from deep_infomax.contracts import Batch
-from deep_infomax.data.dataset import Source, read_as, to_device
+from deep_infomax.data.dataset import Source, to_device
 from deep_infomax.runtime.chunks import at_a_time
 
 JOBS: Final = "DEEP_INFOMAX_JOBS"
@@ -130,7 +130,7 @@ def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n
         return None
     if isinstance(source.inputs, Tensor):
         return source.inputs.to(device)
-    kind = read_as(source.inputs.dtype)
+    kind = source.kind
     inputs = torch.empty(source.inputs.shape, dtype=torch.from_numpy(np.empty(0, kind)).dtype, device=device)
     rows = at_a_time(source.shape, len(source))
     for start in range(0, len(source), rows):  # the host need not hold what another device does

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from deep_infomax.data.encoded import EncodedImages
-from deep_infomax.data.labels import can_name_a_class, is_missing
+from deep_infomax.data.labels import can_name_a_class, no_labels
 from deep_infomax.data.options import DataOptions
 from deep_infomax.runtime.records import from_json, typed
 
@@ -198,27 +198,6 @@ def with_labels(tables: Mapping[str, Table], options: DataOptions) -> dict[str, 
         )
         for split, table in tables.items()
     }
-
-
-def no_labels(splits: Sequence[Sequence[Hashable]], named: bool) -> str | None:
-    """Why values are no labels, whatever their column is called; None where they may be.
-
-    Args:
-        splits: The values of each split.
-        named: Whether the column is called as labels are; of others, a value must occur twice on average.
-
-    >>> no_labels([[7, 7, 8]], True), no_labels([[1, 2, 3], [1, 2]], False)
-    (None, 'hardly any value occurs twice')
-    """
-    present = [[value for value in values if not is_missing(value)] for values in splits]
-    distinct = len({value for values in present for value in values})
-    rows = sum(map(len, present))
-    if distinct == 1:
-        return "all values are equal"
-    if distinct == rows:
-        return "all values are different"
-    alone = any(len(values) == len(set(values)) > 1 for values in present)
-    return "hardly any value occurs twice" if not named and (alone or rows < 2 * distinct) else None
 
 
 def _rule(chosen: str | None, refused: Mapping[str, str], tables: Mapping[str, Table], options: DataOptions) -> str:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
+from deep_infomax.data.precision import stored_as
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -22,7 +24,7 @@ class Source:
     """
 
     inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]
-    """A tensor where the inputs lie in memory, a numpy memory map, read by `read_as`, where they lie on disk."""
+    """A tensor where the inputs lie in memory, a numpy memory map, read as `kind`, where they lie on disk."""
     labels: Int[Tensor, " n"] | None
     """Classes 0 to len(classes) - 1; None where the inputs are unlabelled."""
     classes: tuple[str, ...] | None
@@ -31,6 +33,8 @@ class Source:
     """The data set."""
     split: str
     """The part of it: train, test, validation, unlabelled or held-out (training inputs to choose settings by)."""
+    double: bool = False
+    """Whether a memory map is read as float64, as float32 would tell too few of its values apart."""
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -44,14 +48,20 @@ class Source:
     @property
     def nbytes(self) -> int:
         """Bytes that all inputs occupy once in memory."""
-        kind = self.inputs.dtype if isinstance(self.inputs, Tensor) else read_as(self.inputs.dtype)
+        kind = self.inputs.dtype if isinstance(self.inputs, Tensor) else self.kind
         return int(np.prod(self.inputs.shape)) * kind.itemsize
+
+    @property
+    def kind(self) -> np.dtype[Any]:
+        """The type that a memory map is read as."""
+        assert not isinstance(self.inputs, Tensor)
+        return np.dtype(np.float64) if self.double else read_as(self.inputs.dtype)
 
     def take(self, index: Int[Tensor, " k"]) -> Num[Tensor, "k channels *spatial"]:
         """Gather the inputs at ``index``: a copy, on their device (the CPU where they are mapped)."""
         if isinstance(self.inputs, Tensor):
             return self.inputs[index.to(self.inputs.device)].contiguous()
-        return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], read_as(self.inputs.dtype)))
+        return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], self.kind))
 
     def evenly_spaced(self, most: int) -> "Source":
         """At most so many inputs, spread over the whole source, copied into memory.
@@ -144,6 +154,46 @@ def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
     return source.labels, source.classes
 
 
+def labels_to_test_on(train: Source, test: Source) -> str | None:
+    """What a probe that learns from one part cannot be tested with in the other; None where nothing stands against it.
+
+    >>> inputs, classes = torch.zeros(2, 1, 3), ("a", "b", "c")
+    >>> train, test = (Source(inputs, torch.tensor(y), classes, "x", "") for y in ([0, 1], [1, 2]))
+    >>> labels_to_test_on(train, test)
+    '1 of 2 inputs are of classes that the training part lacks (c)'
+    """
+    if train.labels is None or train.classes is None:
+        return None
+    if test.labels is None:
+        return "none"
+    new = ~torch.isin(test.labels, train.labels)
+    if not new.any():
+        return None
+    names = [train.classes[number] for number in test.labels[new].unique().tolist()]
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{int(new.sum())} of {len(test)} inputs are of classes that the training part lacks ({some})"
+
+
+def require_probed(train: Source, test: Source) -> None:
+    """Raise ValueError unless what a probe learns from the labels of one part can be tested on those of the other."""
+    labels, classes = require_labels(train)
+    if len(present := labels.unique()) < 2:
+        raise ValueError(
+            f"{train.name} {train.split} has one class only, {classes[int(present[0])]!r}; a probe needs at least 2"
+        )
+    said = labels_to_test_on(train, test)
+    if said == "none":
+        raise ValueError(
+            f"{test.name} {test.split} has no labels, which a probe needs; name a labelled data set with `probe`, "
+            "or test on labelled training inputs with `data_options.held_out`"
+        )
+    if said:
+        raise ValueError(
+            f"{test.name} {test.split}: {said}, which no probe can have learnt; remove them, or add training inputs "
+            "of these classes"
+        )
+
+
 def as_source(data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]) -> Source:
     """Data of the user's as a source: a memory map stays on disk, other arrays become tensors.
 
@@ -158,9 +208,12 @@ def as_source(data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray
         raise ValueError(f"`data` has the type {data.dtype}; give an array of real numbers")
     if data.ndim < 3:
         raise ValueError(f"`data` has the shape {tuple(data.shape)}; give inputs of shape (n, channels, *spatial)")
-    if isinstance(data, np.ndarray) and not isinstance(data, np.memmap):
-        data = torch.from_numpy(np.ascontiguousarray(data, read_as(data.dtype)))
-    return Source(data, None, None, "array", "train")
+    if isinstance(data, Tensor):
+        return Source(data, None, None, "array", "train")
+    kind = stored_as(data)
+    if not isinstance(data, np.memmap):
+        return Source(torch.from_numpy(np.ascontiguousarray(data, kind)), None, None, "array", "train")
+    return Source(data, None, None, "array", "train", double=kind == np.float64)
 
 
 def _instead_of(data: object) -> str:
@@ -173,7 +226,10 @@ def _instead_of(data: object) -> str:
 
 
 def read_as(kind: np.dtype[Any]) -> np.dtype[Any]:
-    """The type that real numbers are read as: those of 8 bits without sign stay so, all others become float32."""
+    """The type that real numbers are read as: those of 8 bits without sign stay so, all others become float32.
+
+    Where float32 tells too few of them apart (`precision.stored_as`), a `Source` says that they are read as float64.
+    """
     return kind if kind == np.uint8 or kind.kind not in "biuf" else np.dtype(np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from deep_infomax.data.arrays import resized, split_off_test
@@ -26,7 +27,7 @@ def load_digits(options: DataOptions) -> Dataset:
 
     bunch = datasets.load_digits()
     images = torch.from_numpy(bunch.images)[:, None].mul(255 / 16).round().to(torch.uint8)
-    inputs, size_rule = resized(images, options)
+    inputs, size_rule = resized(images, options, np.dtype(np.uint8))
     classes = tuple(str(digit) for digit in bunch.target_names)
     whole = Source(inputs, torch.from_numpy(bunch.target).long(), classes, "digits", "train")
     if options.label_column == "none":

@@ -85,6 +85,27 @@ def is_missing(label: Hashable) -> bool:
     return label is None or label != label or (isinstance(label, str | bytes) and not label.strip())
 
 
+def no_labels(splits: Sequence[Sequence[Hashable]], named: bool) -> str | None:
+    """Why values are no labels, whatever their column is called; None where they may be.
+
+    Args:
+        splits: The values of each split.
+        named: Whether the column is called as labels are; of others, a value must occur twice on average.
+
+    >>> no_labels([[7, 7, 8]], True), no_labels([[1, 2, 3], [1, 2]], False)
+    (None, 'hardly any value occurs twice')
+    """
+    present = [[value for value in values if not is_missing(value)] for values in splits]
+    distinct = len({value for values in present for value in values})
+    rows = sum(map(len, present))
+    if distinct == 1:
+        return "all values are equal"
+    if distinct == rows:
+        return "all values are different"
+    alone = any(len(values) == len(set(values)) > 1 for values in present)
+    return "hardly any value occurs twice" if not named and (alone or rows < 2 * distinct) else None
+
+
 def plain_label(label: Hashable) -> Hashable:
     """A whole number of any type as an integer, bytes as text, all else as it is.
 

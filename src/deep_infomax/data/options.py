@@ -6,6 +6,10 @@ from typing import Literal
 
 from deep_infomax.runtime.values import MOST, MOST_INPUTS, require_count
 
+Layout = Literal[
+    "auto", "channels_first", "channels_last", "l", "cl", "lc", "hw", "chw", "hwc", "dhw", "cdhw", "dhwc"
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class DataOptions:
@@ -27,8 +31,9 @@ class DataOptions:
     volume; none refuses them."""
     skip_damaged: bool = False
     """Leave out images that cannot be decoded, with their labels, and name them in the run."""
-    layout: Literal["auto", "channels_first", "channels_last"] = "auto"
-    """Where arrays (``.npy``, ``.npz``) keep their channels; auto: last where that axis has 1, 3 or 4 entries."""
+    layout: Layout = "auto"
+    """Axes of arrays (``.npy``, ``.npz``) after the first, a letter each: c channels, l length, d depth, h height, w
+    width; or where the channels are. auto reads axes whose sizes leave no doubt, and refuses others."""
     random_crop: int | None = None
     """Train on random crops of this size, redrawn for each batch; evaluate on the central crop of the same size."""
     train_inputs: int | None = None
@@ -40,7 +45,8 @@ class DataOptions:
     image_column: str | None = None
     """Column of the images in parquet files and Hub data sets; left out, it is found."""
     label_column: str | None = None
-    """Column of the labels there; left out, it is found. The word none reads any data without labels."""
+    """Column of the labels there; left out, it is found. The word none reads any data without labels; folders takes
+    folders of images for classes that look like dates or parts."""
 
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deep_infomax.data.arrays import load_arrays, split_off_test
-from deep_infomax.data.dataset import Dataset
+from deep_infomax.data.dataset import Dataset, labels_to_test_on
 from deep_infomax.data.digits import load_digits
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.folders import load_folder
@@ -136,6 +136,8 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
     described = {"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
+    if dataset.test is not None and (said := labels_to_test_on(dataset.train, dataset.test)):
+        described["test_labels"] = said
     if held_out and dataset.test is not None:
         # Which inputs are held out depends on all files and labels; a change may put some that were trained on there.
         described["held_out_inputs"] = fingerprint(dataset.test)[:12]
@@ -149,6 +151,8 @@ def read(spec: str, options: DataOptions) -> Dataset:
     if not readers:
         if not spec or not path.exists():
             raise ValueError(nothing_called(spec))
+        if not (path.is_dir() or path.is_file()):
+            raise ValueError(f"{spec} is neither a file nor a folder; give a file or a folder")
         readers = [reader for reader in READERS.values() if reader.is_at(path)]
     if not readers:
         *others, last = [suffix for reader in READERS.values() for suffix in reader.suffixes]

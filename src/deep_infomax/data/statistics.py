@@ -1,14 +1,16 @@
 """Mean and standard deviation of each channel, which an encoder stores to normalise its inputs."""
 
+import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, Int, UInt8
 from torch import Tensor
 
-from deep_infomax.data.dataset import Source
+from deep_infomax.data.dataset import Source, evenly_spaced
+from deep_infomax.data.precision import stored_as
 from deep_infomax.runtime.chunks import at_a_time
 
 SAMPLE = 50_000
@@ -16,17 +18,65 @@ SAMPLE = 50_000
 CHUNK = 512
 """Inputs that are read at a time, fewer of large ones."""
 
-Moments = tuple[Float64[Tensor, " channels"], Float64[Tensor, " channels"]]
+SAMPLE_VALUES = 2**20
+"""Values of a channel that are read at most to find an offset, where that leaves one input."""
+
+_EXACT = (torch.uint8, torch.int8, torch.int16, torch.bool, torch.float16, torch.bfloat16, torch.float32,
+          np.uint8, np.int8, np.int16, np.uint16, np.float16, np.float32)  # fmt: skip
+"""Types whose values float32 holds."""
+
+Moments = tuple[Float64[Tensor, " channels"], Float64[Tensor, " channels"], Bool[Tensor, " channels"]]
+"""Mean and variance of each channel, and whether it changes at all."""
 
 
-def statistics(source: Source) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
+def offset_of(source: Source) -> Float64[Tensor, " channels"] | None:
+    """What is to be subtracted from every channel in double precision, or None where float32 tells the inputs apart.
+
+    It is the mean of some evenly spaced inputs.
+
+    >>> far = torch.tensor([[[1e9]], [[1e9 + 1]]], dtype=torch.float64)
+    >>> offset_of(Source(far, None, None, "far", "train")), offset_of(Source(far - 1e9, None, None, "near", "train"))
+    (tensor([1.0000e+09], dtype=torch.float64), None)
+
+    Raises:
+        ValueError: Not even double precision tells the inputs apart.
+    """
+    if source.inputs.dtype in _EXACT:
+        return None
+    values = source.take(evenly_spaced(len(source), max(1, SAMPLE_VALUES // math.prod(source.shape[1:])))).cpu()
+    if values.dtype in _EXACT or stored_as(values.numpy()) != np.float64:
+        return None
+    return values.double().movedim(1, 0).flatten(1).mean(dim=1)
+
+
+def floats_of(source: Source) -> Callable[[Int[Tensor, " k"]], Float[Tensor, "k channels *spatial"]]:
+    """A function that gathers inputs as float32, an offset subtracted first where float32 does not tell them apart."""
+    offset = offset_of(source)
+    if offset is None:
+        return lambda index: source.take(index).float()
+    shift = offset.view(-1, *(1 for _ in source.shape[1:]))
+
+    def gather(index: Int[Tensor, " k"]) -> Float[Tensor, "k channels *spatial"]:
+        inputs = source.take(index).double()
+        return (inputs - shift.to(inputs.device)).float()
+
+    return gather
+
+
+def statistics(
+    source: Source, offset: Float64[Tensor, " channels"] | None = None
+) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
     """Return mean and standard deviation of every channel over inputs and locations, float32.
 
     All inputs are read up to 50,000, beyond that 50,000 evenly spaced ones. A channel that never changes gets the
     deviation 1, with a warning.
 
+    Args:
+        source: The inputs.
+        offset: What is subtracted from them first, in double precision; see `offset_of`.
+
     Raises:
-        ValueError: No channel ever changes.
+        ValueError: No channel ever changes, or by less than a normal float32 number.
 
     >>> mean, std = statistics(Source(torch.tensor([[[0.0, 2.0]], [[4.0, 6.0]]]), None, None, "ramp", "train"))
     >>> mean.item(), round(std.item() ** 2, 4)
@@ -34,12 +84,21 @@ def statistics(source: Source) -> tuple[Float[Tensor, " channels"], Float[Tensor
     """
     index = torch.linspace(0, len(source) - 1, min(len(source), SAMPLE), dtype=torch.float64).round().long()
     chunks = (source.take(part).movedim(1, 0).flatten(1) for part in index.split(at_a_time(source.shape, CHUNK)))
-    mean, variance = (histogram_moments if source.inputs.dtype in (torch.uint8, np.uint8) else running_moments)(chunks)
+    if offset is not None:
+        chunks = (chunk.cpu().double() - offset[:, None] for chunk in chunks)
+    exact = source.inputs.dtype in (torch.uint8, np.uint8)
+    mean, variance, changes = (histogram_moments if exact else running_moments)(chunks)
     std = variance.sqrt()
-    constant = std <= 1e-10 * mean.abs()
-    if constant.all():
+    constant = ~changes if offset is not None else ~changes | (std <= 1e-10 * mean.abs())
+    if not changes.any():
+        which = "all inputs" if len(index) == len(source) else f"{len(index):,} evenly spaced inputs"
         raise ValueError(
-            f"all inputs of {source.name} {source.split} are one constant, which teaches nothing; give other data"
+            f"{which} of {source.name} {source.split} are one constant, which teaches nothing; give other data"
+        )
+    if constant.all() or (std[~constant] < torch.finfo(torch.float32).tiny).any():
+        raise ValueError(
+            f"the inputs of {source.name} {source.split} differ by less than float32 resolves (standard deviation "
+            f"{std.max():g}, mean {mean[std.argmax()]:g}); subtract an offset from them or multiply them"
         )
     if constant.any():
         channels = constant.nonzero().flatten().tolist()
@@ -54,7 +113,7 @@ def histogram_moments(chunks: Iterable[UInt8[Tensor, "channels _"]]) -> Moments:
     shares = counts.cpu().double() / counts[0].sum().item()
     values = torch.arange(256, dtype=torch.float64)
     mean = shares @ values
-    return mean, (shares * (values - mean[:, None]).square()).sum(dim=1)
+    return mean, (shares * (values - mean[:, None]).square()).sum(dim=1), (counts > 0).sum(dim=1).cpu() > 1
 
 
 def running_moments(chunks: Iterable[Float[Tensor, "channels _"]]) -> Moments:
@@ -65,11 +124,14 @@ def running_moments(chunks: Iterable[Float[Tensor, "channels _"]]) -> Moments:
     algorithm for computing sample variances, 1979.
     """
     count, mean, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    first, changes = None, torch.zeros((), dtype=torch.bool)
     for chunk in chunks:
         values = chunk.cpu().double()
+        first = values[:, :1] if first is None else first
+        changes = changes | (values != first).any(dim=1)
         n, centre = values.shape[1], values.mean(dim=1)
         shift = centre - mean
         squares = squares + (values - centre[:, None]).square().sum(dim=1) + shift.square() * (count * n / (count + n))
         mean = mean + shift * (n / (count + n))
         count += n
-    return mean, squares / count
+    return mean, squares / count, changes

@@ -43,12 +43,15 @@ class Encoder(nn.Module, ABC):
         layer_sizes: Units of each layer that can be encoded, ``Y`` last.
         mean: Buffer ``(channels,)``: what is subtracted from the inputs, in their units.
         std: Buffer ``(channels,)``: what the inputs are divided by, in their units.
+        offset: What is subtracted first, ``(channels,)`` in float64, where float32 would tell too few inputs apart;
+            else None. ``mean`` and ``std`` are those of what is left.
     """
 
     architecture: ClassVar[str]
     _architectures: ClassVar[dict[str, type["Encoder"]]] = {}
     mean: Tensor
     std: Tensor
+    offset: Tensor | None
 
     def __init_subclass__(cls, architecture: str | None = None) -> None:
         """Register the subclass under the name in its saved files; without a name it keeps that of its parent."""
@@ -72,6 +75,7 @@ class Encoder(nn.Module, ABC):
         self.layer_sizes = layer_sizes
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
+        self.register_buffer("offset", None, persistent=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -111,23 +115,37 @@ class Encoder(nn.Module, ABC):
         return self.features(self.normalise(inputs))
 
     def normalise(self, inputs: Num[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
-        """The inputs as the network sees them: ``(inputs - mean) / std``, per channel."""
+        """The inputs as the network sees them: ``(inputs - offset - mean) / std``, per channel."""
         per_channel = (-1, *(1 for _ in self.spatial))
+        if self.offset is not None:
+            inputs = inputs.double() - self.offset.double().view(per_channel)
         return (inputs.to(self.mean.dtype) - self.mean.view(per_channel)) / self.std.view(per_channel)
 
     @property
     def has_statistics(self) -> bool:
         """Whether inputs are normalised at all; a new encoder takes them as they are."""
-        return bool((self.mean != 0).any() or (self.std != 1).any())
+        return bool((self.mean != 0).any() or (self.std != 1).any()) or self.offset is not None
 
     @torch.no_grad()
-    def set_statistics(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
+    def set_statistics(
+        self,
+        mean: Sequence[float] | Tensor,
+        std: Sequence[float] | Tensor,
+        offset: Sequence[float] | Tensor | None = None,
+    ) -> None:
         """Set what inputs are normalised with: a mean and a standard deviation a channel, in the units of the inputs.
+
+        Args:
+            mean: Of what is left of the inputs when the offset is subtracted.
+            std: Of the same.
+            offset: What is subtracted first, in double precision; None for inputs that float32 tells apart.
 
         Raises:
             ValueError: a wrong number of values, one that is not finite, or a standard deviation that is not positive.
         """
         values = {"mean": torch.as_tensor(mean).to(self.mean), "std": torch.as_tensor(std).to(self.std)}
+        if offset is not None:
+            values["offset"] = torch.as_tensor(offset, dtype=torch.float64).to(self.mean.device)
         for name, value in values.items():
             if value.shape != self.mean.shape:
                 raise ValueError(
@@ -139,6 +157,7 @@ class Encoder(nn.Module, ABC):
             raise ValueError(f"std must be positive, got {values['std'].tolist()}; give 1 for a constant channel")
         self.mean.copy_(values["mean"])
         self.std.copy_(values["std"])
+        self.offset = values.get("offset")
 
     def check_inputs(self, shape: Sequence[int]) -> None:
         """Raise a ValueError that names the remedy unless inputs of this shape, batch included, fit the encoder."""
@@ -244,7 +263,8 @@ class Encoder(nn.Module, ABC):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``encoder.safetensors`` and ``encoder.json`` into ``folder``, each replaced atomically."""
-        pretrained.write(Path(folder), pretrained.Configuration(self.architecture, self.arguments()), self)
+        offset = None if self.offset is None else tuple(self.offset.double().tolist())
+        pretrained.write(Path(folder), pretrained.Configuration(self.architecture, self.arguments(), offset), self)
 
     @staticmethod
     def of_architecture(name: str) -> type["Encoder"]:
@@ -289,6 +309,11 @@ class Encoder(nn.Module, ABC):
         pretrained.load_weights(encoder, tensors, folder)
         if said := _strange_statistics(encoder):
             raise damaged(folder / run_files.WEIGHTS, said, pretrained.REMEDY)
+        if configuration.offset is not None:
+            try:
+                encoder.set_statistics(encoder.mean, encoder.std, configuration.offset)
+            except ValueError as error:
+                raise damaged(path, error, pretrained.REMEDY) from None
         return encoder.eval()
 
     def push_to_hub(
@@ -353,7 +378,8 @@ def _tensor(batch: Tensor | Shaped[np.ndarray, "..."]) -> Tensor:
     if isinstance(batch, np.ndarray):
         if batch.dtype.kind not in "uif":
             raise ValueError(f"inputs must be real numbers, got {batch.dtype}; convert them to uint8 or float32")
-        return torch.from_numpy(np.array(batch, dtype=batch.dtype.newbyteorder("=")))
+        kind = np.dtype(np.float64) if batch.dtype.itemsize > 8 else batch.dtype.newbyteorder("=")
+        return torch.from_numpy(np.array(batch, dtype=kind))
     if batch.dtype.is_complex or batch.dtype is torch.bool:
         raise ValueError(f"inputs must be real numbers, got {batch.dtype}; convert them to uint8 or float32")
     return batch

@@ -44,6 +44,8 @@ class Configuration:
     """Name of the class that builds it."""
     arguments: dict[str, Any]
     """What that class builds it from; JSON values only."""
+    offset: tuple[float, ...] | None = None
+    """What is subtracted from every channel of the inputs in double precision, where anything is."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
         for name, value in module.state_dict().items()
     }
     described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **asdict(configuration)}
+    if configuration.offset is None:
+        del described["offset"]
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / WEIGHTS) as file:
         file.write(safetensors.torch.save(tensors, metadata={"format": "pt"}))

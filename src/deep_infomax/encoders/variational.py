@@ -42,6 +42,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
         self.encoder = encoder
         self.read = hidden[-1] if hidden else vector
         self.mean, self.std = encoder.mean.clone(), encoder.std.clone()
+        self.offset = None if encoder.offset is None else encoder.offset.clone()
         self.log_variance = nn.Linear(encoder.layer_sizes[self.read], encoder.vector_size).to(encoder.mean)
 
     @property
@@ -49,10 +50,15 @@ class VariationalEncoder(Encoder, architecture="variational"):
         """Names of the layers that probes can read, ``Y`` last."""
         return self.encoder.layers
 
-    def set_statistics(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
+    def set_statistics(
+        self,
+        mean: Sequence[float] | Tensor,
+        std: Sequence[float] | Tensor,
+        offset: Sequence[float] | Tensor | None = None,
+    ) -> None:
         """As of any encoder, for the one inside, too."""
-        super().set_statistics(mean, std)
-        self.encoder.set_statistics(mean, std)
+        super().set_statistics(mean, std, offset)
+        self.encoder.set_statistics(mean, std, offset)
 
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""

@@ -45,7 +45,7 @@ from torch import Tensor, nn
 
 from deep_infomax.bounds import donsker_varadhan
 from deep_infomax.contracts import Scores
-from deep_infomax.data import Source, evenly_spaced
+from deep_infomax.data import Source, evenly_spaced, floats_of
 from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information import Fitting, estimate_mi
@@ -126,7 +126,7 @@ def mine(
     if not (features[index] != features[index[0]]).any():
         constant = "no unit varies, and a constant tells nothing"
         return [Outcome(0.0, {}, {"warnings": [constant]}, n=len(index)) for _ in seeds]
-    x = source.take(index).float().cpu()
+    x = floats_of(source)(index).cpu()
     y = standardised(train_features, features[index])[1].cpu()
     critic = partial(InputCritic, x.shape[1], tuple(x.shape[2:]), y.shape[1])
     outcomes = []
@@ -173,11 +173,12 @@ def mine_paper(
     source: Source, features: Float[Tensor, "n d"], seeds: Sequence[int], progress: Progress
 ) -> list[Outcome]:
     """The paper's estimate of I(X; Y), ``mine-paper/2``, on the device of the features."""
-    std, mean = torch.std_mean(source.take(evenly_spaced(len(source), MOST_INPUTS)).float())
+    gather = floats_of(source)
+    std, mean = torch.std_mean(gather(evenly_spaced(len(source), MOST_INPUTS)))
     y = standardised(features, features)[0]
 
     def inputs(rows: Int[Tensor, " k"]) -> Float[Tensor, "k channels *spatial"]:
-        return source.take(rows).to(y.device).float().sub(mean).div(std)
+        return gather(rows).to(y.device).sub(mean).div(std)
 
     outcomes = []
     for seed in seeds:

@@ -130,6 +130,8 @@ class _Scale:
         self.low, self.high = (0.0, 255.0) if source.inputs.dtype in (torch.uint8, np.uint8) else _range(source)
 
     def __call__(self, inputs: Num[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
+        if inputs.dtype is torch.float64:  # whose values may lie close together and far from zero
+            return ((inputs - self.low) / (self.high - self.low)).float()
         return (inputs.float() - self.low) / (self.high - self.low)
 
 

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from deep_infomax.data import Dataset, Source, require_labels
+from deep_infomax.data import Dataset, Source, require_labels, require_probed
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import require_encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
@@ -170,7 +170,7 @@ def _checked(
             raise ValueError(
                 f"{dataset.name} has no test part to measure on; name a data set that has one with `probe`"
             )
-        require_labels(dataset.test)
+        require_probed(dataset.train, dataset.test)
     test = dataset.test or dataset.train
     for source in (dataset.train, test):
         encoder.check_inputs(source.inputs.shape)

@@ -16,9 +16,11 @@ from deep_infomax.data import (
     from_arrays,
     load_dataset,
     require_labels,
+    require_probed,
 )
 from deep_infomax.data.description import same_data
 from deep_infomax.data.sources import prepared
+from deep_infomax.experiments.recorded import in_recorded_precision, recorded_options
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
 from deep_infomax.runtime.files import expanded
@@ -38,13 +40,14 @@ def training_data(settings: Settings, run: Path, given: Any = None) -> Dataset:
     Raises:
         ValueError: they cannot be read, are not given, or are not those that the run began with.
     """
-    options = settings.config.data_options
+    options = recorded_options(settings.config.data_options, settings.dataset)
     if settings.in_memory and given is None:
         raise ValueError(
             f"{run} was trained on data in memory, which it does not keep; "
             f"give them again from Python, Run({str(run)!r}).resume(data=...)"
         )
     dataset = in_memory(given, options) if settings.in_memory else load_dataset(settings.data, options)
+    dataset = in_recorded_precision(dataset, settings.dataset)
     if settings.dataset is not None and not same_data(settings.dataset, dataset.description):
         raise ValueError(f"{settings.data} is not the data that {run} was trained on; restore them, or train anew")
     return dataset
@@ -114,8 +117,8 @@ def check_probe(probe: Dataset, data: Dataset) -> None:
     if probe.test is None:
         require_labels(probe.train)
         raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with `probe`")
+    require_probed(probe.train, probe.test)
     for source in (probe.train, probe.test):
-        require_labels(source)
         if source.shape != data.train.shape:
             raise ValueError(
                 f"{probe.name} {source.split} has inputs of {source.shape}, {data.name} of {data.train.shape}; "

@@ -12,6 +12,7 @@ from deep_infomax.data.description import same_data
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import Result, read_results
 from deep_infomax.experiments.data import in_memory, options_for, same_spec
+from deep_infomax.experiments.recorded import in_recorded_precision, recorded_options
 from deep_infomax.experiments.run_directory import Settings, read_settings, trained_by_fit
 from deep_infomax.experiments.scorers import trained_by
 from deep_infomax.experiments.settings import configure
@@ -88,7 +89,10 @@ def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Map
             "or give the same again from Python as `data`"
         )
     options = options_for(spec, settings.data, options)
+    if own:
+        options = recorded_options(options, settings.dataset)
     dataset = in_memory(data, options) if own and settings.in_memory else load_dataset(spec, options)
+    dataset = in_recorded_precision(dataset, settings.dataset) if own else dataset
     if own and (settings.dataset is None or not same_data(settings.dataset, dataset.description)):
         raise ValueError(  # another draw of the held-out part may put training inputs into it
             f"{spec} is not the data that {run} was trained on, or `data_options` read them otherwise; "

@@ -23,7 +23,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.contracts import Losses, Objective
-from deep_infomax.data import Batches, Source, as_source, evenly_spaced, statistics
+from deep_infomax.data import Batches, Source, as_source, evenly_spaced, offset_of, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
@@ -149,7 +149,8 @@ class _Run:
         self.sample = shown.take(evenly_spaced(len(shown), most))
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
-            encoder.set_statistics(*statistics(self.source))
+            offset = offset_of(self.source)
+            encoder.set_statistics(*statistics(self.source, offset), offset)
         # Processes that measure for themselves may differ, so all take what the first one found.
         [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()
