@@ -244,7 +244,7 @@ def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.
     monkeypatch.chdir(folder)
     assert dim(f"encode {RUN} series.npy --out Y.npy --layer fc") == 0
     encoder = Encoder.from_pretrained(folder / RUN)
-    expected = encoder.encode(np.load(folder / "series.npy")[:, None], layer="fc").numpy()
+    expected = encoder.encode(np.load(folder / "series.npy"), layer="fc").numpy()
     np.testing.assert_allclose(np.load(folder / "Y.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -268,7 +268,7 @@ def test_labelled_data_are_encoded_whole_and_in_stored_order(folder: Path, monke
     monkeypatch.chdir(folder)
     assert dim(f"encode {LABELLED} labelled.npz --out whole.npy") == 0
     with np.load("labelled.npz") as arrays:
-        expected = Encoder.from_pretrained(folder / LABELLED).encode(arrays["x"][:, None]).numpy()
+        expected = Encoder.from_pretrained(folder / LABELLED).encode(arrays["x"]).numpy()
     np.testing.assert_allclose(np.load("whole.npy"), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -388,25 +388,28 @@ def test_a_resumed_run_keeps_the_precision_it_began_with() -> None:
 
 def test_a_probe_that_is_the_training_data_is_read_as_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    same = "--data labelled.npz --probe labelled.npz --data_options.layout channels_first"
+    np.savez("bells.npz", x=np.load("series.npy")[:, 0], y=np.arange(64) % 2)
+    same = "--data bells.npz --probe bells.npz --data_options.layout cl"
     assert dim(f"train {same} --epochs 0.5 --training.batch_size 16 --objective.units 8 --out same") == 0
     assert dim("evaluate same --metrics knn --layers Y --seeds 1") == 0
 
 
 def test_new_data_are_encoded_in_the_layout_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    layout = "--data_options.layout channels_first"
-    assert dim(f"train --data series.npy {layout} --epochs 0.5 --training.batch_size 16 --out laid") == 0
-    shutil.copy("series.npy", "new.npy")
+    np.save("bells.npy", np.load("series.npy")[:, 0])
+    layout = "--data_options.layout cl"
+    assert dim(f"train --data bells.npy {layout} --epochs 0.5 --training.batch_size 16 --out laid") == 0
+    shutil.copy("bells.npy", "new.npy")
     assert dim("encode laid new.npy --out new_Y.npy") == 0
     assert len(np.load("new_Y.npy")) == 64
 
 
 def test_a_probe_is_read_in_the_layout_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    np.savez("probe.npz", x=np.load("series.npy"), y=np.arange(64) % 2)
-    options = "--data_options.layout channels_first --epochs 0.5 --training.batch_size 16 --objective.units 8"
-    assert dim(f"train --data series.npy --probe probe.npz {options} --out probed") == 0
+    np.save("bells.npy", np.load("series.npy")[:, 0])
+    np.savez("probe.npz", x=np.load("bells.npy"), y=np.arange(64) % 2)
+    options = "--data_options.layout cl --epochs 0.5 --training.batch_size 16 --objective.units 8"
+    assert dim(f"train --data bells.npy --probe probe.npz {options} --out probed") == 0
     assert dim("evaluate probed --metrics knn --layers Y --seeds 1") == 0
 
 

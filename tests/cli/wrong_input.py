@@ -33,8 +33,8 @@ class Case(NamedTuple):
 def prepare_runs(folder: Path, dim: Callable[[str], int]) -> None:
     """The data and finished runs that the cases start from."""
     rng = np.random.default_rng(0)
-    np.save(folder / "series.npy", rng.normal(size=(64, 2, 32)).astype(np.float32))
-    labelled = {"x": rng.normal(size=(64, 2, 32)).astype(np.float32), "y": rng.integers(0, 2, 64)}
+    np.save(folder / "series.npy", rng.normal(size=(64, 1, 2, 32)).astype(np.float32))
+    labelled = {"x": rng.normal(size=(64, 1, 2, 32)).astype(np.float32), "y": rng.integers(0, 2, 64)}
     np.savez(folder / "labelled.npz", **labelled)
     np.save(folder / "left.npy", SAMPLES[:, 0])
     np.save(folder / "right.npy", SAMPLES[:, 1])
@@ -79,7 +79,7 @@ def array(name: str, values: np.ndarray) -> Callable[[Path], object]:
 
 
 def archive(name: str, labels: np.ndarray) -> Callable[[Path], object]:
-    x = np.random.default_rng(0).normal(size=(len(labels), 2, 32))
+    x = np.random.default_rng(0).normal(size=(len(labels), 1, 2, 32))
     return lambda folder: np.savez(folder / name, x=x, y=labels)
 
 
@@ -135,7 +135,7 @@ def changed(copy: str, line: str, run: str = RUN) -> Callable[[Path], object]:
 def exchanged(folder: Path) -> None:
     """A run whose data have the shape and the type of those it was trained on, and other values."""
     edited("exchanged", "series", "exchanged")(folder)
-    np.save(folder / "exchanged.npy", np.random.default_rng(1).normal(size=(64, 2, 32)).astype(np.float32))
+    np.save(folder / "exchanged.npy", np.random.default_rng(1).normal(size=(64, 1, 2, 32)).astype(np.float32))
 
 
 def unlogged(folder: Path) -> None:
@@ -147,8 +147,8 @@ SENTENCES: dict[str, str] = yaml.safe_load(Path(__file__).with_suffix(".yaml").r
 """What every kind of wrong input is answered; … stands for words of another library."""
 
 BLACK = np.zeros((8, 8), np.uint8)
-NAN = np.ones((64, 2, 32), np.float32)
-NAN[3, 1, 7] = np.nan
+NAN = np.ones((64, 1, 2, 32), np.float32)
+NAN[3, 0, 1, 7] = np.nan
 
 WRONG_LINES = [
     "training: null", "training: 5", "data: null", "data: 5", "probe: 7", "seed: null", "seed: abc", "seed: -1",

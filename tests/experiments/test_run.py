@@ -32,8 +32,8 @@ def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def files() -> None:
-    np.save("series.npy", SERIES)
-    np.savez("labelled.npz", x=SERIES, y=LABELS)
+    np.save("series.npy", SERIES[:, None])
+    np.savez("labelled.npz", x=SERIES[:, None], y=LABELS)
 
 
 def dim(command: str) -> int:
@@ -83,7 +83,7 @@ def test_a_run_of_the_command_is_one_for_python_and_back(capsys: pytest.CaptureF
 
 
 def test_data_in_memory_make_a_run_that_asks_for_a_probe(files: None, capfd: pytest.CaptureFixture[str]) -> None:
-    run = train(data=torch.from_numpy(SERIES), progress=False, **SMALL)
+    run = train(data=torch.from_numpy(SERIES[:, None]), progress=False, **SMALL)
     assert run.path == Path("runs/local-infonce-array-0")
     written = yaml.safe_load((run.path / "config.yaml").read_text())
     assert written["data"] == written["dataset"]["spec"] == "(in memory)"

@@ -40,7 +40,9 @@ def training_data(settings: Settings, run: Path, given: Any = None) -> Dataset:
     Raises:
         ValueError: they cannot be read, are not given, or are not those that the run began with.
     """
-    options = recorded_options(settings.config.data_options, settings.dataset)
+    options = settings.config.data_options
+    if not isinstance(given, Dataset):
+        options = recorded_options(options, settings.dataset)
     if settings.in_memory and given is None:
         raise ValueError(
             f"{run} was trained on data in memory, which it does not keep; "

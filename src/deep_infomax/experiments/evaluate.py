@@ -89,7 +89,7 @@ def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Map
             "or give the same again from Python as `data`"
         )
     options = options_for(spec, settings.data, options)
-    if own:
+    if own and not isinstance(data, Dataset):
         options = recorded_options(options, settings.dataset)
     dataset = in_memory(data, options) if own and settings.in_memory else load_dataset(spec, options)
     dataset = in_recorded_precision(dataset, settings.dataset) if own else dataset
