@@ -83,6 +83,12 @@ def archive(name: str, labels: np.ndarray) -> Callable[[Path], object]:
     return lambda folder: np.savez(folder / name, x=x, y=labels)
 
 
+def new_class(folder: Path) -> None:
+    """Labelled arrays with a class in the test part that the training part lacks."""
+    x = np.random.default_rng(0).normal(size=(64, 1, 2, 32))
+    np.savez(folder / "new.npz", x=x, y=np.arange(64) % 2, x_test=x[:3], y_test=[0, 1, 2])
+
+
 def table(name: str, columns: dict[str, Callable[[bytes], object]]) -> Callable[[Path], object]:
     """A folder with a parquet file of ten rows; a column is made of an image file."""
 
@@ -233,6 +239,18 @@ CASES = [
         f"{_TRAIN} --data real.npz --out real",
         archive("real.npz", np.linspace(0, 1, 64)),
     ),
+    Case(
+        "arrays whose axes leave doubt",
+        "train --data beats.npy",
+        array("beats.npy", np.ones((64, 2, 32), np.float32)),
+    ),
+    Case("axes of another number of letters", "train --data series.npy --data_options.layout hw"),
+    Case(
+        "labels that are all different",
+        "train --data ids.npz",
+        archive("ids.npz", np.arange(64)),
+    ),
+    Case("labels that training never had", "train --data new.npz --probe new.npz", new_class),
     Case("complex labels", "train --data complex.npz", archive("complex.npz", np.arange(64) * 1j)),
     Case(
         "a label column of lists",
