@@ -24,6 +24,7 @@ from deep_infomax.evaluation import (
     read_results,
     suite,
 )
+from deep_infomax.evaluation.arrays import neighbour_images
 from deep_infomax.report import write_report
 from deep_infomax.runtime.progress import progress_bars
 
