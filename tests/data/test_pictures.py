@@ -140,6 +140,15 @@ def test_an_extra_that_is_missing_is_named(tmp_path, monkeypatch):
         load_dataset(str(tmp_path / "deep"), DataOptions(skip_damaged=True))
 
 
+def test_values_far_from_zero_keep_their_differences(tmp_path):
+    values = RAMP.astype(np.int32) + 2**30
+    folder = write(tmp_path / "counts", values, suffix="tif")
+    for _ in range(2):  # decoded, and from the cache
+        dataset = load_dataset(str(folder))
+        np.testing.assert_array_equal(dataset.train.take(torch.tensor([0]))[0, 0].numpy(), values)
+    assert dataset.description["precision_rule"].startswith("float64")
+
+
 def test_depths_are_not_mixed(tmp_path):
     with pytest.raises(ValueError, match=r"several depths, uint8 \(2, as .*0.png\), uint16 \(1, as .*2.png\)"):
         load_dataset(str(write(tmp_path / "mixed", RAMP, COLOURS, DEEP)))

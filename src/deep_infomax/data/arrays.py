@@ -21,7 +21,7 @@ from deep_infomax.data.dataset import Dataset, Source, by
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out, no_labels, number_classes
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.precision import stored_as
+from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
 from deep_infomax.runtime.chunks import at_a_time
 
 CHUNK = 1024
@@ -227,7 +227,7 @@ def to_inputs(
         "axes": f"{axes} ({', '.join(NAMES[letter] for letter in axes)})",
     }
     if kind == np.float64:
-        rule["precision_rule"] = "float64, as float32 tells too few values apart; the encoder subtracts an offset first"
+        rule[PRECISION] = DOUBLE
     return inputs, rule
 
 

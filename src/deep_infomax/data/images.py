@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -20,6 +21,7 @@ from deep_infomax.data.encoded import EncodedImages
 from deep_infomax.data.labels import SEED, hold_out, number_classes
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.pictures import quiet
+from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
 from deep_infomax.data.survey import choose_rule, survey_all
 from deep_infomax.runtime.terminal import PlainConsole, printable
 
@@ -82,6 +84,8 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
             for split, images in splits.items()
         )
         alpha = {"alpha_rule": f"{transparent} of {n} images transparent, laid over white"} if transparent else {}
+        if any(stored_as(array) == np.float64 for array in entry.arrays.values()):
+            alpha |= {PRECISION: DOUBLE}
         stored: dict[str, Any] = {split: images.labels and list(images.labels) for split, images in splits.items()}
         entry.record = cache.Record(
             stored,
@@ -157,17 +161,20 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
     """Wrap a cache entry, arrays unread."""
     record = entry.record
     classes = tuple(record.classes) if record.classes else None
+    double = PRECISION in record.description
 
     def source(split: str) -> Source | None:
         if split not in entry.arrays:
             return None
         labels, inputs = record.labels[split], entry.arrays[split]
+        kind = np.dtype(np.float64) if double else read_as(inputs.dtype)
         return Source(
-            inputs if entry.folder else torch.from_numpy(inputs.astype(read_as(inputs.dtype), copy=False)),
+            inputs if entry.folder else torch.from_numpy(inputs.astype(kind, copy=False)),
             None if labels is None else torch.tensor(labels, dtype=torch.long),
             None if labels is None else classes,
             name,
             split,
+            double,
         )
 
     train = source("train")

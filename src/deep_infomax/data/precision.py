@@ -10,6 +10,9 @@ from typing import Final
 import numpy as np
 from jaxtyping import Shaped
 
+PRECISION: Final = "precision_rule"
+"""The entry of a description that is there where inputs are read as float64."""
+DOUBLE: Final = "float64, as float32 tells too few values apart; the encoder subtracts an offset first"
 SAMPLE: Final = 2**16
 """Values of each channel that are looked at, evenly spaced."""
 _KEPT: Final = 0.995
