@@ -200,6 +200,8 @@ CASES = [
     Case("a configuration with an alias", "train --config alias.yaml", write("alias.yaml", "a: &a [*a]\n")),
     Case("a name with a NUL", "train --data a\0b"),
     Case("an operand with a NUL", "report a\0b"),
+    Case("a pipe of data", "train --data tube.npy", lambda folder: os.mkfifo(folder / "tube.npy")),
+    Case("a Hub name that leaves its folder", "train --data hub:../.."),
     Case("a pipe of samples", "estimate left.npy pipe.npy", lambda folder: os.mkfifo(folder / "pipe.npy")),
     # configuration files
     Case("a configuration file that is missing", "train --data digits --config missing.yaml"),

@@ -17,7 +17,7 @@ from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.runtime.files import expanded
 
-_HUB_NAME: Final = re.compile(r"hub:[^/:]+/[^/:]+(:[^/:]+)?")
+_HUB_NAME: Final = re.compile(r"hub:[^./:][^/:]*/[^./:][^/:]*(:[^/:]+)?")
 
 
 @dataclass(frozen=True)
