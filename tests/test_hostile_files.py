@@ -32,7 +32,7 @@ def test_sound_files_are_read(name: str, sound: Path, capsys: pytest.CaptureFixt
 @pytest.mark.filterwarnings("ignore")  # other libraries warn of damage before they refuse it
 @given(seed=st.integers(0, 2**32))
 @settings(
-    max_examples=12, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+    max_examples=10, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_a_hostile_file_gives_a_value_or_one_sentence(

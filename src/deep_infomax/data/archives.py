@@ -11,6 +11,7 @@ import psutil
 
 from deep_infomax.data.splits import ROLES
 from deep_infomax.runtime.archives import UNREADABLE, require_honest
+from deep_infomax.runtime.records import open_regular
 
 INPUTS: Final = ("x", "inputs", "images", "data", "arr_0")
 """Names of inputs, of which the first that is there counts."""
@@ -38,6 +39,7 @@ def read_archive(file: Path) -> Archive:
         ValueError: It is damaged or holds objects, or no inputs.
     """
     with _whole():
+        open_regular(file, "write it again", follow=True).close()  # a pipe would be waited for
         content = np.load(file, mmap_mode="r")
     if isinstance(content, np.ndarray):
         return Archive({"x": content}, {"x": "x"}, ())
