@@ -227,7 +227,7 @@ def take_its_place(path: Path, rng: random.Random) -> str:
         path.mkdir()
     elif kind == "large":
         with path.open("wb") as file:
-            file.truncate(2**33)  # takes no room on the disk
+            file.truncate(2**30)  # takes no room on the disk
     elif kind == "closed":
         path.write_bytes(b"{}")
         path.chmod(0)
