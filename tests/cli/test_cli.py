@@ -332,19 +332,19 @@ def test_report_prints_results_side_by_side(
     [result] = json.loads(capsys.readouterr().out)["results"]
     assert dim(f"report {RUN} {LABELLED} --out table.html") == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if "knn" in line and " Y " in line)
-    assert f"{result['value']:.2f} %" in row
+    assert f"{result['value']:.0f} %" in row  # one of so few inputs is worth several points
 
 
 def test_figures_of_different_parts_stand_in_rows_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     test = Result("knn", "default", "Y", 90.0, "%", None, 500, (0,), "test", "knn/1", 0.0)
     held_out = replace(test, value=80.0, n=300, split="held-out")
     print_comparison(["one", "two"], [[test], [test]])
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "90.00" in line] == ["knn/1"]
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "90.0" in line] == ["knn/1"]
     print_comparison(["one", "two"], [[test], [held_out]])
     rows = {line.split("│")[1].strip(): line for line in capsys.readouterr().out.splitlines() if "knn" in line}
-    assert "90.00" in rows["knn/1, test"]
-    assert "90.00" not in rows["knn/1, held-out"]
-    assert "80.00" in rows["knn/1, held-out"]
+    assert "90.0 %" in rows["knn/1, test"]
+    assert "90.0" not in rows["knn/1, held-out"]
+    assert "80.0 %" in rows["knn/1, held-out"]
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
