@@ -1,14 +1,15 @@
 """What the folders that images lie in say: the split of each image, and its label.
 
 The first level at which a folder is named as a split tells the splits, and every image must lie in one. Labels are the
-folders below that level, or those above it (``cat/train``, ``cat/test``). Levels with one folder only say nothing.
+folders below that level, or those above it (``cat/train``, ``cat/test``; ``cat-train`` is the same). Levels with one
+folder only say nothing.
 """
 
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from deep_infomax.data.splits import split_folders, split_of
+from deep_infomax.data.splits import joined_names, split_folders, split_of
 
 Folders = tuple[str, ...]
 """Names of the folders that an image lies in, outermost first."""
@@ -23,8 +24,7 @@ _MONTH_NUMBER: Final = re.compile(r"0[1-9]|1[0-2]")
 _PART: Final = re.compile(r"(part|batch|chunk|shard|roll|folder|subset|fold|session|run|day|week|month|set|dir|disc)s?")
 _CAMERA: Final = re.compile(r"\d{3}[a-z_]{5}")
 _PICTURES: Final = {"images", "image", "imgs", "img", "jpegimages", "inputs", "input", "photos", "pictures"}
-_MASKS: Final = {"masks", "mask", "labels", "label", "annotations", "segmentation", "segmentations", "gt",
-                 "groundtruth", "ground_truth", "targets", "target"}  # fmt: skip
+_MASKS: Final = re.compile(r".*(segmentation|mask|annotation|ground.?truth).*|labels?|targets?|gt")
 
 
 class Arrangement(NamedTuple):
@@ -53,7 +53,7 @@ def arrange(paths: Sequence[tuple[str, ...]], labels: str | None = None) -> Arra
     """
     folders = [path[:-1] for path in paths]
     skipped = _common(folders)
-    folders = [names[skipped:] for names in folders]
+    folders = _unjoined([names[skipped:] for names in folders])
     level, roles = _split_level(folders)
     splits: dict[str, list[int]] = {}
     above: list[Folders] = [()] * len(folders)
@@ -83,6 +83,12 @@ def _common(folders: Sequence[Folders]) -> int:
             break
         level += 1
     return level
+
+
+def _unjoined(folders: list[Folders]) -> list[Folders]:
+    """Take folders named after class and split, such as ``cat-train``, for a split in the folder of a class."""
+    joined = joined_names({names[0] for names in folders if names})
+    return [(*joined[names[0]], *names[1:]) if names else names for names in folders] if joined else folders
 
 
 def _split_level(folders: Sequence[Folders]) -> tuple[int | None, dict[str, str | None]]:
@@ -171,7 +177,8 @@ def _check_sorted(paths: Sequence[tuple[str, ...]], splits: dict[str, list[int]]
 
 def _check_masks(classes: set[str]) -> None:
     lower = {name.lower(): name for name in classes}
-    masks, pictures = lower.keys() & _MASKS, lower.keys() & _PICTURES
+    pictures = lower.keys() & _PICTURES
+    masks = {name for name in lower.keys() - pictures if _MASKS.fullmatch(name)}
     if masks and pictures and len(masks) + len(pictures) == len(lower):
         raise ValueError(
             f"the folder {lower[min(masks)]} beside {lower[min(pictures)]} is no class of images, as its name says; "
@@ -184,7 +191,7 @@ def _no_class(names: set[str]) -> str | None:
     words = [re.findall(r"[^\W\d_]+|\d+", name.lower()) for name in names]
     if all(_MONTH_NUMBER.fullmatch(name) for name in names) or all(
         parts and any(_DATE.fullmatch(part) for part in parts)
-        and all(_DATE.fullmatch(part) or (part.isdigit() and len(part) < 3) for part in parts)
+        and all(_DATE.fullmatch(part) or part.isdigit() or part in ("y", "year", "fy") for part in parts)
         for parts in words
     ):  # fmt: skip
         return "dates"

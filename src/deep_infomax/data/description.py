@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from deep_infomax.runtime.terminal import printable
+
 REMARKS: Final = ("left_out", "not_read")
 """Entries of a description that speak of what is not part of the data."""
 _TITLES: Final = {
@@ -52,7 +54,7 @@ def lines(description: Mapping[str, str | int]) -> list[str]:
         f"{description['name']}: {', '.join(counts)}",
         *(f"  {_TITLES.get(name, name.removesuffix('_rule'))}: {value}" for name, value in rules.items()),
     ]
-    return ["".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line) for line in said]
+    return [printable(line) for line in said]
 
 
 def _shortened(value: str) -> str:

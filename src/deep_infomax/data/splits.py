@@ -41,22 +41,42 @@ def split_folders(names: Collection[str]) -> dict[str, str | None]:
     ({'trainA': 'train', 'testA': 'test'}, {'test tube': None, 'train station': None})
     """
     parsed = {name: _parsed(name) for name in names}
-    found = {(role, rest) for role, rest in parsed.values() if role is not None}
+    found = {(role, _lower(rest)) for role, rest in parsed.values() if role is not None}
     alike = len({role for role, _ in found}) > 1 and len({rest for _, rest in found}) == 1
     return {
-        name: role if alike or all(_SAYS_NOTHING.fullmatch(word) for word in rest) else None
+        name: role if alike or all(_SAYS_NOTHING.fullmatch(word) for word in _lower(rest)) else None
         for name, (role, rest) in parsed.items()
     }
 
 
+def joined_names(names: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Part the names of folders into classes and splits, where every class has the same splits; else nothing.
+
+    >>> joined_names(["cat-train", "cat-test", "dog-train", "dog-test"])["dog-test"], joined_names(["bullet train"])
+    (('dog', 'test'), {})
+    """
+    parsed = {name: _parsed(name) for name in names}
+    splits: dict[tuple[str, ...], list[str]] = {}
+    for role, rest in parsed.values():
+        splits.setdefault(rest, []).append(role or "")
+    roles = {tuple(sorted(found)) for found in splits.values()}
+    numbered = all(word.isdigit() for rest in splits for word in rest)
+    if numbered or len(splits) < 2 or len(roles) != 1 or len(set(*roles) - {""}) != len(*roles) or len(*roles) < 2:
+        return {}
+    return {name: (" ".join(rest), role or "") for name, (role, rest) in parsed.items()}
+
+
 def _parsed(name: str) -> tuple[str | None, tuple[str, ...]]:
     """The split that a name stands for, and its other words."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    words = re.findall(r"[^\W\d_]+|\d+", name.lower())
+    words = re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
     for place in dict.fromkeys((0, len(words) - 1) if words else ()):
-        rest = (*words[:place], *words[place + 1 :])
-        if words[place] in _ROLE_OF:
-            return _ROLE_OF[words[place]], rest
-        if glued := _GLUED.fullmatch(words[place]):
+        rest, word = (*words[:place], *words[place + 1 :]), words[place].lower()
+        if word in _ROLE_OF:
+            return _ROLE_OF[word], rest
+        if glued := _GLUED.fullmatch(word):
             return _ROLE_OF[glued[1]], (*rest, glued[2])
     return None, tuple(words)
+
+
+def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
