@@ -105,6 +105,17 @@ def test_two_series_do_not_share_a_folder(capfd: pytest.CaptureFixture[str]) -> 
     assert list(Path("series").iterdir()) == []
 
 
+@pytest.mark.parametrize(("command", "name"), [("compare", "report.html"), ("study beta", "beta.png")])
+def test_where_a_series_ends_is_looked_at_first(
+    command: str, name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).symlink_to(tmp_path / "outside")
+    recipes = "--recipes nat" if command == "compare" else "--betas 1"
+    assert dim(f"{command} {recipes} --data series.npz --epochs 1 --out {tmp_path}") == 2
+    assert f"{name} is a link to" in capfd.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def found(metric: str, value: float) -> Result:
     return Result(metric, "default", "Y", value, "%", None, 10, (0,), "test", f"{metric}/1", 1.0)
 

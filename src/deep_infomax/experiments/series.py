@@ -25,6 +25,7 @@ from deep_infomax.runtime import run_files
 from deep_infomax.runtime.interrupt import stop_requests
 from deep_infomax.runtime.locks import locked
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.regular import require_regular
 from deep_infomax.runtime.values import MOST_SEEDS, require_count, unknown
 from deep_infomax.training import InterruptedTrainingError
 
@@ -115,6 +116,8 @@ class Series:
         if not settings:
             raise ValueError(f"there is nothing to train for {kind}; name at least one")
         folder = self.folder(kind)
+        for name in (run_files.REPORT, run_files.STUDY, f"{kind}.png"):  # what is written when all is done
+            require_regular(folder / name)
         configs = {name: self.config(setting) for name, setting in settings.items()}
         named = [(name, seed) for seed in range(seeds) for name in settings]
         plans = [

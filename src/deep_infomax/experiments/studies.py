@@ -190,5 +190,5 @@ def _measure(
     content = {
         "schema": 1, "study": kind, "data": common.data, "points": [point._asdict() for point in points.values()],
     }  # fmt: skip
-    write_text(folder / "study.json", json.dumps(content, indent=1) + "\n")
+    write_text(folder / run_files.STUDY, json.dumps(content, indent=1) + "\n")
     return folder, list(points.values())

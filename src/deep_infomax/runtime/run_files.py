@@ -10,6 +10,7 @@ WEIGHTS: Final = "encoder.safetensors"
 EVALUATION: Final = "evaluation.json"
 ARRAYS: Final = "arrays"
 REPORT: Final = "report.html"
+STUDY: Final = "study.json"
 LOCK: Final = ".lock"
 """There while a training writes."""
 
