@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deep_infomax.data import Batches, DataOptions, load_dataset
+from deep_infomax.data import Batches, DataOptions, from_arrays, load_dataset
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64, np.uint16, np.int8, ">f4", ">i2"])
@@ -109,6 +109,20 @@ def test_archives_that_cannot_be_used(tmp_path, arrays, sentence):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(ValueError, match=sentence):
         load_dataset(str(tmp_path / "x.npz"))
+
+
+def test_masked_values_are_not_read():
+    x = np.ma.masked_greater(np.arange(12.0).reshape(3, 4), 10)
+    with pytest.raises(ValueError, match="some values are masked"):
+        from_arrays(x)
+    assert from_arrays(np.ma.filled(x, 0)).train.inputs.max() == 10
+    assert len(from_arrays(x[:2]).train) == 2
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.bool, torch.int64, torch.float64])
+def test_tensors_of_every_type(kind):
+    x = (torch.arange(100).reshape(4, 1, 5, 5) % 7).to(kind)
+    assert torch.equal(from_arrays(x).train.inputs, x.float())
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])

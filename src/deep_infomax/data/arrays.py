@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int, Num
+from jaxtyping import Int, Num, Shaped
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -48,9 +48,9 @@ def load_arrays(file: Path, options: DataOptions) -> Dataset:
 
 
 def from_arrays(
-    x: Num[Tensor, "..."] | Num[np.ndarray, "..."],
+    x: Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."],
     y: Any = None,
-    x_test: Num[Tensor, "..."] | Num[np.ndarray, "..."] | None = None,
+    x_test: Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."] | None = None,
     y_test: Any = None,
     *,
     name: str = "array",
@@ -84,6 +84,8 @@ def as_array(values: Any) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+    if np.ma.is_masked(values):
+        raise ValueError("some values are masked, and would be read as if they were not; fill or remove them")
     return np.asanyarray(values)
 
 
