@@ -211,9 +211,17 @@ def test_value_and_spread_are_over_the_seeds(
     monkeypatch.setitem(METRICS, "known", known)
     [result] = evaluate(encoder, dataset, metrics=["known"], layers=["Y"], seeds=3)
     assert (result.value, result.spread) == (54, pytest.approx(stdev(values)))
+    assert result.values == tuple(values)
     assert result.chosen == {"k": [0, 1, 2]}
     [result] = evaluate(encoder, dataset, metrics=["known"], layers=["Y"], seeds=1)
     assert (result.value, result.spread) == (50, None)
+
+
+@pytest.mark.parametrize("metric", ["linear", "svm", "knn"])
+def test_a_seed_of_a_small_evaluation_is_worth_the_same_alone(encoder: Encoder, dataset: Dataset, metric: str) -> None:
+    small = replace(dataset, train=first(dataset.train, 60), test=first(dataset.test, 40))
+    alone, several = (evaluate(encoder, small, metrics=[metric], layers=["Y"], seeds=seeds)[0] for seeds in (1, 3))
+    assert several.values[:1] == alone.values == (alone.value,)
 
 
 def test_an_interrupted_evaluation_keeps_what_it_has(

@@ -46,4 +46,4 @@ def print_means(runs: Sequence[Path]) -> None:
 
 def _text(cell: Cell) -> str:
     paper = "" if cell.paper is None else f" ({cell.paper.text})"
-    return f"{cell.value} {cell.spread}".strip() + paper
+    return " ".join(filter(None, (cell.value, cell.spread, cell.ceiling))) + paper

@@ -72,6 +72,8 @@ class Result:
     """What the protocol chose on held-out training data, for each seed."""
     details: list[dict[str, Any]] = field(default_factory=list)
     """What else is known of each seed's value, where the metric says more: its interval, its warnings."""
+    values: tuple[float, ...] = ()
+    """That of each seed; empty in files of earlier versions."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -80,7 +82,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {**asdict(self), "seeds": list(self.seeds)}
+        return {**asdict(self), "seeds": list(self.seeds), "values": list(self.values)}
 
 
 def read_results(path: Path, data: Mapping[str, str | int] | None = None) -> list[Result]:

@@ -213,6 +213,7 @@ def _measure(
                 seconds=seconds,
                 chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
                 details=[outcome.details for outcome in outcomes if outcome.details is not None],
+                values=tuple(outcome.value for outcome in outcomes),
             )
             yield result, outcomes[0].arrays
 
