@@ -113,7 +113,7 @@ def read_entry(path: Path) -> Entry | None:
     """Open an entry with its arrays memory-mapped; None where there is none, or a damaged one."""
     try:
         content = read_bytes(path / RECORD, "remove it", largest=LARGEST_RECORD)
-        record = msgspec.json.decode(content, type=Record)  # takes milliseconds for a million labels
+        record = msgspec.json.decode(content, type=Record)  # a fraction of a second for a million labels
         arrays = {name: read_array(path / f"{name}.npy") for name in SPLITS if (path / f"{name}.npy").exists()}
     except Exception:  # numpy raises errors of many kinds on damaged headers
         return None
