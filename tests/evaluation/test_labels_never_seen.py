@@ -31,7 +31,7 @@ def folders(root: Path, test: list[int]) -> Path:
 
 
 def tables(root: Path, test: list[int]) -> Path:
-    (root / "set").mkdir()
+    (root / "set").mkdir(exist_ok=True)
     for split, labels in (("train", TRAIN), ("test", test)):
         rows = [{"bytes": image(root / "p.png", number).read_bytes(), "path": None} for number in range(len(labels))]
         pq.write_table(pa.table({"image": rows, "label": labels}), root / "set" / f"{split}.parquet")
@@ -58,6 +58,19 @@ def test_no_figure_for_labels_that_training_never_had(tmp_path: Path, make, test
     with pytest.raises(ValueError, match=sentence):
         check(digits(), dataset, ["knn"])
     assert "test_labels" in dataset.description
+
+
+@pytest.mark.parametrize(("test", "said"), [([-1, -1], "has no labels"), ([0, 3], "1 of 2 inputs are of classes")])
+def test_nor_for_data_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: list[int], said: str):
+    import datasets
+
+    files = {split: str(tables(tmp_path, test) / f"{split}.parquet") for split in ("train", "test")}
+    splits = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "hub"))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *names: splits)
+    dataset = load_dataset("hub:owner/name:small")
+    assert dataset.description["label_rule"] == "column label"
+    with pytest.raises(ValueError, match=f"owner/name:small test.*{said}"):
+        check(digits(), dataset, ["knn"])
 
 
 def test_a_probe_that_learns_from_one_class_is_refused() -> None:
