@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import strategies as st
 
 from deep_infomax.cli.samples import Reading, check_numbering, check_readings, read_samples
 
@@ -254,3 +256,36 @@ def test_what_is_said_of_tables_is_refused_where_there_is_none() -> None:
         check_readings({"x": (array, reading), "y": (text, reading)})
         with pytest.raises(ValueError, match=f"`{setting}` says how tables are read"):
             check_readings({"x": (array, reading), "y": (other, reading)})
+
+
+PIECES = [*',;|"#\t\n\r -.0', "nan", "1e999", "1,5", "\0", "\ufeff", "sep=;\n", "0x1F", "1_0", "\x1b["]
+
+
+TEXTS = sorted(kind for kind, (content, _) in READ.items() if isinstance(content, str | bytes))
+DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 40), st.sampled_from(["", *PIECES]))
+
+
+@hypothesis.given(
+    kind=st.sampled_from(TEXTS),
+    damage=st.lists(DAMAGE, min_size=1, max_size=4),
+    reading=st.sampled_from([Reading(), Reading(["a"]), Reading(header=True), Reading(decimal="comma")]),
+)
+@hypothesis.settings(
+    max_examples=150, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+def test_a_damaged_text_is_numbers_or_one_sentence(
+    kind: str, damage: list[tuple[float, int, str]], reading: Reading
+) -> None:
+    content = READ[kind][0]
+    text = content.encode() if isinstance(content, str) else content
+    for where, length, piece in damage:
+        start = int(where * len(text))
+        text = text[:start] + piece.encode() + text[start + length :]
+    said, values = "", np.zeros(0)
+    try:
+        values = read_samples(write(text), "x", reading).values
+    except ValueError as error:
+        said = str(error)
+    assert np.isfinite(values).all()
+    assert not said or ("`x`" in said and len(said) < 600)

@@ -79,13 +79,17 @@ def pick(table: Table, what: str, columns: Sequence[str] | None) -> Picked:
 def listed(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(name or "(no name)" for name in names[:_SHOWN]) + more
+    return ", ".join(_brief(name) or "(no name)" for name in names[:_SHOWN]) + more
+
+
+def _brief(name: str) -> str:
+    """The beginning of a name that is long."""
+    return f"{name[:_LONGEST]}..." if len(name) > _LONGEST else name
 
 
 def shortened(value: object) -> str:
     """What a cell holds, or its beginning."""
-    text = repr(value)
-    return f"{text[:_LONGEST]}..." if len(text) > _LONGEST else text
+    return _brief(repr(value))
 
 
 def counts_rows(column: Array) -> bool:
@@ -142,9 +146,9 @@ def _find(table: Table, what: str, name: str) -> int:
     if not places and (numbered := re.fullmatch(r"Unnamed: (\d+)", name.strip())):  # as pandas calls it
         places = [place for place, known in enumerate(table.names) if not known and place == int(numbered[1])]
     if not places:
-        known = [known or f"Unnamed: {place}" for place, known in enumerate(table.names)]
-        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-        raise ValueError(f"{what} has no column {name}; {suggestion(name, known[:20])}{more}")
+        known = [_brief(known) or f"Unnamed: {place}" for place, known in enumerate(table.names)]
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        raise ValueError(f"{what} has no column {name}; {suggestion(name, known[:_SHOWN])}{more}")
     if len(places) > 1:
         raise ValueError(f"{what} has {len(places)} columns {name}; give them different names")
     return places[0]
@@ -174,4 +178,4 @@ def _said(table: Table, place: int) -> str:
 
 
 def _quoted(name: str) -> str:
-    return repr(name) if name else "without a name"
+    return shortened(name) if name else "without a name"
