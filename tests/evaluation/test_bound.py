@@ -25,7 +25,7 @@ from deep_infomax.scorers import EncodeAndDot
 def encoder() -> TappedEncoder:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4 * 8, 6))
-    return TappedEncoder(network, local="1", vector="4", channels=2, spatial=(10,))
+    return TappedEncoder(network, local="1", vector="4", hidden={"flat": "2"}, channels=2, spatial=(10,))
 
 
 def dataset(n: int = 50) -> Dataset:
@@ -87,6 +87,14 @@ def test_a_seed_of_the_bound_is_worth_the_same_alone_and_among_others() -> None:
     # Mean and deviation of two figures give both.
     assert both.spread is not None
     assert min(abs(both.value + sign * both.spread / math.sqrt(2) - one.value) for sign in (1, -1)) < 1e-6
+
+
+def test_no_other_layer_has_a_bound() -> None:
+    trained_by = TrainedBy(DeepInfoMax(local_term=term(), beta=1.0), 16)
+    every = evaluate(encoder(), dataset(), metrics=["bound"], layers=["flat", "Y"], seeds=1, trained_by=trained_by)
+    assert [result.layer for result in every] == ["Y"]
+    with pytest.raises(ValueError, match="bound is read at Y alone"):
+        evaluate(encoder(), dataset(), metrics=["bound"], layers=["flat"], seeds=1, trained_by=trained_by)
 
 
 class Reporting(Objective):

@@ -138,6 +138,12 @@ def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None
     if strange := [layer for layer in layers or () if layer not in encoder.layers]:
         raise unknown("layers", strange[0], encoder.layers)
     measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
+    for name in (name for name in metrics if METRICS[name].objective):
+        measured[name] = [layer for layer in measured[name] if layer in (METRICS[name].layers or ())]
+        if not measured[name]:
+            raise ValueError(
+                f"{name} is read at Y alone, as the training reads it; name Y in `layers`, or leave it out"
+            )
     for name, its_layers in measured.items():
         if not set(its_layers) & set(encoder.layers):
             raise ValueError(
