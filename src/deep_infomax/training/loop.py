@@ -59,7 +59,7 @@ class Training:
     seconds: float
     """Time of training, over all parts of an interrupted run."""
     terms: dict[str, float]
-    """Means of the loss terms over the last logged steps of this part; empty when none was left to do."""
+    """Means of the terms over the last logged steps of this part, read on training pairs; empty when none was left."""
     stopped_early: bool = False
     """Whether a callback ended it before the last of the steps that the settings ask for."""
 
