@@ -50,7 +50,7 @@ def test_values_that_a_run_read_as_float32_stay_so(tmp_path: Path) -> None:
 def test_a_description_says_first_what_was_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).random((20, 3, 16, 16)), y=np.arange(20) % 2)
     first, *others = lines(load_dataset(str(tmp_path / "x.npz")).description)
-    assert first == "x: 16 inputs to train on, 4 to test on, 2 classes"
+    assert first == "x: 16 inputs to train on, 4 held out to test on, 2 classes"
     assert "  axes: chw (channels, height, width)" in others
     assert "  labels: array y" in others
     [held_out] = [line for line in others if line.startswith("  test part: 4 of 20 labelled inputs held out")]

@@ -44,11 +44,12 @@ def lines(description: Mapping[str, str | int]) -> list[str]:
     ['cats: 1,600 inputs to train on, 400 to test on, 2 classes', '  size: kept']
     """
     counts = [f"{description['n_train']:,} inputs to train on"]
-    counts += [f"{description['n_test']:,} to test on"] if "n_test" in description else []
+    held_out = " held out" if "held out" in str(description.get("split_rule")) else ""
+    counts += [f"{description['n_test']:,}{held_out} to test on"] if "n_test" in description else []
     counts += [f"{description['n_unlabelled']:,} without labels"] if "n_unlabelled" in description else []
     counts += [f"{description['classes']} classes" if "classes" in description else "no labels"]
     rules = {name: _shortened(str(value)) for name, value in description.items() if name not in _IDENTIFY}
-    if "held out" in rules.get("split_rule", ""):
+    if held_out:
         rules["split_rule"] += " (`data_options.label_column` none trains on these, too)"
     said = [
         f"{description['name']}: {', '.join(counts)}",
