@@ -4,22 +4,23 @@ How axes are read is told in `axes`, how the arrays of an ``.npz`` file are name
 numbers are kept in `precision`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int, Num, Shaped
+from jaxtyping import Num, Shaped
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from deep_infomax.data.archives import read_archive
+from deep_infomax.data.array_labels import to_labels
 from deep_infomax.data.axes import NAMES, axes_of, channels_rule, channels_second
 from deep_infomax.data.dataset import Dataset, Source, by
 from deep_infomax.data.images import NO_LABELS, held_out_rule
-from deep_infomax.data.labels import hold_out, no_labels, number_classes
+from deep_infomax.data.labels import hold_out
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
 from deep_infomax.runtime.chunks import at_a_time
@@ -141,52 +142,6 @@ def split_off_test(train: Source, description: dict[str, str | int], count: int 
     ]
     description = {**description, "split_rule": held_out_rule(len(held), len(train))}
     return Dataset(train.name, parts[0], parts[1], None, description, held_out=held)
-
-
-def to_labels(
-    arrays: Mapping[str, np.ndarray],
-    names: Mapping[str, str],
-    roles: Mapping[str, str],
-    counts: Sequence[int],
-) -> tuple[dict[str, Int[Tensor, " _"] | None], tuple[str, ...] | None, str]:
-    """Number the labels of several splits; also say where they are from.
-
-    Raises:
-        ValueError: Their shape is not that of labels, or they tell no classes apart.
-    """
-    found = {
-        split: one_a_row(arrays[role], names[role], n) if role in arrays else None
-        for (split, role), n in zip(roles.items(), counts, strict=True)
-    }
-    labels, classes = number_classes(found)
-    given = {split: labels_ for split, labels_ in found.items() if labels[split] is not None and labels_ is not None}
-    if given and no_labels(list(given.values()), named=True) == "all values are different":
-        raise ValueError(
-            f"the labels of {names[roles[next(iter(given))]]} are all different, so they tell no classes apart; leave "
-            "them out, or set `data_options.label_column` to none to read no labels"
-        )
-    return labels, classes, ", ".join(f"array {names[roles[split]]}" for split in given) or "none: no array of labels"
-
-
-def one_a_row(y: np.ndarray, name: str, n: int) -> list[object]:
-    """The labels of n inputs: numbers or text (n,) or (n, 1), or rows (n, classes) with a one at the class."""
-    if y.ndim == 2 and len(y) == n and y.shape[1] > 1 and is_one_hot(y):
-        y = y.argmax(axis=1)
-    if y.shape not in ((n,), (n, 1)):
-        raise ValueError(
-            f"{name} has the shape {y.shape} for {n} inputs; give one label for each input, shape ({n},), "
-            "or rows with a one at the class and zeros elsewhere"
-        )
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"{name} has labels that are not finite; label every input")
-    whole = y.dtype.kind == "f" and (y == y.round()).all()
-    labels: list[object] = (y.astype(np.int64) if whole else y).reshape(-1).tolist()
-    return labels
-
-
-def is_one_hot(y: np.ndarray) -> bool:
-    """Tell whether each row has one at one place and zero elsewhere."""
-    return y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
 
 
 def to_inputs(
