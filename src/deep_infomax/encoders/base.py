@@ -304,8 +304,10 @@ class Encoder(nn.Module, ABC):
         except UnknownArchitectureError as error:
             raise ValueError(f"'{path}' {error}") from None
         except (ArgumentsError, KeyError, TypeError, RuntimeError, OverflowError) as error:
-            reason = f"its arguments do not describe a {architecture} encoder ({error})"
-            raise damaged(path, reason, pretrained.REMEDY) from None
+            too_large = isinstance(error, RuntimeError | OverflowError)
+            reason = f"its arguments do not describe a {architecture} encoder"
+            shown = f"{reason} ({'a size is too large' if too_large else error})"
+            raise damaged(path, shown, pretrained.REMEDY) from None
         pretrained.load_weights(encoder, tensors, folder)
         if said := _strange_statistics(encoder):
             raise damaged(folder / run_files.WEIGHTS, said, pretrained.REMEDY)
