@@ -92,7 +92,7 @@ def rows(text: str, separator: str) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=separator or "\x1f", skipinitialspace=True)
     line = 1
     for cells in reader:
-        stripped = [cell.strip() for cell in cells]
+        stripped = list(map(str.strip, cells))
         if any(stripped) or len(stripped) > 1 or '"' in lines[line - 1]:
             yield line, stripped
         line = reader.line_num + 1
