@@ -17,7 +17,7 @@ import submitit
 
 from deep_infomax.cli import main
 from deep_infomax.experiments.comparison import compare
-from deep_infomax.experiments.slurm import Slurm, SlurmOptions
+from deep_infomax.experiments.slurm import Slurm, SlurmOptions, read_submitted
 
 
 @pytest.fixture
@@ -122,3 +122,15 @@ def test_without_submitit_one_sentence_says_how_to_get_it(
 def test_what_no_training_could_use_is_refused(asked: dict[str, int], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         SlurmOptions(**asked)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"job": "../elsewhere"}', '{"job": 5}', '{"job": "5\\n"}', "{}", "", '{"job": "5", "job": "6"}']
+)
+def test_a_file_of_a_job_names_a_number_and_no_path(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.job.json"
+    path.write_text('{"job": "4711_0", "later": 1}')
+    assert read_submitted(path) == "4711_0"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"a\.job\.json is damaged: .*; remove it once its job has ended"):
+        read_submitted(path)
