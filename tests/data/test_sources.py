@@ -279,6 +279,21 @@ def test_columns_of_lists_in_the_hubs_schema_are_passed_over():
     assert find_columns(schema, DataOptions()) == Columns("img", (), {}, ("img", "tags"))
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{", "[]", '{"info": 5}', '{"info": {"features": []}}', "[" * 9_999,
+        '{"info": {"features": {"y": {"_type": "ClassLabel", "names": [1]}}}}',
+        '{"info": {"features": {"y": {"_type": "ClassLabel", "names": "ab"}}}}',
+    ],
+)  # fmt: skip
+def test_metadata_of_the_hub_that_are_damaged_get_one_sentence(metadata):
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    schema = pa.schema([("img", image), ("y", pa.int64())], metadata={"huggingface": metadata})
+    with pytest.raises(ValueError, match=r"^the metadata 'huggingface' of the table are damaged: .*; write it again"):
+        find_columns(schema, DataOptions())
+
+
 def test_some_of_the_training_inputs_are_kept_and_all_of_the_test_part():
     whole, some = load_dataset("digits"), load_dataset("digits", DataOptions(train_inputs=100))
     rows = torch.arange(100) * len(whole.train) // 100
