@@ -4,7 +4,7 @@ Whatever is wrong with one is a ValueError of one sentence, ``PATH is damaged: <
 file, or one that may not be read, stays an OSError. Fields that later versions add are passed over.
 
 msgspec compares what was read with dataclasses as they are, strictly: no text becomes a number, and no number text.
-pydantic would do the same, but takes 40 times as long to load, and wants classes of its own. Parsing stays with the
+pydantic would do the same, but takes longer to load and wants classes of its own. Parsing stays with the
 standard library and PyYAML, as msgspec's parsers let a key appear twice.
 """
 
