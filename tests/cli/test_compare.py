@@ -191,6 +191,7 @@ def test_what_fails_is_named_when_the_others_are_done(
     assert (out / "random-0" / "evaluation.json").exists()
     [said] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dim: ")]
     assert said.startswith("dim: nat-0: ")
+    assert "holds metrics.jsonl, which a training would overwrite" in said
     assert said.endswith(f"; 1 of 2 are done, see them with: dim report {out}")
 
 
@@ -210,17 +211,6 @@ def test_an_error_of_the_program_is_shown_and_the_others_go_on(
     assert "Traceback" in said
     assert said.splitlines()[-1].startswith("dim: nat-0: broken; 1 of 2 are done")
     assert (out / "random-0" / "evaluation.json").exists()
-
-
-def test_the_error_of_a_training_beside_others_is_told_in_its_words(
-    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "compared"
-    (out / "random-0").mkdir(parents=True)
-    (out / "random-0" / "metrics.jsonl").write_text("kept\n")
-    assert compare(data, out, "--jobs", "2", recipes="random", seeds=1) == 2
-    assert "dim: random-0: " in (said := capsys.readouterr().err)
-    assert "holds metrics.jsonl, which a training would overwrite" in said
 
 
 def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
