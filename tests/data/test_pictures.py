@@ -51,7 +51,13 @@ def tiff(folder, *arrays, **options):
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
 def test_sixteen_bits_stay_as_they_are(tmp_path, suffix):
-    stored, description = read(write(tmp_path / "deep", DEEP, suffix=suffix))
+    folder = tmp_path / "deep"
+    if suffix == "pgm":  # which Pillow writes since version 11
+        folder.mkdir()
+        (folder / "0.pgm").write_bytes(b"P5 6 5 65535\n" + DEEP.astype(">u2").tobytes())
+    else:
+        write(folder, DEEP, suffix=suffix)
+    stored, description = read(folder)
     assert stored.dtype == np.uint16
     np.testing.assert_array_equal(stored[0, 0], DEEP)
     assert description["depth_rule"] == "uint16 as stored"
@@ -123,6 +129,8 @@ def test_png_files_of_sixteen_bits_a_channel(tmp_path, bands):
 @pytest.mark.parametrize("codec", ["jpeg2k", "avif"])
 def test_deep_images_of_other_formats_whatever_their_name(tmp_path, codec):
     codecs = pytest.importorskip("imagecodecs")
+    if codec == "avif" and ".avif" not in Image.registered_extensions():
+        pytest.skip("this Pillow knows no AVIF")
     values = np.stack([np.kron(DEEP // 64, np.ones((4, 4), np.uint16))] * 3, axis=-1)
     options = {"level": 0} if codec == "jpeg2k" else {"level": 100, "bitspersample": 10}
     (tmp_path / "deep").mkdir()

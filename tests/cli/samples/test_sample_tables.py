@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def lines(values: np.ndarray, pattern: str, header: str = "", end: str = "\n") -
     return end.join([*([header] if header else []), *rows, ""])
 
 
-AGAIN = pd.read_csv(io.StringIO(NAMED.to_csv())).to_csv()
+AGAIN = NAMED.rename_axis("Unnamed: 0").reset_index().to_csv()
 """An index that was read as a column, and written beside a new one."""
 GERMAN = pd.DataFrame(TWO, columns=["größe", "b"]).to_csv(index=False, sep=";", decimal=",")
 
@@ -142,7 +143,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "times without a name": (NAMED.set_index(NAMED.index / 8).to_csv(), "column without a name of `x` has no name"),
     "words": (NAMED.assign(w="word").to_csv(), "column 'w' of `x` holds 'word' in line 2; write a number there"),
     "a word far down": (
-        NAMED.astype(object).replace(TWO[40, 1], "?!").to_csv(),
+        NAMED.astype(str).replace(str(TWO[40, 1]), "?!").to_csv(),
         "column 'b' of `x` holds '?!' in line 42",
     ),
     "dates": (NAMED.assign(d=pd.Timestamp("2020")).to_csv(), "column 'd' of `x` holds '2020-01-01' in line 2"),
@@ -180,7 +181,7 @@ def test_what_cannot_be_trusted_is_refused_by_its_column_or_line(kind: str) -> N
     [
         (["u", "v"], "column 'c' of `x` holds 'u' in row 0"),
         ([[1.0], [2.0]], "column 'c' of `x` holds [1.0] in row 0"),
-        (pd.date_range("2020", periods=2), "column 'c' of `x` holds datetime.datetime(2020, 1, 1"),
+        ([date(2020, 1, 1)] * 2, "column 'c' of `x` holds datetime.date(2020, 1, 1) in row 0"),
         (pd.array([1, None], dtype="Int64"), "column 'c' of `x` holds None in row 1 (1 such rows"),
         ([0.5, np.nan], "column 'c' of `x` holds None in row 1 (1 such rows"),
     ],

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 SPACES: Final = " "
 """Any run of spaces and tabs."""
+_LONGEST: Final = 40
 _SEPARATORS: Final = ("\t", ";", ",", "|", SPACES)
 _SEEN: Final = 2000
 """Lines that decide how all are read."""
@@ -56,6 +57,11 @@ class Dialect(NamedTuple):
         if self.comma:
             return bool(_WITH_COMMA.fullmatch(cell) or _WITHOUT.fullmatch(cell))
         return bool(_WITH_POINT.fullmatch(cell))
+
+
+def brief(text: str) -> str:
+    """A text, or the beginning of one that is long."""
+    return f"{text[:_LONGEST]}..." if len(text) > _LONGEST else text
 
 
 def decoded(content: bytes, what: str) -> tuple[str, str]:
@@ -168,8 +174,8 @@ def _has_commas(body: Sequence[Sequence[str]], what: str, decimal: str | None) -
         return False
     if all(map(_THOUSANDS.fullmatch, commas)):
         raise ValueError(
-            f"{what} holds {commas[0]!r}, which may be a decimal or thousands; give `decimal` comma, or write numbers "
-            "without commas"
+            f"{what} holds {brief(repr(commas[0]))}, which may be a decimal or thousands; give `decimal` comma, "
+            "or write numbers without commas"
         )
     return True
 
@@ -195,6 +201,6 @@ def _is_one_column_with_commas(text: str, what: str, header: bool | None, decima
     if len(fractions) > _PROVING:
         return False
     raise ValueError(
-        f"{what} may hold one column of decimals with commas or two of whole numbers ({body[0]!r}); say which with "
-        "`decimal` comma or point"
+        f"{what} may hold one column of decimals with commas or two of whole numbers ({brief(repr(body[0]))}); "
+        "say which with `decimal` comma or point"
     )

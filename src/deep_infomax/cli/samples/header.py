@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from deep_infomax.cli.samples.dialect import MISSING, WHOLE, Dialect
+from deep_infomax.cli.samples.dialect import MISSING, WHOLE, Dialect, brief
 
 _SURELY: Final = 5
 """Columns from which on a line that counts 0, 1, 2, ... is no sample."""
@@ -80,7 +80,7 @@ def _counts(cells: Sequence[str], start: int = 0) -> bool:
 
 
 def _either(what: str, first: Sequence[str]) -> ValueError:
-    shown = ", ".join(first[:4]) + (", ..." if len(first) > 4 else "")
+    shown = ", ".join(map(brief, first[:4])) + (", ..." if len(first) > 4 else "")
     return ValueError(
         f"the first line of {what} ({shown}) may name the columns or be a sample; say which with `header` true or false"
     )

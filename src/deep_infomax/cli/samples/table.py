@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from deep_infomax.cli.samples.dialect import brief
 from deep_infomax.runtime.values import suggestion
 
 Array = np.ndarray
@@ -16,7 +17,6 @@ _INDEX_NAMES: Final = re.compile(
 """What pandas, R and spreadsheets call a column that they number rows in; also none at all."""
 _NUMBER_NAMES: Final = re.compile(r"(.*[ _.-])?(id|index|idx|nr|no|row|key)", re.I)
 """What people call a column that tells rows apart."""
-_LONGEST: Final = 40
 _SHOWN: Final = 8
 """Names that a sentence lists."""
 
@@ -79,17 +79,12 @@ def pick(table: Table, what: str, columns: Sequence[str] | None) -> Picked:
 def listed(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(_brief(name) or "(no name)" for name in names[:_SHOWN]) + more
-
-
-def _brief(name: str) -> str:
-    """The beginning of a name that is long."""
-    return f"{name[:_LONGEST]}..." if len(name) > _LONGEST else name
+    return ", ".join(brief(name) or "(no name)" for name in names[:_SHOWN]) + more
 
 
 def shortened(value: object) -> str:
     """What a cell holds, or its beginning."""
-    return _brief(repr(value))
+    return brief(repr(value))
 
 
 def counts_rows(column: Array) -> bool:
@@ -146,7 +141,7 @@ def _find(table: Table, what: str, name: str) -> int:
     if not places and (numbered := re.fullmatch(r"Unnamed: (\d+)", name.strip())):  # as pandas calls it
         places = [place for place, known in enumerate(table.names) if not known and place == int(numbered[1])]
     if not places:
-        known = [_brief(known) or f"Unnamed: {place}" for place, known in enumerate(table.names)]
+        known = [brief(known) or f"Unnamed: {place}" for place, known in enumerate(table.names)]
         more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
         raise ValueError(f"{what} has no column {name}; {suggestion(name, known[:_SHOWN])}{more}")
     if len(places) > 1:
