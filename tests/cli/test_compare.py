@@ -158,7 +158,7 @@ def test_an_interrupt_stops_all_trainings_at_a_checkpoint_and_what_nohup_ignores
         time.sleep(2)
         assert not stopped_at_a_checkpoint(tmp_path / "nat-0")
     two_of_three.send_signal(number)
-    said = two_of_three.communicate(timeout=60)[1]
+    said = two_of_three.communicate()[1]
     assert two_of_three.returncode == 130
     assert "give the same command again to continue with all" in said
     assert stopped_at_a_checkpoint(tmp_path / "nat-0")
@@ -174,7 +174,7 @@ def test_where_one_of_several_fails_the_others_go_on(two_of_three: subprocess.Po
         assert two_of_three.poll() is None, two_of_three.communicate()
         time.sleep(0.05)
     two_of_three.send_signal(signal.SIGINT)
-    said = two_of_three.communicate(timeout=60)[1]
+    said = two_of_three.communicate()[1]
     assert two_of_three.returncode == 130
     assert f"1 of 3 failed: nat-0: ended with exit code -9, see {tmp_path / 'nat-0.log'}" in said
     assert stopped_at_a_checkpoint(tmp_path / "local-jsd-0")

@@ -70,7 +70,7 @@ def test_jobs_outlive_the_command_and_their_time(
     try:
         wait_for(lambda: steps.exists() and steps.stat().st_size > 0, first)
         first.send_signal(signal.SIGINT)
-        said = first.communicate(timeout=60)[1]
+        said = first.communicate()[1]
         assert first.returncode == 130
         assert "what is in the cluster goes on; to stop it: scancel 1" in said
         assert said.splitlines()[-1] == "dim: interrupted; give the same command again to continue with all"
@@ -89,7 +89,7 @@ def test_jobs_outlive_the_command_and_their_time(
         written = steps.stat().st_size
         wait_for(lambda: steps.stat().st_size > written, again)
         subprocess.run(["scancel", "1"], check=True)
-        said = again.communicate(timeout=60)[1]
+        said = again.communicate()[1]
         assert again.returncode == 130
         told = "dim: nat-0: job 1 was cancelled; give the same command again to continue with all"
         assert said.splitlines()[-1] == told
