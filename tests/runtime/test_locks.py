@@ -31,11 +31,11 @@ def held_by_another_thread(file: Path, *, shared: bool = False) -> Iterator[None
     def hold() -> None:
         with locked(file, "held", shared=shared):
             taken.set()
-            over.wait(60)
+            over.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert taken.wait(60)
+    assert taken.wait()
     try:
         yield
     finally:
