@@ -228,7 +228,10 @@ def _series_options(folder: str, length: str) -> list[Option]:
 
 
 def _information_options() -> list[Option]:
+    from deep_infomax.mutual_information.units import UNITS
+
     return [
+        Option("unit", _one_of(UNITS), "nats", "Of every figure."),
         Option("plot", str | None, None, "Draw a figure into this file: .png, .svg or .pdf.", "FILE.png"),
         Option("json", SWITCH, False, "Print one JSON object instead of a table."),
         Option("time_budget", float | None, None, "About how long all may take (left out: no limit).", "SECONDS"),

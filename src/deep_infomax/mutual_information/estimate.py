@@ -40,8 +40,10 @@ from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import Fold, Work, fit_fold
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, check_lengths, check_options, few_samples
+from deep_infomax.mutual_information.names import check_indexes, column_names
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
+from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
@@ -70,14 +72,16 @@ def estimate_mi(
     critic: Callable[[], nn.Module] | None = None,
     permutations: int = 0,
     fitting: Fitting | None = None,
+    unit: str = "nats",
 ) -> Estimate:
-    """Estimate the mutual information of paired samples, in nats.
+    """Estimate the mutual information of paired samples.
 
     An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
     the process keeps the memory that it frees (`deep_infomax.runtime.allocator`).
 
     Args:
-        x: Samples (n,) or (n, ...), an array or a tensor of any real type.
+        x: Samples (n,) or (n, ...), an array, a tensor or a data frame of any real type. Names of columns reach the
+            result; rows are paired by their places, and two indexes must agree.
         y: As many samples of the other variable, row by row.
         estimator: ``auto`` (trained and read with Donsker-Varadhan), ``jsd``, ``infonce``, ``nwj``, ``smile``,
             ``gaussian`` (the normal model of the ranks alone), ``ksg`` or ``mine``.
@@ -91,6 +95,7 @@ def estimate_mi(
         critic: Makes a new `Critic` for structured samples such as images, which are then neither flattened nor ranked.
         permutations: Shuffles of y for a test of independence; 0 for none.
         fitting: How critics are trained.
+        unit: Of every figure: ``nats`` or ``bits``.
 
     Raises:
         ValueError: The samples or an option cannot be used.
@@ -102,6 +107,9 @@ def estimate_mi(
         >>> round(r.mi, 2), r.interval[0] < 0.3466 < r.interval[1]
         (0.34, True)
     """
+    check_unit(unit)
+    check_indexes((x, y), ("x", "y"))
+    x_names, y_names = column_names(x), column_names(y)
     x, y = as_samples(x, "x"), as_samples(y, "y")
     check_lengths((x, y), ("x", "y"))
     if estimator not in ESTIMATORS:
@@ -126,7 +134,8 @@ def estimate_mi(
     with running(progress, seed, on) as (tell, stopped):
         if method.alone is not None:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
-            return method.alone(x, y, level, facts.warnings, watch)
+            estimate = method.alone(x, y, level, facts.warnings, watch)
+            return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
         work = Work(method, on, ranks, critic, permutations, fitting or Fitting())
         began = time.monotonic()
         done: list[Fold] = []
@@ -144,7 +153,7 @@ def estimate_mi(
         values: Array = np.mean([fold.log_ratio(new_x, new_y) for fold in done], axis=0)
         return values
 
-    return replace(estimate, log_ratio=log_ratio)
+    return replace(estimate, log_ratio=log_ratio, x_names=x_names, y_names=y_names).in_unit(unit)
 
 
 def _combine(

@@ -1,7 +1,7 @@
 """What an estimate of mutual information says, as an object, a table, a figure, and JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from jaxtyping import Float
 from rich.table import Table
 
 from deep_infomax.mutual_information.fitting import History
+from deep_infomax.mutual_information.names import listed
+from deep_infomax.mutual_information.units import check_unit, conversion, converted, retold
 from deep_infomax.runtime.terminal import PlainConsole
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mutual information in nats; ``print`` shows a table."""
+    """Mutual information, in nats unless `unit` says bits; ``print`` shows a table."""
 
     estimator: str
     readout: str
@@ -56,7 +58,40 @@ class Estimate:
     """Of the hypothesis that x and y are independent, where permutations were asked for."""
     fitted: float | None = None
     """What ``dv`` is on pairs that the critics were fitted to: too much."""
+    unit: str = "nats"
+    """Of every figure of information."""
+    x_names: tuple[str, ...] = ()
+    """Of the columns of x, where they have names."""
+    y_names: tuple[str, ...] = ()
     log_ratio: Callable[[Any, Any], Float[Array, " n"]] | None = field(default=None, repr=False)
+
+    def in_unit(self, unit: str) -> "Estimate":
+        """The same in ``nats`` or ``bits``, every figure of it.
+
+        Raises ValueError for another unit.
+        """
+        check_unit(unit)
+        if unit == self.unit:
+            return self
+        factor, log_ratio = conversion(self.unit, unit), self.log_ratio
+        return replace(
+            self,
+            unit=unit,
+            mi=factor * self.mi,
+            interval=None if self.interval is None else (factor * self.interval[0], factor * self.interval[1]),
+            lower_bound=None if self.lower_bound is None else factor * self.lower_bound,
+            readouts=converted(self.readouts, factor),
+            standard_errors=converted(self.standard_errors, factor),
+            ceiling=factor * self.ceiling,
+            warnings=tuple(retold(warning, unit) for warning in self.warnings),
+            folds=tuple(converted(fold, factor) for fold in self.folds),
+            history=tuple(
+                replace(history, validation=tuple(factor * value for value in history.validation))
+                for history in self.history
+            ),
+            fitted=None if self.fitted is None else factor * self.fitted,
+            log_ratio=None if log_ratio is None else lambda x, y: factor * log_ratio(x, y),
+        )
 
     def pointwise(self, x: Any, y: Any) -> Float[Array, " n"]:
         """Estimated ``log p(x, y) / (p(x) p(y))`` of each pair: the mean over the folds' critics.
@@ -71,6 +106,9 @@ class Estimate:
         """Everything but the critics and the learning curves, as JSON values; what is infinite is null."""
         return {
             "estimator": self.estimator,
+            "unit": self.unit,
+            "x_names": list(self.x_names),
+            "y_names": list(self.y_names),
             "readout": self.readout,
             "mi": finite_or_none(self.mi),
             "interval": None if self.interval is None else [finite_or_none(limit) for limit in self.interval],
@@ -92,9 +130,9 @@ class Estimate:
 
     def __str__(self) -> str:
         """The table."""
-        table = Table(title=f"Mutual information of {self.n:,} pairs, in nats", title_justify="left")
-        for heading in ("", "nats", "± s.e.", "what it is"):
-            table.add_column(heading, justify="right" if heading in ("nats", "± s.e.") else "left")
+        table = Table(title=f"Mutual information of {self.n:,} pairs, in {self.unit}", title_justify="left")
+        for heading in ("", self.unit, "± s.e.", "what it is"):
+            table.add_column(heading, justify="right" if heading in (self.unit, "± s.e.") else "left")
         limits = "no interval"
         if self.interval is not None:
             limits = f"{100 * self.level:g}% interval {self.interval[0]:.4f} to {self.interval[1]:.4f}"
@@ -108,9 +146,13 @@ class Estimate:
             table.add_row("p-value", f"{self.p_value:.4f}", "", "of independence, by permutation")
         return printed(
             table,
-            f"{'' if self.finished else 'UNFINISHED: '}{self._basis()}{self.seconds:.1f} s",
+            f"{'' if self.finished else 'UNFINISHED: '}{self._named()}{self._basis()}{self.seconds:.1f} s",
             self.warnings,
         )
+
+    def _named(self) -> str:
+        named = [f"{name} = {listed(names)}" for name, names in (("x", self.x_names), ("y", self.y_names)) if names]
+        return "".join(f"{one}; " for one in named)
 
     def _basis(self) -> str:
         if not self.folds:
@@ -133,11 +175,11 @@ class Estimate:
             left.axvspan(*self.interval, color="#1f5f8b", alpha=0.15, label=f"{100 * self.level:g}% interval")
         if self.lower_bound is not None:
             left.axvline(self.lower_bound, color="#b5532a", linestyle="--", linewidth=1, label="at least")
-        left.set(xlabel="nats", title="readouts on held-out pairs")
+        left.set(xlabel=self.unit, title="readouts on held-out pairs")
         left.legend(fontsize="small")
         for number, history in enumerate(self.history, 1):
             right.plot(history.steps, history.validation, linewidth=1, label=f"fold {number}")
-        right.set(xlabel="steps", ylabel="nats", title="validation pairs")
+        right.set(xlabel="steps", ylabel=self.unit, title="validation pairs")
         if self.history:
             right.legend(fontsize="small")
         return drawing
@@ -160,7 +202,7 @@ def finite_or_none(value: float) -> float | None:
 
 
 def figure(value: float) -> str:
-    """A figure in nats as a table shows it."""
+    """A figure of information as a table shows it."""
     return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.1e}"
 
 

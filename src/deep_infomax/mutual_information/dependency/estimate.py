@@ -13,7 +13,7 @@ interval is made as that of `estimate_mi`, without its allowance for a longer tr
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -41,8 +41,10 @@ from deep_infomax.mutual_information.inputs import (
     check_options,
     few_samples,
 )
+from deep_infomax.mutual_information.names import column_names
 from deep_infomax.mutual_information.readouts import Readout
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
+from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
@@ -67,14 +69,15 @@ def neural_dependency(
     time_budget: float | None = None,
     ranks: bool = True,
     fitting: Fitting | None = None,
+    unit: str = "nats",
 ) -> Dependency:
-    """Estimate the total correlation of a variable, in nats, and which of its coordinates depend on the others.
+    """Estimate the total correlation of a variable, and which of its coordinates depend on the others.
 
     An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
     the process keeps the memory that it frees (`deep_infomax.runtime.allocator`).
 
     Args:
-        z: Samples (n, d), an array or a tensor of any real type.
+        z: Samples (n, d), an array, a tensor or a data frame of any real type. Names of columns reach the result.
         method: ``joint``, ``chain``, ``dim`` (the paper's protocol), or ``auto``: joint for at most 32 coordinates
             where its first fold reads at most 6 nats from an effective sample size of at least 500, else chain.
         folds: Parts of the samples, each held out once.
@@ -85,6 +88,7 @@ def neural_dependency(
         time_budget: Seconds the whole may take, more or less; None trains for the full number of steps.
         ranks: Give every coordinate a normal distribution through its ranks first.
         fitting: How critics are trained.
+        unit: Of every figure: ``nats`` or ``bits``.
 
     Raises:
         ValueError: The samples or an option cannot be used.
@@ -96,6 +100,8 @@ def neural_dependency(
         >>> r.interval[0] < 0.3466 < r.interval[1], int(r.per_factor.argmin())
         (True, 2)
     """
+    check_unit(unit)
+    names = column_names(z)
     z = as_samples(z, "z")
     if method not in DEPENDENCIES:
         raise unknown("method", method, DEPENDENCIES)
@@ -113,10 +119,11 @@ def neural_dependency(
                 columns, seed=seed, epochs=EPOCHS, device=on, progress=tell,
                 stop=lambda: stopped() or time.monotonic() > ends,
             )  # fmt: skip
-            return dim_result(
+            result = dim_result(
                 value, course, len(z), warnings, epochs=EPOCHS, level=level, seconds=time.monotonic() - began,
                 finished=not stopped(),
             )  # fmt: skip
+            return replace(result, names=names).in_unit(unit)
         work = _Work(columns, method, ranks, on, fitting or Fitting())
         done: list[_Fold] = []
         for number, (rest, test) in enumerate(split_folds(len(z), folds, seed)):
@@ -126,7 +133,8 @@ def neural_dependency(
             done.append(work.fold(rest, test, watches, done))
             if stopped():
                 break
-        return _combine(done, read, level, warnings, time.monotonic() - began, not stopped())
+        result = _combine(done, read, level, warnings, time.monotonic() - began, not stopped())
+        return replace(result, names=names).in_unit(unit)
 
 
 @dataclass(frozen=True)

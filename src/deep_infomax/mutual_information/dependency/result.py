@@ -1,6 +1,6 @@
 """What an estimate of dependency says, as an object, a table, a figure, and JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from rich.table import Table
 
 from deep_infomax.mutual_information.fitting import History
 from deep_infomax.mutual_information.result import finite_or_none, printed
+from deep_infomax.mutual_information.units import check_unit, conversion, converted, retold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ _ROWS = 10
 
 @dataclass(frozen=True)
 class Dependency:
-    """Total correlation in nats; ``print`` shows a table."""
+    """Total correlation, in nats unless `unit` says bits; ``print`` shows a table."""
 
     method: str
     """``joint``, ``chain`` or ``dim``."""
@@ -51,10 +52,44 @@ class Dependency:
     """What the same method reads on samples that its critics were fitted to."""
     finished: bool = True
     """Whether all folds were completed; otherwise the figures are those known when the work ended."""
+    unit: str = "nats"
+    """Of every figure of information."""
+    names: tuple[str, ...] = ()
+    """Of the coordinates, where they have names."""
+
+    def in_unit(self, unit: str) -> "Dependency":
+        """The same in ``nats`` or ``bits``, every figure of it.
+
+        Raises ValueError for another unit.
+        """
+        check_unit(unit)
+        if unit == self.unit:
+            return self
+        factor = conversion(self.unit, unit)
+        return replace(
+            self,
+            unit=unit,
+            reason=retold(self.reason, unit),
+            total_correlation=factor * self.total_correlation,
+            interval=None if self.interval is None else (factor * self.interval[0], factor * self.interval[1]),
+            standard_error=factor * self.standard_error,
+            per_factor=None if self.per_factor is None else factor * self.per_factor,
+            per_factor_errors=None if self.per_factor_errors is None else factor * self.per_factor_errors,
+            readouts=converted(self.readouts, factor),
+            warnings=tuple(retold(warning, unit) for warning in self.warnings),
+            folds=tuple(factor * value for value in self.folds),
+            history=tuple(
+                replace(history, validation=tuple(factor * value for value in history.validation))
+                for history in self.history
+            ),
+            fitted=None if self.fitted is None else factor * self.fitted,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the learning curves, as JSON values; what is infinite or unknown is null."""
         return {
+            "unit": self.unit,
+            "names": list(self.names),
             "total_correlation": self.total_correlation,
             "interval": None if self.interval is None else [finite_or_none(limit) for limit in self.interval],
             "level": self.level,
@@ -75,9 +110,9 @@ class Dependency:
 
     def __str__(self) -> str:
         """The table; of the coordinates those that depend most on the others."""
-        table = Table(title=f"Total correlation of {self.n:,} samples, in nats", title_justify="left")
-        for heading in ("", "nats", "± s.e.", "what it is"):
-            table.add_column(heading, justify="right" if heading in ("nats", "± s.e.") else "left")
+        table = Table(title=f"Total correlation of {self.n:,} samples, in {self.unit}", title_justify="left")
+        for heading in ("", self.unit, "± s.e.", "what it is"):
+            table.add_column(heading, justify="right" if heading in (self.unit, "± s.e.") else "left")
         limits = "no interval"
         if self.interval is not None:
             limits = f"{100 * self.level:g}% interval {self.interval[0]:.4f} to {self.interval[1]:.4f}"
@@ -90,7 +125,8 @@ class Dependency:
             order = np.argsort(-self.per_factor)
             for i in order[:_ROWS]:
                 meaning = "with all other coordinates" if i == order[0] else ""
-                table.add_row(f"z[{i}]", f"{self.per_factor[i]:.4f}", f"{self.per_factor_errors[i]:.4f}", meaning)
+                name = self.names[i] if self.names else f"z[{i}]"
+                table.add_row(name, f"{self.per_factor[i]:.4f}", f"{self.per_factor_errors[i]:.4f}", meaning)
             if len(order) > _ROWS:
                 rest = self.per_factor[order[_ROWS:]]
                 table.add_row(f"{len(rest)} others", f"{rest.max():.4f}", "", "at most")
@@ -110,10 +146,12 @@ class Dependency:
             places = np.arange(len(self.per_factor))
             left.bar(places, self.per_factor, yerr=1.96 * self.per_factor_errors, color="#1f5f8b", ecolor="#777777")
             left.axhline(0, color="#333333", linewidth=0.8)
-        left.set(xlabel="coordinate", ylabel="nats", title="information with all other coordinates")
+            if self.names:
+                left.set_xticks(places, self.names, rotation=90)
+        left.set(xlabel="coordinate", ylabel=self.unit, title="information with all other coordinates")
         for number, history in enumerate(self.history, 1):
             right.plot(history.steps, history.validation, linewidth=1, label=f"fold {number}")
-        right.set(xlabel="steps", ylabel="nats", title="validation samples")
+        right.set(xlabel="steps", ylabel=self.unit, title="validation samples")
         right.legend(fontsize="small")
         return figure
 
