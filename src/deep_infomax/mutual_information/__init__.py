@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
     from deep_infomax.mutual_information.fitting import Fitting
     from deep_infomax.mutual_information.result import Estimate
+    from deep_infomax.mutual_information.tasks.catalogue import TASKS
     from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS, DependencyTask, JointSample
-    from deep_infomax.mutual_information.tasks.pairs import TASKS, Sample, Task
+    from deep_infomax.mutual_information.tasks.task import Sample, Task
 
 __all__ = [
     "DEPENDENCIES",
@@ -45,7 +46,8 @@ _MODULES = {
     "fitting": ("Fitting",),
     "result": ("Estimate",),
     "tasks.joint": ("DEPENDENCY_TASKS", "DependencyTask", "JointSample"),
-    "tasks.pairs": ("TASKS", "Sample", "Task"),
+    "tasks.catalogue": ("TASKS",),
+    "tasks.task": ("Sample", "Task"),
 }
 
 __getattr__, __dir__ = on_first_use(__name__, _MODULES, globals())

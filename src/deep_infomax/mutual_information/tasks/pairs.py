@@ -1,72 +1,19 @@
-"""Tasks with known answers: samplers of dependent variables that know their mutual information, in nats.
-
-A task draws pairs (x, y) and, where a density exists, the pointwise information of each pair, ``log p(x, y) / (p(x)
-p(y))``, whose mean over many pairs is the truth. Maps of x alone and of y alone that can be undone change neither, so
-a task can be put into a harder form by `Task.transformed`. The tolerance is the absolute bias that we want the mean of
-an estimator to stay within at n = 10,000.
-
-Shapes: n pairs, dx and dy coordinates.
-
->>> task = TASKS["normal-bivariate"]
->>> x, y, log_ratio = task.sample(1000, seed=0)
->>> x.shape, y.shape, round(task.truth, 4)
-((1000, 1), (1000, 1), 0.4133)
+"""Pairs of low and high dimension from the literature, and five in which a normal model finds nothing.
 
 Sources: Czyz et al., "Beyond normal: on the evaluation of mutual information estimators", 2023, arXiv 2306.11078, for
 the transformed normal, uniform and Student tasks; the others are derived in their docstrings.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy import integrate, special
 
 from deep_infomax.mutual_information.tasks import transforms
+from deep_infomax.mutual_information.tasks.task import Sample, Task, entropy
 
 Array = np.ndarray
-
-
-class Sample(NamedTuple):
-    """Pairs, and what each pair contributes to the information."""
-
-    x: Float[Array, "n dx"]
-    y: Float[Array, "n dy"]
-    log_ratio: Float[Array, " n"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """Two dependent variables with a known mutual information."""
-
-    name: str
-    truth: float
-    """Mutual information in nats."""
-    tolerance: float
-    """Wanted absolute bias of the mean estimate at n = 10,000."""
-    draw: Callable[[np.random.Generator, int], Sample]
-
-    def sample(self, n: int, seed: int) -> Sample:
-        """Draw n independent pairs."""
-        return self.draw(np.random.default_rng(seed), n)
-
-    def transformed(
-        self,
-        name: str,
-        tolerance: float,
-        x: Callable[[Float[Array, "n dx"]], Float[Array, "n ex"]],
-        y: Callable[[Float[Array, "n dy"]], Float[Array, "n ey"]],
-    ) -> "Task":
-        """The same information seen through two injective maps."""
-
-        def draw(generator: np.random.Generator, n: int) -> Sample:
-            sample = self.draw(generator, n)
-            return Sample(x(sample.x), y(sample.y), sample.log_ratio)
-
-        return Task(name, self.truth, tolerance, draw)
 
 
 def normal(name: str, covariance: Float[Array, "d d"], dx: int, tolerance: float) -> Task:
@@ -157,7 +104,7 @@ def product_of_signs(name: str, flip: float, tolerance: float) -> Task:
         y = sign * np.abs(generator.standard_normal(n))
         return Sample(x, y[:, None], np.log(2 * np.where(flipped, flip, 1 - flip)))
 
-    return Task(name, math.log(2) - _entropy(flip, 1 - flip), tolerance, draw)
+    return Task(name, math.log(2) - entropy(flip, 1 - flip), tolerance, draw)
 
 
 def double_angle(name: str, w: float, tolerance: float) -> Task:
@@ -227,7 +174,7 @@ def symmetric_channel(name: str, error: float, tolerance: float) -> Task:
     ``I = log 8 - H(p) - p log 7``. The permutation has no correlation with the identity.
     """
     permutation = np.array([0, 3, 7, 6, 5, 1, 4, 2])
-    truth = math.log(8) - _entropy(error, 1 - error) - error * math.log(7)
+    truth = math.log(8) - entropy(error, 1 - error) - error * math.log(7)
 
     def draw(generator: np.random.Generator, n: int) -> Sample:
         x = generator.integers(8, size=n)
@@ -237,10 +184,6 @@ def symmetric_channel(name: str, error: float, tolerance: float) -> Task:
         return Sample(x[:, None].astype(float), y[:, None].astype(float), ratio)
 
     return Task(name, truth, tolerance, draw)
-
-
-def _entropy(*probabilities: float) -> float:
-    return -sum(p * math.log(p) for p in probabilities if p > 0)
 
 
 def _log_density_of_log_abs_normal(log_size: Array) -> Array:
@@ -253,9 +196,10 @@ def _same(x: Array) -> Array:
     return x
 
 
-def _tasks() -> list[Task]:
+def tasks() -> list[Task]:
+    """Normal variables and their bijections, uniform and Student variables, and five that have no correlations."""
     bivariate = normal_pairs("normal-bivariate", 1, [0.75], 0.01)
-    tasks = [bivariate]
+    made = [bivariate]
     for name, tolerance, x_map, y_map in (
         ("cdf", 0.01, transforms.normal_cdf, transforms.normal_cdf),
         ("half-cube", 0.01, transforms.half_cube, transforms.half_cube),
@@ -264,20 +208,20 @@ def _tasks() -> list[Task]:
         ("bimodal", 0.02, transforms.bimodal, transforms.bimodal),
         ("swiss-roll", 0.02, lambda x: transforms.swiss_roll(transforms.normal_cdf(x)), _same),
     ):
-        tasks.append(bivariate.transformed(f"normal-bivariate-{name}", tolerance, x_map, y_map))
-    tasks += [uniform_noise("uniform-noise-0.1", 0.1, 0.05), uniform_noise("uniform-noise-0.75", 0.75, 0.02)]
+        made.append(bivariate.transformed(f"normal-bivariate-{name}", tolerance, x_map, y_map))
+    made += [uniform_noise("uniform-noise-0.1", 0.1, 0.05), uniform_noise("uniform-noise-0.75", 0.75, 0.02)]
     sparse = {d: normal_pairs(f"normal-sparse-{d}", d, [0.8, 0.8], 0.05 if d == 25 else 0.02) for d in (2, 3, 5, 25)}
-    tasks += sparse.values()
+    made += sparse.values()
     for d, tolerance in ((2, 0.02), (3, 0.02), (5, 0.02), (25, 0.06), (50, 0.18)):
-        tasks.append(normal_dense(f"normal-dense-{d}", d, 0.5, tolerance))
+        made.append(normal_dense(f"normal-dense-{d}", d, 0.5, tolerance))
     for d, nu in ((1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (5, 2), (5, 3)):
         task = student(f"student-{d}-{nu}", d, nu, 0.05)
-        tasks += [task, task.transformed(f"{task.name}-asinh", 0.05, np.arcsinh, np.arcsinh)]
+        made += [task, task.transformed(f"{task.name}-asinh", 0.05, np.arcsinh, np.arcsinh)]
     for d in (3, 5, 25):
         cube = transforms.half_cube
-        tasks.append(sparse[d].transformed(f"normal-sparse-{d}-half-cube", 0.07, cube, cube))
+        made.append(sparse[d].transformed(f"normal-sparse-{d}-half-cube", 0.07, cube, cube))
     for d, tolerance in ((3, 0.05), (5, 0.10), (25, 0.35)):
-        tasks.append(
+        made.append(
             sparse[d].transformed(
                 f"normal-sparse-{d}-spiral",
                 tolerance,
@@ -287,17 +231,13 @@ def _tasks() -> list[Task]:
         )
     for nats, tolerance in ((2, 0.03), (4, 0.10), (6, 0.30), (8, 0.5), (10, 1.0)):
         rho = math.sqrt(1 - math.exp(-2 * nats / 20))
-        tasks.append(normal_pairs(f"normal-correlated-20-{nats}", 20, [rho] * 20, tolerance))
-    tasks.append(normal_pairs("independent", 1, [], 0.01))
-    tasks += [
+        made.append(normal_pairs(f"normal-correlated-20-{nats}", 20, [rho] * 20, tolerance))
+    made.append(normal_pairs("independent", 1, [], 0.01))
+    made += [
         product_of_signs("product-of-signs", 0.05, 0.03),
         double_angle("double-angle", 0.5, 0.05),
         crossed_normals("crossed-normals", 0.9, 0.03),
         random_scale("random-scale", 0.03),
         symmetric_channel("symmetric-channel", 0.2, 0.03),
     ]
-    return tasks
-
-
-TASKS: Final[dict[str, Task]] = {task.name: task for task in _tasks()}
-"""Every task about two variables by name; the last five have no correlations, so that a normal model finds nothing."""
+    return made
