@@ -1,7 +1,7 @@
 """One fold of an estimate: a critic fitted to some pairs and read out on others."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,6 +76,22 @@ class Fold:
     """Whether the normal model finds a perfect correlation between continuous variables."""
     log_ratio: Callable[[Any, Any], Float[Array, " n"]]
     """Scores of new pairs, with an exponential mean of 1 over pairs that do not belong together."""
+
+
+def fit_folds(
+    x: Shaped[Array, "n *dx"],
+    y: Shaped[Array, "n *dy"],
+    split: Sequence[tuple[Int[Array, " f"], Int[Array, " t"]]],
+    work: Work,
+    watches: Sequence[Watch],
+) -> list[Fold]:
+    """Fit a critic for each part of a split, (rest, test), watched by its own watch; fewer where one says stop."""
+    done = []
+    for (rest, test), watch in zip(split, watches, strict=True):
+        done.append(fit_fold(x, y, rest, test, work, watch))
+        if watch.stop():
+            break
+    return done
 
 
 def fit_fold(
