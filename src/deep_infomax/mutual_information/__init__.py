@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from deep_infomax.mutual_information.estimate import estimate_mi
     from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
     from deep_infomax.mutual_information.fitting import Fitting
+    from deep_infomax.mutual_information.pairs import information_scores, pairwise, rank_features
     from deep_infomax.mutual_information.result import Estimate
+    from deep_infomax.mutual_information.tables import Pairwise, Ranking
     from deep_infomax.mutual_information.tasks.catalogue import TASKS
     from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS, DependencyTask, JointSample
     from deep_infomax.mutual_information.tasks.task import Sample, Task
@@ -29,12 +31,17 @@ __all__ = [
     "Estimate",
     "Fitting",
     "JointSample",
+    "Pairwise",
     "ProcessingCheck",
+    "Ranking",
     "Sample",
     "Task",
     "check_data_processing",
     "estimate_mi",
+    "information_scores",
     "neural_dependency",
+    "pairwise",
+    "rank_features",
 ]
 
 _MODULES = {
@@ -44,7 +51,9 @@ _MODULES = {
     "estimate": ("estimate_mi",),
     "estimators": ("DEPENDENCIES", "ESTIMATORS"),
     "fitting": ("Fitting",),
+    "pairs": ("information_scores", "pairwise", "rank_features"),
     "result": ("Estimate",),
+    "tables": ("Pairwise", "Ranking"),
     "tasks.joint": ("DEPENDENCY_TASKS", "DependencyTask", "JointSample"),
     "tasks.catalogue": ("TASKS",),
     "tasks.task": ("Sample", "Task"),

@@ -35,8 +35,8 @@ def converted(values: Mapping[str, float], factor: float) -> dict[str, float]:
 def retold(sentence: str, new: str) -> str:
     """A sentence whose figures, each of which is followed by its unit, stand in another one.
 
-    >>> retold("infonce reads 6.931 nats under its ceiling of 8.0 nats, from 500 pairs", "bits")
-    'infonce reads 10.000 bits under its ceiling of 11.5 bits, from 500 pairs'
+    >>> retold("infonce reads 6.932 nats under its ceiling of 8.0 nats, from 500 pairs", "bits")
+    'infonce reads 10.001 bits under its ceiling of 11.5 bits, from 500 pairs'
     """
 
     def said(found: re.Match[str]) -> str:
