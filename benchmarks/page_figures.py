@@ -6,6 +6,7 @@ It writes ``docs/comparison.png`` (recipes by layer), ``docs/step.png`` (a train
 ``docs/tasks.png`` (estimates of information against the truth).
 """
 
+import itertools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ LAYERS = ("conv", "fc", "Y")
 def main() -> None:
     draw_comparison(table(DOCS / "results.md", "| recipe | `mlp/1` conv / fc / Y | `svm/2` conv / fc / Y |"))
     draw_step(table(DOCS / "speed.md", "| shape | library, ms |"))
-    draw_tasks(table(DOCS / "information" / "tasks.md", "| task | truth | mean | spread |"))
+    draw_tasks(finite(DOCS / "information" / "tasks.md", "| task | truth | mean | spread |", "## Every task"))
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
@@ -32,6 +33,16 @@ def table(page: Path, heading: str) -> list[list[str]]:
             break
         rows.append([cell.strip(" `") for cell in line.strip("|").split("|")])
     return rows
+
+
+def finite(page: Path, heading: str, section: str) -> list[list[str]]:
+    """The rows of all tables of a section below headings that begin so, without those of an infinite truth."""
+    text = page.read_text().split(f"\n{section}", 1)[1].split("\n## ", 1)[0]
+    rows = []
+    for part in text.split(f"\n{heading}")[1:]:
+        lines = itertools.takewhile(lambda line: line.startswith("|"), part.splitlines()[2:])
+        rows += [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if row[1] != "∞"]
 
 
 def draw_comparison(rows: list[list[str]]) -> None:
