@@ -375,7 +375,7 @@ CASES = [
         "estimate left.npy things.npy",
         array("things.npy", np.array([{}] * 100, dtype=object)),
     ),
-    Case("samples that are words", "estimate left.npy names.npy", array("names.npy", np.array(["a", "b"] * 50))),
+    Case("samples that are words", "estimate left.npy names.npy", array("names.npy", np.arange(100).astype(str))),
     Case("complex samples", "estimate left.npy waves.npy", array("waves.npy", SAMPLES[:, 1] * 1j)),
     Case("several arrays", "estimate left.npy labelled.npz"),
     Case("no array", "estimate left.npy none.npz", lambda folder: np.savez(folder / "none.npz")),

@@ -17,7 +17,7 @@ from torch import nn
 
 from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi, named
 from deep_infomax.mutual_information.facts import facts_of
-from deep_infomax.mutual_information.inputs import as_columns, as_samples, discrete_levels, few_samples
+from deep_infomax.mutual_information.inputs import as_columns, as_samples, few_samples
 from deep_infomax.mutual_information.ksg import ksg_pointwise
 from deep_infomax.mutual_information.pairing import fit_column_pairing, fit_reader, fit_structured_pairing
 from deep_infomax.mutual_information.running import split_folds
@@ -611,14 +611,6 @@ def test_inputs_are_coordinates_their_squares_and_codes():
     assert (reader(unseen, reader.to_normal(unseen))[:, 4:] == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("levels", "n", "discrete"), [(2, 20, True), (32, 320, True), (33, 9999, False), (3, 29, False)]
-)
-def test_coordinates_of_few_values_are_discrete(levels, n, discrete):
-    found = discrete_levels(np.resize(np.arange(levels, dtype=float), n))
-    assert (found is not None) == discrete
-
-
 def test_structured_samples_are_scaled_as_a_whole():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (50, 1, 4, 4)).astype(np.uint8), rng.normal(size=50)
@@ -636,10 +628,9 @@ def test_structured_samples_are_scaled_as_a_whole():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        (np.array([None] * 40), "`x` has the type object; give an array of real numbers"),
-        (np.array(["a"] * 40), "`x` has the type <U1; give an array of real numbers"),
-        (np.ones(40, dtype=complex), "`x` has the type complex128; give an array of real numbers"),
-        (torch.ones(40, dtype=torch.complex64), "`x` has the type complex64; give an array of real numbers"),
+        (np.array(["a"] * 40), "`x` holds words; give an array of real numbers"),
+        (np.ones(40, dtype=complex), "`x` has the type complex128; give an array of real numbers or words"),
+        (torch.ones(40, dtype=torch.complex64), "`x` has the type complex64; give an array of real numbers or words"),
         (3.0, "`x` has 1 sample along its first axis; give at least 30"),
         ([], "`x` has 0 samples along its first axis; give at least 30"),
         (np.arange(29), "`x` has 29 samples along its first axis; give at least 30"),

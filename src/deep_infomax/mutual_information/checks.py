@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from deep_infomax.mutual_information.estimate import estimate_mi
-from deep_infomax.mutual_information.inputs import as_samples
 from deep_infomax.mutual_information.result import Estimate
+from deep_infomax.mutual_information.variables import read_variable
 
 Array = np.ndarray
 _WORDS: Final = {
@@ -72,7 +72,7 @@ def check_data_processing(
         require_quarters(options.get("estimator", "auto"))
     if whole is None:
         whole = estimate_mi(x, y, **options)
-    processed = quarters(as_samples(y, "y")) if g is None else g(y)
+    processed = quarters(read_variable(y, "y").numbers) if g is None else g(y)
     return ProcessingCheck(whole, estimate_mi(x, processed, **options))
 
 

@@ -50,7 +50,9 @@ def codes_of(columns: Shaped[Array, "n d"]) -> Int[Array, " n"]:
     >>> codes_of(np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0]])).tolist()
     [1, 0, 1]
     """
-    codes: Array = np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1)
+    one = columns.shape[1] == 1  # a row of one value is compared faster as that value
+    found = np.unique(columns[:, 0], return_inverse=True) if one else np.unique(columns, axis=0, return_inverse=True)
+    codes: Array = found[1].reshape(-1)
     return codes
 
 

@@ -43,6 +43,7 @@ from deep_infomax.mutual_information.names import check_indexes, column_names
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
 from deep_infomax.mutual_information.units import check_unit
+from deep_infomax.mutual_information.variables import read_variable
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
@@ -67,6 +68,8 @@ def estimate_mi(
     critic: Callable[[], nn.Module] | None = None,
     permutations: int = 0,
     fitting: Fitting | None = None,
+    discrete_x: Any = "auto",
+    discrete_y: Any = "auto",
     unit: str = "nats",
 ) -> Estimate:
     """Estimate the mutual information of paired samples.
@@ -75,8 +78,8 @@ def estimate_mi(
     the process keeps the memory that it frees (`deep_infomax.runtime.allocator`).
 
     Args:
-        x: Samples (n,) or (n, ...), an array, a tensor or a data frame of any real type. Names of columns reach the
-            result; rows are paired by their places, and two indexes must agree.
+        x: Samples (n,) or (n, ...), an array, a tensor or a data frame of numbers, words or categories. Names of
+            columns reach the result; rows are paired by their places, and two indexes must agree.
         y: As many samples of the other variable, row by row.
         estimator: ``auto`` (trained and read with Donsker-Varadhan), ``jsd``, ``infonce``, ``nwj``, ``smile``,
             ``gaussian`` (the normal model of the ranks alone), ``ksg`` or ``mine``.
@@ -90,6 +93,9 @@ def estimate_mi(
         critic: Makes a new `Critic` for structured samples such as images, which are then neither flattened nor ranked.
         permutations: Shuffles of y for a test of independence; 0 for none.
         fitting: How critics are trained.
+        discrete_x: Which columns of x are discrete, beside those of words: True for all, False for none, a list of
+            numbers or names; ``auto`` for those whose values recur (`deep_infomax.mutual_information.inputs`).
+        discrete_y: Likewise of y.
         unit: Of every figure: ``nats`` or ``bits``.
 
     Raises:
@@ -105,7 +111,8 @@ def estimate_mi(
     check_unit(unit)
     check_indexes((x, y), ("x", "y"))
     x_names, y_names = column_names(x), column_names(y)
-    x, y = as_samples(x, "x"), as_samples(y, "y")
+    read = read_variable(x, "x"), read_variable(y, "y")
+    x, y = (variable.numbers for variable in read)
     check_lengths((x, y), ("x", "y"))
     if estimator not in ESTIMATORS:
         raise unknown("estimator", estimator, ESTIMATORS)
@@ -121,8 +128,10 @@ def estimate_mi(
     facts = Facts(tuple(few_samples(len(x))))
     read_x: Callable[[Any, str], Array] = partial(as_samples, least=1)
     read_y = read_x
+    discrete = None
     if critic is None:
-        columns_x, columns_y = as_columns(x, "x"), as_columns(y, "y")
+        columns_x, columns_y = as_columns(read[0], "x", discrete_x), as_columns(read[1], "y", discrete_y)
+        discrete = columns_x.discrete, columns_y.discrete
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         facts = facts_of(columns_x, columns_y, few_samples(len(x)))
     on = torch.device("cpu") if method.alone is not None else choose_device(device)
@@ -131,7 +140,7 @@ def estimate_mi(
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
             estimate = method.alone(x, y, level, facts.warnings, watch)
             return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
-        work = Work(method, on, ranks, critic, permutations, fitting or Fitting())
+        work = Work(method, on, ranks, critic, permutations, fitting or Fitting(), discrete)
         began = time.monotonic()
         watches = [watch_part(tell, stopped, began, time_budget, number, folds) for number in range(folds)]
         done = fit_folds(x, y, split_folds(len(x), folds, seed), work, watches)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from deep_infomax.bounds import info_nce_bound
@@ -53,6 +53,8 @@ class Work:
     critic: Callable[[], nn.Module] | None
     permutations: int
     fitting: Fitting
+    discrete: tuple[Bool[Array, " dx"], Bool[Array, " dy"]] | None = None
+    """Which columns of x and of y are discrete."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _pairing_and_network(
         network = work.critic()
         network = network if hasattr(network, "chosen") else AllPairs(network)
         return fit_structured_pairing(x[fit], y[fit]), network.to(work.device)
-    pairing = fit_column_pairing(x[fit], y[fit], (x[validation], y[validation]), work.ranks)
+    pairing = fit_column_pairing(x[fit], y[fit], (x[validation], y[validation]), work.ranks, work.discrete)
     one = pairing(x[fit[:1]], y[fit[:1]])
     separable = work.fitting.hidden if x.shape[1] + y.shape[1] > LOW_DIMENSION else 0
     fitting = work.fitting

@@ -1,55 +1,53 @@
-"""Samples as arrays that can be computed with, and what is unusual about them, in words."""
+r"""Variables as columns that can be computed with, which of them are discrete, and what is unusual about them.
+
+A column is discrete if it holds words, if what estimates says so, or by this rule: its n samples have K different
+values that recur, on average 3 times if all are whole numbers and 10 times if not, and K is 1,024 at most,
+
+.. math:: K \leq \min(n / 3, 1024) \text{ of whole numbers}, \qquad K \leq \min(n / 10, 1024) \text{ of others.}
+
+Nothing is lost by it: what reads a discrete column gets a code for each of its values and its order besides. So labels,
+counts, ages and rounded measurements are discrete. Identity numbers, times and zeros amid other values are not.
+"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor
+
+from deep_infomax.mutual_information.discrete import codes_of, entropy_limit
+from deep_infomax.mutual_information.variables import LEAST, Variable, read_variable
+from deep_infomax.runtime.values import suggestion
 
 Array = np.ndarray
-LEAST: Final = 30
-"""Samples below which nothing is estimated."""
 FEW: Final = 500
 """Samples below which an estimate comes with a warning."""
 CONTINUOUS: Final = 0.9
 """Share of different values above which a coordinate is taken for a continuous one."""
 FEW_PER_COORDINATE: Final = 4
 """Samples for each coordinate, below which dependence is likely to be missed."""
-MOST_LEVELS: Final = 32
-"""Different values up to which a coordinate is taken for a discrete one."""
+MOST_LEVELS: Final = 1024
+"""Different values up to which a column is discrete by itself."""
+RECURRING: Final = {True: 3, False: 10}
+"""Samples for each value, on average, from which on a column is; of whole numbers, and of others."""
+FEW_LEVELS: Final = 32
+"""Values of a column up to which each one gets a code, be it common or rare."""
+MOST_ALONE: Final = 0.2
+"""Share of samples with a value of their own, above which too little of a discrete column has been seen."""
 
 
 def as_samples(values: Any, name: str, least: int = LEAST) -> Shaped[Array, "n *d"]:
     """Samples (n, ...) as an array of finite real numbers.
 
     Raises:
-        ValueError: No real numbers, values that are not finite, or too few samples.
+        ValueError: As `read_variable`; or words.
     """
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy does not have
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"`{name}` has the type {array.dtype}; give an array of real numbers")
-    if array.ndim == 0 or len(array) < least:
-        count = len(array) if array.ndim else 1
-        samples = "1 sample" if count == 1 else f"{count} samples"
-        raise ValueError(f"`{name}` has {samples} along its first axis; give at least {least}")
-    if array.size == 0:
-        raise ValueError(
-            f"`{name}` has the shape {array.shape}, so its samples are empty; give at least one coordinate"
-        )
-    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
-        place = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"`{name}` holds {array[place]} in row {place[0]} ({np.sum(~finite):,} such values in all); leave such "
-            "rows out of every variable"
-        )
-    return array
+    found = read_variable(values, name, least)
+    if found.levels:
+        raise ValueError(f"{found.called(min(found.levels), name)} holds words; give an array of real numbers")
+    return found.numbers
 
 
 def check_lengths(samples: Sequence[Array], names: Sequence[str]) -> None:
@@ -78,14 +76,24 @@ class Columns:
     values: Float[Array, "n c"]
     varying: Bool[Array, " d"]
     """Which of the coordinates they are."""
+    discrete: Bool[Array, " c"]
+    """Which of them are discrete."""
     warnings: list[str]
     """What is unusual about them."""
+    levels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Of each coordinate of words, what its numbers stand for."""
 
     @property
     def capacity(self) -> float:
-        """The most that can be known about the variable, in nats: infinite unless all coordinates are discrete."""
-        levels = [discrete_levels(column) for column in self.values.T]
-        return sum(math.inf if values is None else math.log(len(values)) for values in levels)
+        """The most that can be known about the variable, in nats: infinite unless all columns are discrete."""
+        if not self.discrete.all():
+            return math.inf
+        return min(sum(entropy_limit(codes_of(column[:, None])) for column in self.values.T), entropy_limit(self.codes))
+
+    @property
+    def codes(self) -> Int[Array, " n"]:
+        """A number for every different row."""
+        return codes_of(self.values)
 
     @property
     def tied(self) -> bool:
@@ -94,32 +102,43 @@ class Columns:
 
     @property
     def crowded(self) -> bool:
-        """Whether there are so many coordinates for the samples that dependence is likely to be missed."""
+        """Whether coordinates or levels are so many for the samples that dependence is likely to be missed."""
         n, d = self.values.shape
-        return bool(FEW_PER_COORDINATE * d > n)
+        return bool(FEW_PER_COORDINATE * d > n or (_alone(self.values) > MOST_ALONE)[self.discrete].any())
 
     def of(self, samples: Any, name: str) -> Float[Array, "p c"]:
         """The same columns of other samples of the variable.
 
         Raises ValueError where those are none of it.
         """
-        array = as_samples(samples, name, least=1)
-        columns = array.reshape(len(array), -1)
-        if columns.shape[1] != len(self.varying):
+        found = read_variable(samples, name, least=1, levels=self.levels)
+        if found.columns.shape[1] != len(self.varying):
             raise ValueError(
-                f"`{name}` has {columns.shape[1]} coordinates, the samples of the estimate had {len(self.varying)}; "
-                "give as many"
+                f"`{name}` has {found.columns.shape[1]} coordinates, the samples of the estimate had "
+                f"{len(self.varying)}; give as many"
             )
-        return columns[:, self.varying].astype(np.float64)
+        if other := set(found.levels) ^ set(self.levels):
+            column = min(other)
+            now, before = ("words", "numbers") if column in found.levels else ("numbers", "words")
+            raise ValueError(f"{found.called(column, name)} holds {now}, and held {before} in the estimate; give these")
+        return found.columns[:, self.varying].astype(np.float64)
 
 
-def as_columns(array: Shaped[Array, "n *d"], name: str) -> Columns:
+def as_columns(samples: Any, name: str, discrete: Any = "auto") -> Columns:
     """Samples as columns, with warnings about them.
 
+    Args:
+        samples: As `read_variable` takes them, or what that gave.
+        name: What they are called.
+        discrete: Which columns are discrete, beside those of words: True for all, False for none, numbers or names,
+            a mask, or ``auto`` for the rule above.
+
     Raises:
-        ValueError: Nothing varies.
+        ValueError: As `read_variable`; nothing varies; or `discrete` names no column.
     """
-    columns = array.reshape(len(array), -1).astype(np.float64)
+    variable = samples if isinstance(samples, Variable) else read_variable(samples, name)
+    columns = variable.columns.astype(np.float64)
+    chosen = _chosen(variable, name, discrete)
     varying: Array = np.ptp(columns, axis=0) > 0
     if not varying.any():
         raise ValueError(f"`{name}` is constant, so it tells nothing about anything; give a variable that varies")
@@ -128,7 +147,12 @@ def as_columns(array: Shaped[Array, "n *d"], name: str) -> Columns:
         numbers = ", ".join(str(i) for i in np.flatnonzero(~varying)[:5])
         warnings.append(f"{name}: constant columns are left out ({np.sum(~varying)}: {numbers})")
     columns = columns[:, varying]
-    return Columns(columns, varying, warnings + _unusual(columns, name))
+    words = np.isin(np.flatnonzero(varying), list(variable.levels))
+    found = np.array([is_discrete(column) for column in columns.T]) | words if chosen is None else chosen[varying]
+    warnings += _unusual(columns, found, name) + _doubtful(
+        columns, found, words if chosen is None else np.full(len(found), True), name
+    )
+    return Columns(columns, varying, found, warnings, variable.levels)
 
 
 def few_samples(n: int) -> list[str]:
@@ -136,7 +160,57 @@ def few_samples(n: int) -> list[str]:
     return [f"only {n} samples: the estimate says little, look at its interval"] if n < FEW else []
 
 
-def _unusual(columns: Float[Array, "n d"], name: str) -> list[str]:
+def is_discrete(column: Float[Array, " n"]) -> bool:
+    """Whether a column is discrete by the rule above.
+
+    >>> ages, heights = np.arange(1000) % 90, np.linspace(150, 190, 1000).round(1)
+    >>> is_discrete(ages * 1.0), is_discrete(heights)
+    (True, False)
+    """
+    levels = len(np.unique(column))
+    return levels <= min(MOST_LEVELS, len(column) // RECURRING[_whole(column)])
+
+
+def discrete_levels(column: Float[Array, " n"]) -> Float[Array, " k"] | None:
+    """The values of a column that has few of them for its number of samples; None for any other."""
+    levels = np.unique(column)
+    return levels if len(levels) <= min(FEW_LEVELS, len(column) // 10) else None
+
+
+def _chosen(variable: Variable, name: str, discrete: Any) -> Bool[Array, " d"] | None:
+    """Which columns are said to be discrete, or None where that is not said."""
+    count, names, option = variable.columns.shape[1], variable.names, f"`discrete_{name}`"
+    words = np.isin(np.arange(count), list(variable.levels))
+    if isinstance(discrete, bool | np.bool_):
+        if not discrete and words.any():
+            called = variable.called(int(words.argmax()), name)
+            raise ValueError(f"{option} is False, and {called} holds words; write them as numbers, or leave it out")
+        return np.full(count, bool(discrete))
+    if isinstance(discrete, str):
+        if discrete == "auto":
+            return None
+        discrete = [discrete]
+    if not isinstance(discrete, Sequence | np.ndarray):
+        raise ValueError(f'{option} is {discrete!r}; give True, False, "auto", or a list of columns')
+    if len(discrete) and all(isinstance(one, bool | np.bool_) for one in discrete):
+        if len(discrete) != count:
+            raise ValueError(f"{option} says of {len(discrete)} columns whether they are; `{name}` has {count}")
+        return np.asarray(discrete, bool) | words
+    chosen = words.copy()
+    for one in discrete:
+        if isinstance(one, str) and one in names:
+            chosen[names.index(one)] = True
+        elif isinstance(one, str):
+            known = suggestion(one, names) if names else "its columns have no names, give their numbers"
+            raise ValueError(f"{option} names the column {one}, which `{name}` does not have; {known}")
+        elif isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < count:
+            chosen[one] = True
+        else:
+            raise ValueError(f"{option} names the column {one!r}; give numbers from 0 to {count - 1}, or names")
+    return chosen
+
+
+def _unusual(columns: Float[Array, "n d"], discrete: Bool[Array, " d"], name: str) -> list[str]:
     warnings = []
     n, d = columns.shape
     ordered = np.sort(columns, axis=0)
@@ -149,9 +223,10 @@ def _unusual(columns: Float[Array, "n d"], name: str) -> list[str]:
         )
     fewest = int(distinct.argmin())
     if distinct[fewest] <= CONTINUOUS * n:
+        manner = "as categories and by their order" if discrete[fewest] else "by their order alone"
         warnings.append(
             f"{name}: equal values (column {fewest} has {distinct[fewest]:,} different ones among {n:,}); they are "
-            "read as they are, and estimates that assume a density, such as ksg, do not hold"
+            f"read {manner}, and estimates that assume a density, such as ksg, do not hold"
         )
     continuous = distinct > CONTINUOUS * n
     if (continuous & (reach > 100 * np.maximum(high - low, np.finfo(float).tiny))).any():
@@ -161,13 +236,46 @@ def _unusual(columns: Float[Array, "n d"], name: str) -> list[str]:
     return warnings
 
 
+def _doubtful(
+    columns: Float[Array, "n d"], discrete: Bool[Array, " d"], said: Bool[Array, " d"], name: str
+) -> list[str]:
+    """What is open about discrete columns, and about columns of whole numbers that may be."""
+    warnings = []
+    n, distinct, alone = len(columns), _different(columns), _alone(columns)
+    rare = np.flatnonzero(discrete & (alone > MOST_ALONE))
+    tied = np.flatnonzero(~discrete & ~said & (distinct <= CONTINUOUS * n) & (distinct > FEW_LEVELS))
+    whole = tied[[_whole(columns[:, place]) for place in tied]] if len(tied) else tied
+    if len(rare):
+        warnings.append(
+            f"{name}: {_counted(rare, distinct)} categories among {n:,} samples, of which {alone[rare[0]]:.0%} are "
+            "alone in theirs; what rare ones tell is missed, so the interval is open above"
+        )
+    if len(whole):
+        warnings.append(
+            f"{name}: {_counted(whole, distinct)} whole numbers among {n:,} samples; if they are codes, what they "
+            "tell is missed, and more samples or fewer codes are needed"
+        )
+    return warnings
+
+
+def _counted(places: Int[Array, " p"], distinct: Int[Array, " d"]) -> str:
+    others = f" (and {len(places) - 1} other columns likewise)" if len(places) > 1 else ""
+    return f"column {places[0]}{others} has {distinct[places[0]]:,} different"
+
+
 def _different(columns: Float[Array, "n d"]) -> Int[Array, " d"]:
     """How many different values each column has."""
     different: Array = 1 + (np.diff(np.sort(columns, axis=0), axis=0) > 0).sum(axis=0)
     return different
 
 
-def discrete_levels(column: Float[Array, " n"]) -> Float[Array, " k"] | None:
-    """The values of a coordinate that has few of them for its number of samples; None for any other."""
-    levels = np.unique(column)
-    return levels if len(levels) <= min(MOST_LEVELS, len(column) // 10) else None
+def _alone(columns: Float[Array, "n d"]) -> Float[Array, " d"]:
+    """The share of samples that no other equals, in each column."""
+    ends = np.ones((1, columns.shape[1]), bool)
+    differs = np.concatenate([ends, np.diff(np.sort(columns, axis=0), axis=0) > 0, ends])
+    alone: Array = (differs[:-1] & differs[1:]).mean(axis=0)
+    return alone
+
+
+def _whole(column: Float[Array, " n"]) -> bool:
+    return bool((column == np.round(column)).all())

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from deep_infomax.mutual_information.gaussian import NormalRatio, fit_normal_ratio
-from deep_infomax.mutual_information.inputs import discrete_levels
+from deep_infomax.mutual_information.inputs import FEW_LEVELS, is_discrete
 from deep_infomax.mutual_information.ranks import rank_gaussianiser
 
 Array = np.ndarray
+MOST_CODES: Final = 512
+"""Codes of all discrete columns of many values together."""
+LEAST_CODED: Final = 3
+"""Samples from which on one of their values gets a code."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +102,40 @@ def fit_column_pairing(
     y: Float[Array, "n dy"],
     validation: tuple[Float[Array, "p dx"], Float[Array, "p dy"]],
     ranks: bool,
+    discrete: tuple[Bool[Array, " dx"], Bool[Array, " dy"]] | None = None,
 ) -> ColumnPairing:
     """Fit ranks (or means and deviations) and the normal model; validation pairs choose how rich the latter is."""
-    read_x, read_y = fit_reader(x, ranks), fit_reader(y, ranks)
+    discrete_x, discrete_y = discrete or (None, None)
+    read_x, read_y = fit_reader(x, ranks, discrete_x), fit_reader(y, ranks, discrete_y)
     to_x, to_y = read_x.to_normal, read_y.to_normal
     ratio = fit_normal_ratio(to_x(x), to_y(y), (to_x(validation[0]), to_y(validation[1])))
     return ColumnPairing(read_x, read_y, ratio)
 
 
-def fit_reader(columns: Float[Array, "n d"], ranks: bool) -> ColumnReader:
-    """Fit ranks (or means and deviations), and find the discrete columns."""
-    found = {column: discrete_levels(values) for column, values in enumerate(columns.T)}
-    levels = {column: values for column, values in found.items() if values is not None}
+def fit_reader(columns: Float[Array, "n d"], ranks: bool, discrete: Bool[Array, " d"] | None = None) -> ColumnReader:
+    """Fit ranks (or means and deviations), and find the values of discrete columns that get a code.
+
+    All of few values get one. Columns of many share 512 codes, for their commonest values; what is rare has none, so
+    that a network sees it by its order alone. Where so many columns have many values that each had less than 32, none
+    of them gets any.
+
+    Args:
+        columns: Samples.
+        ranks: Whether to give each column a normal distribution through its ranks.
+        discrete: Which columns are discrete; None finds out.
+    """
+    if discrete is None:
+        discrete = np.array([is_discrete(column) for column in columns.T])
+    found = {int(place): np.unique(columns[:, place], return_counts=True) for place in np.flatnonzero(discrete)}
+    many = sum(len(values) > FEW_LEVELS for values, _ in found.values())
+    each = MOST_CODES // max(many, 1)
+    levels = {}
+    for place, (values, counts) in found.items():
+        if len(values) <= FEW_LEVELS:
+            levels[place] = values
+        elif each >= FEW_LEVELS:
+            common = np.argsort(-counts, kind="stable")[:each]
+            levels[place] = values[np.sort(common[counts[common] >= LEAST_CODED])]
     return ColumnReader(rank_gaussianiser(columns) if ranks else _standardiser(columns), levels)
 
 

@@ -10,13 +10,14 @@ from jaxtyping import Float
 
 from deep_infomax.mutual_information.estimate import estimate_mi
 from deep_infomax.mutual_information.estimators import ESTIMATORS
-from deep_infomax.mutual_information.inputs import as_samples, check_lengths, check_options, discrete_levels
+from deep_infomax.mutual_information.inputs import check_lengths, check_options, discrete_levels
 from deep_infomax.mutual_information.names import check_indexes, column_names, listed, names_or_numbers
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import running
 from deep_infomax.mutual_information.screening import MOST_ROWS, UNKNOWN, Column, Screened, categorical, numeric, screen
 from deep_infomax.mutual_information.tables import Pairwise, Ranking, holm
 from deep_infomax.mutual_information.units import check_unit
+from deep_infomax.mutual_information.variables import read_variable
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
@@ -253,12 +254,16 @@ def _of_estimate(found: Estimate) -> Screened:
 
 
 def _columns(z: Any, name: str) -> tuple[list[Array], tuple[str, ...]]:
-    """The columns of a table, and their names or numbers."""
-    array = as_samples(z, name)
-    columns = array.reshape(len(array), -1).T.astype(np.float64)
-    return list(columns), names_or_numbers(z, len(columns))
+    """The columns of a table, of numbers or words, and their names or numbers."""
+    read = read_variable(z, name)
+    words = {place: np.array(levels) for place, levels in read.levels.items()}
+    columns = [
+        words[place][column.astype(int)] if place in words else column.astype(np.float64)
+        for place, column in enumerate(read.columns.T)
+    ]
+    return columns, names_or_numbers(z, len(columns))
 
 
 def _prepared(values: Array, generator: np.random.Generator) -> Column:
-    levels = discrete_levels(values)
+    levels = discrete_levels(values) if values.dtype.kind == "f" else np.unique(values)
     return numeric(values, generator) if levels is None else categorical(np.searchsorted(levels, values))

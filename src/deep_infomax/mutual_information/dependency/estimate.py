@@ -37,7 +37,6 @@ from deep_infomax.mutual_information.fitting import Fitting, History, Watch
 from deep_infomax.mutual_information.inputs import (
     Columns,
     as_columns,
-    as_samples,
     check_options,
     few_samples,
 )
@@ -77,7 +76,7 @@ def neural_dependency(
     the process keeps the memory that it frees (`deep_infomax.runtime.allocator`).
 
     Args:
-        z: Samples (n, d), an array, a tensor or a data frame of any real type. Names of columns reach the result.
+        z: Samples (n, d), an array, a tensor or a data frame of numbers or words. Names of columns reach the result.
         method: ``joint``, ``chain``, ``dim`` (the paper's protocol), or ``auto``: joint for at most 32 coordinates
             where its first fold reads at most 6 nats from an effective sample size of at least 500, else chain.
         folds: Parts of the samples, each held out once.
@@ -102,12 +101,12 @@ def neural_dependency(
     """
     check_unit(unit)
     names = column_names(z)
-    z = as_samples(z, "z")
+    read = as_columns(z, "z")
+    z = read.values
     if method not in DEPENDENCIES:
         raise unknown("method", method, DEPENDENCIES)
     check_options(len(z), folds, level, seed, time_budget)
-    read = as_columns(z, "z")
-    columns, warnings = read.values, few_samples(len(z)) + read.warnings
+    columns, warnings = z, few_samples(len(z)) + read.warnings
     if columns.shape[1] < 2:
         raise ValueError("`z` has one coordinate that varies; a dependency needs two or more")
     on = choose_device(device)
