@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deep_infomax.mutual_information import pairwise
 from deep_infomax.mutual_information.inputs import as_columns, is_discrete
 from deep_infomax.mutual_information.pairing import fit_reader
 from deep_infomax.mutual_information.variables import read_variable
@@ -238,3 +239,12 @@ def test_codes_of_many_values_are_those_of_the_common_ones():
     assert len(fit_reader(columns[:400], ranks=True, discrete=np.array([True])).levels[0]) == 100
     assert fit_reader(np.repeat(columns, 17, axis=1), ranks=True, discrete=np.ones(17, bool)).levels == {}
     assert fit_reader(columns, ranks=True, discrete=np.array([False])).levels == {}
+
+
+def test_words_are_columns_of_pairs():
+    rng = np.random.default_rng(0)
+    word, other = rng.integers(3, size=(2, 400))
+    frame = pd.DataFrame({"word": WORDS[[1, 2, 0]][word], "size": word + 0.1 * rng.normal(size=400), "other": other})
+    found = pairwise(frame, progress=False)
+    assert found.mi[0, 1] == pytest.approx(math.log(3), abs=0.05)
+    assert found.mi[0, 2] == pytest.approx(0, abs=0.05)
