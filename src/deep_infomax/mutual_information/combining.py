@@ -36,7 +36,7 @@ def combine(
     reach = float(norm.ppf((1 + level) / 2)) * errors[readout]
     lower_bound = means["infonce"] - float(norm.ppf(level)) * errors["infonce"]
     above = 2 * max(0.0, fitted - means["dv"]) + late + reach
-    interval = (mi - reach, min(max(mi, facts.neighbours) + above, facts.capacity))
+    interval = (mi - reach, min(max(mi, facts.second.value) + above, facts.capacity))
     determined = facts.determined or any(fold.determined for fold in folds)
     if determined or facts.crowded or size < FEWEST_EFFECTIVE or means["infonce"] > NEAR_CEILING * ceiling:
         interval = (min(mi - reach, lower_bound), facts.capacity)  # all that can be said
@@ -74,9 +74,9 @@ def _doubts(estimate: Estimate, folds: Sequence[Fold], facts: Facts, determined:
             "some coordinate of y is a function of x, or of x one of y, as far as can be seen: between continuous "
             "variables the true information is then infinite, and the figure no more than a lower bound"
         )
-    elif facts.neighbours - estimate.mi > z * math.hypot(errors[estimate.readout], facts.neighbours_error):
+    elif facts.second.value - estimate.mi > z * math.hypot(errors[estimate.readout], facts.second.error):
         doubts.append(
-            f"nearest neighbours (ksg) read {facts.neighbours:.3f}, more than the critic has found: the interval "
+            f"{facts.second.name} read {facts.second.value:.3f}, more than the critic has found: the interval "
             "reaches up from there"
         )
     if not estimate.converged:

@@ -9,14 +9,10 @@ from jaxtyping import Bool, Float
 from scipy.spatial import KDTree
 
 from deep_infomax.mutual_information.inputs import Columns
-from deep_infomax.mutual_information.ksg import ksg_pointwise
 from deep_infomax.mutual_information.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.second import NO_SECOND, Second, second_opinion
 
 Array = np.ndarray
-FEW_COORDINATES: Final = 4
-"""Of x and y together, up to which nearest neighbours are asked for a second opinion."""
-MOST_NEIGHBOURS: Final = 10_000
-"""Samples they are asked about."""
 WHOLE: Final = 3
 """Coordinates up to which a variable is looked at as a whole for functions of it, not only one by one."""
 MOST_COMPARED: Final = 100
@@ -42,23 +38,25 @@ class Facts:
     """Whether there are so many coordinates for the samples that dependence is likely to be missed."""
     determined: bool = False
     """Whether some coordinate of one looks like a function of the other."""
-    neighbours: float = -math.inf
-    """What nearest neighbours read, in nats; minus infinity where they are not asked."""
-    neighbours_error: float = 0.0
-    """Its standard error."""
+    second: Second = NO_SECOND
+    """What an estimator of another kind reads."""
 
 
 def facts_of(x: Columns, y: Columns, warnings: list[str]) -> Facts:
     """All of it, for the columns of x and y, row by row."""
-    neighbours, error = _neighbours(x, y)
     return Facts(
         warnings=(*warnings, *x.warnings, *y.warnings),
         capacity=min(x.capacity, y.capacity),
         crowded=x.crowded or y.crowded,
-        determined=has_function(x.values, y.values) or has_function(y.values, x.values),
-        neighbours=neighbours,
-        neighbours_error=error,
+        determined=_determines(x, y) or _determines(y, x),
+        second=second_opinion(x, y),
     )
+
+
+def _determines(inputs: Columns, outputs: Columns) -> bool:
+    """Whether some column of numbers looks like a function of the other variable; of categories that is no wonder."""
+    continuous = outputs.values[:, ~outputs.discrete]
+    return continuous.shape[1] > 0 and has_function(inputs.values, continuous)
 
 
 def has_function(inputs: Float[Array, "n d"], outputs: Float[Array, "n m"]) -> bool:
@@ -112,14 +110,6 @@ def functions_of(inputs: Float[Array, "n d"], outputs: Float[Array, "n m"]) -> B
     growth = np.divide(far_y, near_y, out=np.ones_like(far_y), where=near_y > 0)
     found: Array = growth - 1 > FOLLOWED * (far / near - 1)
     return found
-
-
-def _neighbours(x: Columns, y: Columns) -> tuple[float, float]:
-    if x.values.shape[1] + y.values.shape[1] > FEW_COORDINATES or x.tied or y.tied:
-        return -math.inf, 0.0
-    normal_x, normal_y = (_normal(_some(z.values, MOST_NEIGHBOURS)) for z in (x, y))
-    pointwise = ksg_pointwise(normal_x, normal_y)
-    return float(pointwise.mean()), float(pointwise.std()) / math.sqrt(len(pointwise))
 
 
 def _some(z: Float[Array, "n d"], most: int) -> Float[Array, "s d"]:
