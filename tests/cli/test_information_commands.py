@@ -17,6 +17,7 @@ from deep_infomax.cli import main
 from deep_infomax.cli.samples import read_samples
 from deep_infomax.mutual_information import estimate_mi
 from deep_infomax.mutual_information.checks import check_data_processing, quarters
+from deep_infomax.mutual_information.structure import Rows
 
 GAUSSIAN = "estimate x.npy y.npy --estimator gaussian"
 N = 400
@@ -54,17 +55,16 @@ def printed(capfd: pytest.CaptureFixture[str]) -> Callable[[], tuple[dict, str]]
     return read
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, module: str, times: int) -> None:
+def interrupt(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Let so many signals come before the first fold."""
-    name = f"deep_infomax.mutual_information.{module}"
-    original = sys.modules[name].split_folds
+    original = Rows.split
 
     def interrupted(*arguments: object) -> object:
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
         return original(*arguments)
 
-    monkeypatch.setattr(f"{name}.split_folds", interrupted)
+    monkeypatch.setattr(Rows, "split", interrupted)
 
 
 def test_estimate_prints_one_object_and_nothing_else(samples, printed) -> None:
@@ -207,27 +207,24 @@ def test_a_sentence_names_the_file(command: str, said: str, samples, capfd: pyte
 
 
 def test_an_interrupt_prints_what_is_known_by_then(printed, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupt(monkeypatch, "estimate", times=1)
+    interrupt(monkeypatch, times=1)
     assert dim("estimate x.npy y.npy --json --check_processing") == 130
     result, error = printed()
     assert not result["finished"]
     assert len(result["folds"]) == 1
     assert result["processing"] is None
     assert error.splitlines()[-1] == "dim: interrupted; the figures are those known by then"
-    interrupt(monkeypatch, "dependency.estimate", times=1)
     assert dim("dependency z.npy --json --method joint --plot figure.png") == 130
     assert not printed()[0]["finished"]
     assert Path("figure.png").exists()
 
 
-@pytest.mark.parametrize(
-    ("module", "command"), [("estimate", "estimate x.npy y.npy"), ("dependency.estimate", "dependency z.npy")]
-)
+@pytest.mark.parametrize("command", ["estimate x.npy y.npy", "dependency z.npy"])
 def test_a_second_interrupt_ends_at_once(
-    module: str, command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("deep_infomax.runtime.interrupt.ECHO_SECONDS", 0.0)
-    interrupt(monkeypatch, module, times=2)
+    interrupt(monkeypatch, times=2)
     assert dim(f"{command} --json") == 130
     out, error = capfd.readouterr()
     assert out == ""

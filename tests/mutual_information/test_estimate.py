@@ -20,7 +20,7 @@ from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, few_samples
 from deep_infomax.mutual_information.ksg import ksg_pointwise
 from deep_infomax.mutual_information.pairing import fit_column_pairing, fit_reader, fit_structured_pairing
-from deep_infomax.mutual_information.running import split_folds
+from deep_infomax.mutual_information.structure import independent
 
 SHORT = Fitting(steps=40)
 BIVARIATE = TASKS["normal-bivariate"].sample(600, seed=0)
@@ -119,14 +119,6 @@ def test_figures_are_made_of_the_folds():
     assert (r.n, r.finished, r.p_value, len(r.history)) == (600, True, None, 3)
 
 
-@pytest.mark.parametrize(("n", "folds"), [(100, 5), (103, 4)])
-def test_folds_hold_each_sample_out_once(n, folds):
-    split = split_folds(n, folds, seed=0)
-    assert sorted(np.concatenate([test for _, test in split])) == list(range(n))
-    assert all(sorted(np.concatenate(parts)) == list(range(n)) for parts in split)
-    assert {len(test) for _, test in split} <= {n // folds, n // folds + 1}
-
-
 def test_same_seed_same_figures_and_no_trace_in_the_global_generators():
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
     first = estimate(seed=1)
@@ -174,7 +166,7 @@ def test_arrays_tensors_and_lists_are_the_same():
 
 
 def test_training_never_sees_the_fold_it_is_read_on():
-    _, held_out = split_folds(600, 2, seed=0)[0]
+    _, held_out = independent(600).split(2, seed=0)[0]
     y = BIVARIATE.y.copy()
     y[held_out] = y[held_out][::-1]
     before, after = estimate(), estimate(y=y)
@@ -449,7 +441,7 @@ def test_progress_ends_where_the_training_ends_early():
 
 
 def test_permutations_test_independence():
-    # The folds' p-values are averaged and doubled: 2 / 100 is the smallest.
+    # The least is twice that of the normal statistic, 1 / 100.
     assert estimate(estimator="gaussian", permutations=99).p_value == pytest.approx(0.02)
     independent = [estimate(draws(200), draws(200, seed=s), permutations=49).p_value for s in range(1, 6)]
     assert sum(p < 0.05 for p in independent) <= 1

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import pearsonr
+from scipy.stats import kstest, pearsonr
 
 from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.independence import combined_p_value, critic_p_value, normal_p_value
@@ -168,6 +168,14 @@ def test_p_value_of_a_critic_is_a_rank_among_shuffles():
     assert critic_p_value(scores, np.arange(100), independent(100), 99, 0) == 1
     ring = torch.from_numpy(np.cos((np.arange(100)[:, None] - np.arange(100)) * 2 * np.pi / 100))
     assert critic_p_value(ring, np.arange(100), Rows(np.arange(100), "blocks", block=5), 999, 0) < 0.03
+
+
+def test_p_values_of_a_critic_are_uniform_under_independence():
+    values = []
+    for seed in range(200):
+        x, y = torch.randn(2, 40)
+        values.append(critic_p_value(x[:, None] * y, np.arange(40), independent(40), 49, seed))
+    assert kstest(values, "uniform").pvalue > 0.01
 
 
 def test_p_values_are_combined_by_bonferroni():

@@ -12,6 +12,7 @@ from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import Facts
 from deep_infomax.mutual_information.folds import Fold
 from deep_infomax.mutual_information.result import Estimate
+from deep_infomax.mutual_information.structure import Rows
 
 FEWEST_EFFECTIVE: Final = 50.0
 """Pairs that must carry the exponential mean, for an interval that is closed above."""
@@ -20,21 +21,31 @@ NEAR_CEILING: Final = 0.85
 
 
 def combine(
-    folds: Sequence[Fold], estimator: str, facts: Facts, level: float, n: int, seconds: float, finished: bool
+    folds: Sequence[Fold],
+    estimator: str,
+    facts: Facts,
+    level: float,
+    rows: Rows,
+    p_value: float | None,
+    seconds: float,
+    finished: bool,
 ) -> Estimate:
-    """One estimate from the folds; samples of different folds are independent, so their variances add."""
+    """One estimate from the folds; samples of different folds are independent, so their variances add.
+
+    Where rows belong together and there are too few groups or blocks, it has no interval, bound or p-value.
+    """
     means = {name: float(np.mean([fold.values[name] for fold in folds])) for name in folds[0].values}
     errors = {
-        name: float(np.sqrt(sum(fold.influences[name].var().item() / fold.paired for fold in folds)) / len(folds))
+        name: math.sqrt(sum(rows.variance(fold.influences[name].numpy(), fold.test) for fold in folds)) / len(folds)
         for name in means
     }
     readout = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
     mi, fitted = means[readout], float(np.mean([fold.fitted for fold in folds]))
     late = float(np.mean([fold.history.gained_after(0.5) for fold in folds]))
-    ceiling = math.log(min(fold.paired for fold in folds))
+    ceiling = math.log(min(len(fold.test) for fold in folds))
     size = min(fold.effective_sample_size for fold in folds)
-    reach = float(norm.ppf((1 + level) / 2)) * errors[readout]
-    lower_bound = means["infonce"] - float(norm.ppf(level)) * errors["infonce"]
+    reach = rows.quantile((1 + level) / 2, len(folds)) * errors[readout]
+    lower_bound = means["infonce"] - rows.quantile(level, len(folds)) * errors["infonce"]
     above = 2 * max(0.0, fitted - means["dv"]) + late + reach
     interval = (mi - reach, min(max(mi, facts.second.value) + above, facts.capacity))
     determined = facts.determined or any(fold.determined for fold in folds)
@@ -44,9 +55,9 @@ def combine(
         estimator=estimator,
         readout=readout,
         mi=mi,
-        interval=interval,
+        interval=interval if rows.trusted else None,
         level=level,
-        lower_bound=lower_bound,
+        lower_bound=lower_bound if rows.trusted else None,
         readouts=means,
         standard_errors=errors,
         ceiling=ceiling,
@@ -55,11 +66,11 @@ def combine(
         warnings=facts.warnings,
         folds=tuple(fold.values for fold in folds),
         history=tuple(fold.history for fold in folds),
-        n=n,
+        n=len(rows),
         seconds=seconds,
         finished=finished,
         fitted=fitted,
-        p_value=_combined_p_value(folds),
+        p_value=p_value if rows.trusted else None,
     )
     return replace(estimate, warnings=(*facts.warnings, *_doubts(estimate, folds, facts, determined)))
 
@@ -101,17 +112,6 @@ def _doubts(estimate: Estimate, folds: Sequence[Fold], facts: Facts, determined:
         )
     elif abs(means["dv"] - means["nwj"]) > max(0.001, z * math.hypot(errors["dv"], errors["nwj"])):
         doubts.append(f"dv ({means['dv']:.3f}) and nwj ({means['nwj']:.3f}) disagree beyond their errors")
-    if (paired := sum(fold.paired for fold in folds)) < sum(fold.held_out for fold in folds):
+    if (paired := sum(len(fold.test) for fold in folds)) < sum(fold.held_out for fold in folds):
         doubts.append(f"read on {paired:,} held-out samples, a part of all, in pairs within each fold")
     return doubts
-
-
-def _combined_p_value(folds: Sequence[Fold]) -> float | None:
-    """Twice the mean of the folds' p-values, so at least 2 / (1 + permutations).
-
-    It is valid although the folds' critics saw one another's pairs.
-
-    Source: Vovk and Wang, "Combining p-values via averaging", 2020, arXiv 1212.4966.
-    """
-    values = [fold.p_value for fold in folds if fold.p_value is not None]
-    return min(1.0, 2 * float(np.mean(values))) if values else None

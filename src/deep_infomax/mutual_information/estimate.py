@@ -33,15 +33,17 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.combining import combine
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import Work, fit_folds
+from deep_infomax.mutual_information.independence import combined_p_value, normal_p_value
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, check_lengths, check_options, few_samples
 from deep_infomax.mutual_information.names import check_indexes, column_names
 from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
+from deep_infomax.mutual_information.running import choose_device, running, watch_part
 from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.mutual_information.variables import read_variable
 from deep_infomax.runtime.progress import Progress
@@ -68,11 +70,17 @@ def estimate_mi(
     critic: Callable[[], nn.Module] | None = None,
     permutations: int = 0,
     fitting: Fitting | None = None,
+    groups: Any = None,
+    blocks: int | str | None = None,
     discrete_x: Any = "auto",
     discrete_y: Any = "auto",
     unit: str = "nats",
 ) -> Estimate:
     """Estimate the mutual information of paired samples.
+
+    Rows must be independent, or it must be known which belong together: those share a fold and count together
+    (`deep_infomax.mutual_information.structure`). Copies, and two series, are found where neither ``groups`` nor
+    ``blocks`` is given, and a warning says so.
 
     An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
     the process keeps the memory that it frees (`deep_infomax.runtime.allocator`).
@@ -93,6 +101,9 @@ def estimate_mi(
         critic: Makes a new `Critic` for structured samples such as images, which are then neither flattened nor ranked.
         permutations: Shuffles of y for a test of independence; 0 for none.
         fitting: How critics are trained.
+        groups: A name or number for each row; rows of one name belong together, such as the trials of a subject. Each
+            row its own takes all for independent.
+        blocks: Rows over which a series depends on its past; ``auto`` takes them from its autocorrelations.
         discrete_x: Which columns of x are discrete, beside those of words: True for all, False for none, a list of
             numbers or names; ``auto`` for those whose values recur (`deep_infomax.mutual_information.inputs`).
         discrete_y: Likewise of y.
@@ -134,17 +145,26 @@ def estimate_mi(
         discrete = columns_x.discrete, columns_y.discrete
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
         facts = facts_of(columns_x, columns_y, few_samples(len(x)))
+    rows = rows_of((x, y), groups, blocks, folds)
+    facts = facts.of_rows(rows)
     on = torch.device("cpu") if method.alone is not None else choose_device(device)
     with running(progress, seed, on) as (tell, stopped):
         if method.alone is not None:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
             estimate = method.alone(x, y, level, facts.warnings, watch)
+            if rows.kind != "independent":
+                estimate = replace(estimate, interval=None)
             return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
-        work = Work(method, on, ranks, critic, permutations, fitting or Fitting(), discrete)
+        work = Work(method, on, ranks, critic, folds * permutations, fitting or Fitting(), rows, discrete)
         began = time.monotonic()
         watches = [watch_part(tell, stopped, began, time_budget, number, folds) for number in range(folds)]
-        done = fit_folds(x, y, split_folds(len(x), folds, seed), work, watches)
-        estimate = combine(done, estimator, facts, level, len(x), time.monotonic() - began, not stopped())
+        done = fit_folds(x, y, rows.split(folds, seed), work, watches)
+        p_value = None
+        if permutations:
+            p_value = combined_p_value(
+                normal_p_value(x, y, rows, permutations, seed), [fold.p_value for fold in done if fold.p_value]
+            )
+        estimate = combine(done, estimator, facts, level, rows, p_value, time.monotonic() - began, not stopped())
 
     def log_ratio(new_x: Any, new_y: Any) -> Float[Array, " p"]:
         new_x, new_y = read_x(new_x, "x"), read_y(new_y, "y")

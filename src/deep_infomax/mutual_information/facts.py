@@ -1,7 +1,7 @@
 """What can be said of two variables without a critic: it limits how far a critic is believed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,8 +11,11 @@ from scipy.spatial import KDTree
 from deep_infomax.mutual_information.inputs import Columns
 from deep_infomax.mutual_information.ranks import rank_gaussianiser
 from deep_infomax.mutual_information.second import NO_SECOND, Second, second_opinion
+from deep_infomax.mutual_information.structure import Rows
 
 Array = np.ndarray
+NEARLY_ALL: Final = 0.99
+"""Share of rows that have nothing to do with others, beyond which the few that have change no fact."""
 WHOLE: Final = 3
 """Coordinates up to which a variable is looked at as a whole for functions of it, not only one by one."""
 MOST_COMPARED: Final = 100
@@ -40,6 +43,13 @@ class Facts:
     """Whether some coordinate of one looks like a function of the other."""
     second: Second = NO_SECOND
     """What an estimator of another kind reads."""
+
+    def of_rows(self, rows: Rows) -> "Facts":
+        """The facts that hold where rows belong together: to a neighbour they are near for that reason."""
+        warnings = (*self.warnings, *rows.warnings)
+        if rows.kind != "blocks" and rows.clusters > NEARLY_ALL * len(rows):
+            return replace(self, warnings=warnings)
+        return replace(self, warnings=warnings, determined=False, second=NO_SECOND)
 
 
 def facts_of(x: Columns, y: Columns, warnings: list[str]) -> Facts:

@@ -15,6 +15,7 @@ from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information.critics import AllPairs, Critic, PairCritic, ZeroCritic
 from deep_infomax.mutual_information.estimators import Estimator
 from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
+from deep_infomax.mutual_information.independence import critic_p_value
 from deep_infomax.mutual_information.pairing import (
     ColumnPairing,
     Pairing,
@@ -22,12 +23,8 @@ from deep_infomax.mutual_information.pairing import (
     fit_column_pairing,
     fit_structured_pairing,
 )
-from deep_infomax.mutual_information.readouts import (
-    effective_sample_size,
-    log_mean,
-    permutation_p_value,
-    read_out,
-)
+from deep_infomax.mutual_information.readouts import effective_sample_size, log_mean, read_out
+from deep_infomax.mutual_information.structure import Rows
 
 Array = np.ndarray
 
@@ -52,7 +49,10 @@ class Work:
     ranks: bool
     critic: Callable[[], nn.Module] | None
     permutations: int
+    """Shuffles of each fold for a test of independence; 0 for none."""
     fitting: Fitting
+    rows: Rows
+    """Which rows belong together."""
     discrete: tuple[Bool[Array, " dx"], Bool[Array, " dy"]] | None = None
     """Which columns of x and of y are discrete."""
 
@@ -69,8 +69,8 @@ class Fold:
     """What ``dv`` is on the pairs that the critic was fitted to."""
     held_out: int
     """Samples of the fold."""
-    paired: int
-    """Those of them that were scored against one another."""
+    test: Int[Array, " p"]
+    """The rows of those of them that were scored against one another."""
     effective_sample_size: float
     history: History
     p_value: float | None
@@ -105,7 +105,7 @@ def fit_fold(
     watch: Watch,
 ) -> Fold:
     """Fit a critic to the pairs of ``rest`` and read it out on those of ``test``."""
-    validation, fit = held_back(rest, work.fitting)
+    validation, fit = held_back(rest, work.fitting, work.rows)
     pairing, network = _pairing_and_network(x, y, fit, validation, work)
     fitted, validated = (pairing(x[rows], y[rows]).to(work.device) for rows in (fit, validation))
     determined = isinstance(pairing, ColumnPairing) and pairing.determined
@@ -121,7 +121,8 @@ def fit_fold(
             fitted = pairing(x[rows], y[rows]).to(work.device)
     if not watch.stop():
         watch.report(1.0)
-    held_out = pairing(x[test[:MOST_PAIRED]], y[test[:MOST_PAIRED]]).to(work.device)
+    read = test[:MOST_PAIRED]
+    held_out = pairing(x[read], y[read]).to(work.device)
     scores = score_matrix(network, held_out)
     same = fitted[: len(held_out)]
     shift = log_mean(score_matrix(network, same[: len(same) // 2]))
@@ -131,13 +132,18 @@ def fit_fold(
         influences={name: readout.influence.cpu() for name, readout in readouts.items()},
         fitted=float(_own_scores(network, fitted).mean()) - shift,
         held_out=len(test),
-        paired=len(held_out),
+        test=read,
         effective_sample_size=effective_sample_size(scores),
         history=history,
-        p_value=permutation_p_value(scores, work.permutations) if work.permutations else None,
+        p_value=_p_value(scores, read, work) if work.permutations else None,
         determined=determined,
         log_ratio=lambda new_x, new_y: _log_ratio(network, pairing, new_x, new_y, shift, work.device),
     )
+
+
+def _p_value(scores: Float[Tensor, "p p"], test: Int[Array, " p"], work: Work) -> float:
+    seed = int(torch.randint(2**62, ()))
+    return critic_p_value(scores, test, work.rows, work.permutations, seed)
 
 
 def _chosen_by(loss: str) -> str:
@@ -154,10 +160,10 @@ def _gained(network: nn.Module, validated: Pairs, readout: str) -> bool:
     return trained.value - baseline.value > error
 
 
-def held_back(rest: Int[Array, " f"], fitting: Fitting) -> tuple[Int[Array, " v"], Int[Array, " g"]]:
+def held_back(rest: Int[Array, " f"], fitting: Fitting, rows: Rows) -> tuple[Int[Array, " v"], Int[Array, " g"]]:
     """Split off validation samples; of the others no more than the training can look at, for time and memory."""
-    held = min(MOST_VALIDATED, max(10, round(VALIDATED * len(rest))))
-    return rest[:held], rest[held:][: fitting.steps * fitting.batch_size]
+    validation, fit = rows.held_back(rest, min(MOST_VALIDATED, max(10, round(VALIDATED * len(rest)))))
+    return validation, fit[: fitting.steps * fitting.batch_size]
 
 
 def score_matrix(network: Critic, pairs: Pairs) -> Float[Tensor, "n n"]:

@@ -33,7 +33,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import gammaln
 
-from deep_infomax.mutual_information.independence import normal_coordinates
+from deep_infomax.mutual_information.independence import MOST_COORDINATES, normal_coordinates
 from deep_infomax.mutual_information.repeats import numbered
 
 Array = np.ndarray
@@ -63,7 +63,7 @@ def is_series(variables: Sequence[Shaped[Array, "n ..."]]) -> bool:
     """Whether rows of two variables or more, or of the columns of one, depend on those before them."""
     flat = [z.reshape(len(z), -1).astype(np.float64) for z in variables]
     columns = [normal_coordinates(z) for z in flat]
-    runs = _sorted_runs(np.concatenate(flat, axis=1))
+    runs = _sorted_runs(np.concatenate([z[:, :: -(-z.shape[1] // MOST_COORDINATES)] for z in flat], axis=1))
     if runs is not None:
         kept = np.bincount(runs)[runs] >= LEAST_RUN
         flat, columns = [z[kept] for z in flat], [_within(z[kept], runs[kept]) for z in columns]

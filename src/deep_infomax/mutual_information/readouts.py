@@ -85,18 +85,6 @@ def log_mean(scores: Float[Tensor, "n n"]) -> float:
     return float(others_only(scores.float()).logsumexp((0, 1))) - math.log(n * (n - 1))
 
 
-def permutation_p_value(scores: Float[Tensor, "n n"], permutations: int) -> float:
-    """How likely a mean score as large as that of the own pairs is, were each x paired with a y drawn at random.
-
-    ``(1 + #{shuffles of y that reach it}) / (1 + shuffles)``, exact for any critic that was fitted to other pairs: its
-    power depends on the critic, its level does not. Draws from torch's global generator.
-    """
-    rows = torch.arange(len(scores), device=scores.device)
-    means = [scores[rows, torch.randperm(len(scores), device=scores.device)].mean() for _ in range(permutations)]
-    reached = int((~(torch.stack(means) < scores.diagonal().mean())).sum())  # whatever is no number counts as reached
-    return (1 + reached) / (1 + permutations)
-
-
 def others_only(scores: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     """Scores with minus infinity for own pairs, which then weigh nothing in any mean of exponentials."""
     return scores.masked_fill(torch.eye(len(scores), dtype=torch.bool, device=scores.device), -math.inf)

@@ -25,7 +25,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from deep_infomax.mutual_information.independence import normal_coordinates
+from deep_infomax.mutual_information.independence import MOST_COORDINATES, normal_coordinates
 
 Array = np.ndarray
 FEWEST_VALUES: Final = 20
@@ -64,7 +64,7 @@ def exact_copies(variables: Sequence[Shaped[Array, "n ..."]], whole_only: bool =
     n = len(variables[0])
     columns = [z.reshape(n, -1) for z in variables]
     names = [numbered(z) for z in columns]
-    measured = [any(map(is_measured, z.T)) for z in columns]
+    measured = [_has_measured(z) for z in columns]
     whole = numbered(np.stack(names, axis=1)) if len(names) > 1 else names[0]
     found = [name for name, is_one in zip(names, measured, strict=True) if is_one and not whole_only]
     if any(measured) or _repeats_beyond_chance(whole):
@@ -78,7 +78,7 @@ def noisy_copies(variables: Sequence[Shaped[Array, "n ..."]]) -> Int[Array, " n"
     All rows are one set where there are such copies, and too many rows to tell them all.
     """
     n = len(variables[0])
-    if n < FEWEST_LOOKED_AT or not any(is_measured(column) for z in variables for column in z.reshape(n, -1).T):
+    if n < FEWEST_LOOKED_AT or not any(_has_measured(z.reshape(n, -1)) for z in variables):
         return None
     points = np.concatenate([normal_coordinates(z) for z in variables], axis=1)
     looked_at = min(MOST_LOOKED_AT, max(FEWEST_LOOKED_AT, MOST_DISTANCES // 10 // n))
@@ -110,6 +110,12 @@ def is_measured(column: Shaped[Array, " n"]) -> bool:
     # Of rounded numbers every step is a multiple of the least; a number read from 32 bits is one nearly.
     multiples = steps / steps.min()
     return bool(np.abs(multiples - multiples.round()).max() > 0.01)
+
+
+def _has_measured(columns: Shaped[Array, "n c"]) -> bool:
+    """Whether some column is; of very many, some are looked at."""
+    some = columns[:, :: -(-columns.shape[1] // MOST_COORDINATES)]
+    return columns.dtype.kind == "f" and any(map(is_measured, some.T))
 
 
 def joined(*names: Int[Array, " n"]) -> Int[Array, " n"]:

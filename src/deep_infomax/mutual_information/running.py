@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from deep_infomax.mutual_information.fitting import Watch
 from deep_infomax.runtime.allocator import keep_freed_memory
@@ -34,13 +33,6 @@ def running(
         stop = context.enter_context(stop_requests(signal.SIGINT))  # SIGTERM ends a script as ever
         context.enter_context(own_random_numbers(seed, device))
         yield tell, lambda: stop.requested
-
-
-def split_folds(n: int, folds: int, seed: int) -> list[tuple[Int[Array, " r"], Int[Array, " t"]]]:
-    """For each fold the samples outside it and those in it, in an order drawn at random."""
-    parts = np.array_split(np.random.default_rng(seed).permutation(n), folds)
-    # What follows a fold comes first in its rest, and what comes first is read for comparison: each sample once in all.
-    return [(np.concatenate(parts[i + 1 :] + parts[:i]), part) for i, part in enumerate(parts)]
 
 
 def watch_part(

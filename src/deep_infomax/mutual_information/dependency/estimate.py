@@ -42,7 +42,8 @@ from deep_infomax.mutual_information.inputs import (
 )
 from deep_infomax.mutual_information.names import column_names
 from deep_infomax.mutual_information.readouts import Readout
-from deep_infomax.mutual_information.running import choose_device, running, split_folds, watch_part
+from deep_infomax.mutual_information.running import choose_device, running, watch_part
+from deep_infomax.mutual_information.structure import independent
 from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
@@ -125,7 +126,7 @@ def neural_dependency(
             return replace(result, names=names).in_unit(unit)
         work = _Work(columns, method, ranks, on, fitting or Fitting())
         done: list[_Fold] = []
-        for number, (rest, test) in enumerate(split_folds(len(z), folds, seed)):
+        for number, (rest, test) in enumerate(independent(len(z)).split(folds, seed)):
             watches = [
                 watch_part(tell, stopped, began, time_budget, half, 2 * folds) for half in (2 * number, 2 * number + 1)
             ]

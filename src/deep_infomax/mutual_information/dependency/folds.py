@@ -15,6 +15,7 @@ from deep_infomax.mutual_information.fitting import Fitting, History, MovingDons
 from deep_infomax.mutual_information.folds import held_back
 from deep_infomax.mutual_information.pairing import ColumnReader, fit_reader
 from deep_infomax.mutual_information.readouts import Readout, donsker_varadhan_readout
+from deep_infomax.mutual_information.structure import independent
 from deep_infomax.runtime.random_numbers import own_random_numbers
 
 Array = np.ndarray
@@ -73,7 +74,7 @@ def fit_model(
     z: Float[Array, "n d"], rest: Int[Array, " f"], ranks: bool, fitting: Fitting, device: torch.device
 ) -> Model:
     """Fit ranks and correlations to the samples of ``rest``, apart from a validation part."""
-    validation, fit = held_back(rest, fitting)
+    validation, fit = held_back(rest, fitting, independent(len(z)))
     reader = fit_reader(z[fit], ranks)
     fitted, validated = (_read(reader, z[rows], device) for rows in (fit, validation))
     correlations = fit_correlations(*(part.normal.cpu().numpy().astype(np.float64) for part in (fitted, validated)))
