@@ -70,6 +70,17 @@ def _empty_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures made and painted on, but not turned into markup, which takes most of the time that a page takes."""
+
+    def savefig(figure: Any, buffer: Any, format: str, **_: object) -> None:
+        assert format == "svg"
+        buffer.write('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
+
+
+@pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Types and shapes unchecked, as users run: what reaches the public border has to find a sentence there."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
+from torch.multiprocessing.spawn import ProcessExitedException
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.baselines import AdversarialAutoencoder, ContrastivePredictiveCoding, NoiseAsTargets
@@ -417,12 +418,17 @@ def command(rank: int, world: int, folder: Path) -> None:
     (folder / f"{rank}.code").write_text(str(code))
 
 
-def in_processes_of_a_launcher(world: int, folder: Path, given: list[str]) -> tuple[list[int], list[str]]:
-    """The exit codes of a command's processes, and what each said."""
+def prepare_command(folder: Path, given: list[str]) -> None:
+    """Write what ``command`` reads."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     (folder / "words.json").write_text(json.dumps({"words": given, "port": port}))
+
+
+def in_processes_of_a_launcher(world: int, folder: Path, given: list[str]) -> tuple[list[int], list[str]]:
+    """The exit codes of a command's processes, and what each said."""
+    prepare_command(folder, given)
     in_processes(command, world, folder)
     codes = [int((folder / f"{rank}.code").read_text()) for rank in range(world)]
     return codes, [(folder / f"{rank}.err").read_text() for rank in range(world)]
@@ -452,25 +458,21 @@ def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
     assert two[0] == pytest.approx(one[0], rel=1e-5)
 
 
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place: int) -> None:
     run = tmp_path / "run"
     options = ["--epochs", "2", "--training.log_every", "1", "--training.checkpoint_seconds", "0"]
-    process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
-    try:
-        while not list((run / "checkpoints").glob("*.safetensors")):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
-        victim = psutil.Process(process.pid).children()[place]
-        victim.kill()
-        said = process.communicate()[1]
-    finally:
-        process.kill()
-    assert process.returncode == 1, said
-    lines = [line for line in said.splitlines() if line.startswith("dim: ")]
-    assert len(lines) == 1, said
-    [line] = lines
+    prepare_command(tmp_path, words(run, *options))
+    context = multiprocessing.start_processes(command, (2, tmp_path), 2, join=False, start_method="forkserver")
+    while not list((run / "checkpoints").glob("*.safetensors")):
+        assert all(process.is_alive() for process in context.processes)
+        time.sleep(0.05)
+    os.kill(context.pids()[place], signal.SIGKILL)
+    with pytest.raises(ProcessExitedException):  # once it has sent SIGTERM to the other, as torchrun does, which ends
+        context.join()
+    [code, said] = [(tmp_path / f"{1 - place}.{kind}").read_text() for kind in ("code", "err")]
+    assert code == "1", said
+    [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
     assert "another process of the training cannot be reached any more" in line
     assert line.endswith(f"continue with: dim train --resume {run}")
     assert main(["train", "--resume", str(run)]) == 0
