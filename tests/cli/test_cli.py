@@ -318,12 +318,14 @@ def test_where_to_encode_to_is_looked_at_first(
         assert "nothing" not in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_writes_one_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert dim(f"report {RUN} {LABELLED} --out both.html") == 0
     assert "local-infonce" in (folder / "both.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_prints_results_side_by_side(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

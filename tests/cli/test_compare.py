@@ -149,9 +149,7 @@ def stopped_at_a_checkpoint(run: Path) -> bool:
     return any((run / "checkpoints").glob("*.safetensors")) and "interrupted after step" in said
 
 
-def test_an_interrupt_stops_all_trainings_at_a_checkpoint(
-    two_of_three: subprocess.Popen[str], tmp_path: Path
-) -> None:
+def test_an_interrupt_stops_all_trainings_at_a_checkpoint(two_of_three: subprocess.Popen[str], tmp_path: Path) -> None:
     two_of_three.send_signal(signal.SIGTERM)
     said = two_of_three.communicate()[1]
     assert two_of_three.returncode == 130

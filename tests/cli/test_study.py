@@ -25,6 +25,7 @@ def study(kind: str, data: str, out: Path, *more: str) -> int:
     return main(["study", kind, "--data", data, *flags, *more])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_negatives_are_varied_and_drawn(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "study"
     assert study("negatives", data, out, "--bounds", "jsd,dv", "--others", "1,all", "--seeds", "2") == 0
@@ -43,6 +44,7 @@ def test_negatives_are_varied_and_drawn(data: str, tmp_path: Path, capsys: pytes
     assert (out / "report.html").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_weights_are_varied_over_a_grid_and_a_line(data: str, tmp_path: Path) -> None:
     out = tmp_path / "study"
     assert study("weights", data, out, "--alphas", "0,0.5", "--betas", "0,0.1", "--gammas", "0,0.1") == 0
@@ -51,6 +53,7 @@ def test_weights_are_varied_over_a_grid_and_a_line(data: str, tmp_path: Path) ->
     assert (out / "weights.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_divergence_of_a_vae_is_weighted(data: str, tmp_path: Path) -> None:
     out = tmp_path / "study"
     assert study("beta", data, out, "--betas", "0,2", "--data_options.train_inputs", "32") == 0

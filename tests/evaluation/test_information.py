@@ -31,7 +31,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings that show that all parts fit together."""
     monkeypatch.setattr(information, "FITTING", Fitting(steps=2, checks=1))
     monkeypatch.setattr(
-        information, "neural_dependency", partial(neural_dependency, fitting=Fitting(steps=2, checks=1))
+        information, "neural_dependency", partial(neural_dependency, folds=2, fitting=Fitting(steps=2, checks=1))
     )
     monkeypatch.setattr(information, "EPOCHS", 2)
     monkeypatch.setattr(information, "PAPER_EPOCHS", 10)

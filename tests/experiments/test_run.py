@@ -25,6 +25,9 @@ FLAGS = "--epochs 2 --training.batch_size 16 --training.device cpu --objective.u
 KNN: dict[str, Any] = {"metrics": ["knn"], "layers": ["Y"], "seeds": 1}
 
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -269,6 +269,7 @@ def test_results_stand_beside_the_papers_figures(page: Page) -> None:
     [({"objective": {"bound": "dv"}}, DATASET), ({}, DATASET | {"name": "digits"})],
     ids=["a bound the paper does not report", "probed on other data than trained on"],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_paper_is_left_out_where_it_does_not_match(
     tmp_path: Path, config: dict[str, Any], data: dict[str, Any]
 ) -> None:
@@ -285,6 +286,7 @@ def test_paper_is_left_out_where_it_does_not_match(
     ],
     ids=["a test part of our own", "grey images", "some of the training inputs"],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_paper_is_left_out_where_the_data_are_not_the_papers(tmp_path: Path, change: dict[str, str]) -> None:
     page = report(Run(tmp_path / "a").log().evaluation(data=DATASET | change))
     assert "75.21" not in page.text("results")
@@ -299,6 +301,7 @@ def test_paper_is_left_out_where_the_data_are_not_the_papers(tmp_path: Path, cha
         ("training", "schedule", "one-cycle"), ("training", "weight_decay", 0.8), ("data_options", "flip", True),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("undrawn")
 def test_paper_is_left_out_where_any_setting_is_another(tmp_path: Path, group: str, name: str, value: Any) -> None:
     run = Run(tmp_path / "a").log().evaluation()
     run.config[group][name] = value
@@ -307,6 +310,7 @@ def test_paper_is_left_out_where_any_setting_is_another(tmp_path: Path, group: s
 
 
 @pytest.mark.parametrize("encoder", [{"architecture": "strided-crops"}, {"dim": 512}], ids=["crops", "wider"])
+@pytest.mark.usefixtures("undrawn")
 def test_paper_is_left_out_where_the_encoder_is_another(tmp_path: Path, encoder: dict[str, Any]) -> None:
     run = Run(tmp_path / "a").log().evaluation()
     run.config["encoder"] |= encoder
@@ -314,6 +318,7 @@ def test_paper_is_left_out_where_the_encoder_is_another(tmp_path: Path, encoder:
     assert "75.21" not in report(run).text("results")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_random_crops_have_the_size_of_the_papers_inputs(tmp_path: Path) -> None:
     stl10 = DATASET | {"name": "stl10", "shape": "3 x 96 x 96"}
     run = Run(tmp_path / "a").log()
@@ -327,6 +332,7 @@ def test_random_crops_have_the_size_of_the_papers_inputs(tmp_path: Path) -> None
         assert [figure in text for figure in ("67.08", "76.81")] == [shown] * 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_validation_results_do_not_stand_beside_the_papers_test_results(tmp_path: Path) -> None:
     result = Run.result("mlp", "Y", 60.0, split="validation")
     assert "75.39" not in report(Run(tmp_path / "a").evaluation([result])).text()
@@ -371,6 +377,7 @@ def test_every_image_and_figure_is_described(page: Page) -> None:
 
 
 @pytest.mark.parametrize("missing", ["metrics.jsonl", "evaluation.json", "representation.npz", "neighbours.npz", "all"])
+@pytest.mark.usefixtures("undrawn")
 def test_missing_parts_are_stated_in_words(tmp_path: Path, missing: str) -> None:
     run = Run(tmp_path / "a").whole()
     for file in [file for file in run.path.rglob("*.*") if file.is_file() and file.name != "config.yaml"]:
@@ -393,6 +400,7 @@ def test_run_without_any_setting_still_gives_a_page(tmp_path: Path) -> None:
     assert "unnamed recipe on unnamed data" in page.text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_killed_run_shows_what_it_logged(tmp_path: Path) -> None:
     run = Run(tmp_path / "a b").log(finished=False)
     whole = (run.path / "metrics.jsonl").read_bytes()
@@ -413,6 +421,7 @@ def test_log_cut_anywhere_keeps_the_whole_lines_before_the_cut(tmp_path: Path) -
         assert read.notes == ()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_damaged_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     run = Run(tmp_path / "a").whole()
     lines = (run.path / "metrics.jsonl").read_bytes().split(b"\n")
@@ -531,6 +540,7 @@ def test_user_strings_are_escaped_everywhere(tmp_path: Path) -> None:
     assert page.text().count(evil) > 5
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_comparison_has_a_row_for_each_run_and_marks_the_floor(tmp_path: Path) -> None:
     floor = {"method": "untrained", "beta": 0.0, "gamma": 0.0}
     runs = [
@@ -552,11 +562,13 @@ def test_comparison_has_a_row_for_each_run_and_marks_the_floor(tmp_path: Path) -
     assert page.marked("best") == [rows[1][column].split()[0] for column in range(3, 12)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_method_beside_a_floor_is_no_best(tmp_path: Path) -> None:
     floor = Run(tmp_path / "random", "random", objective={"method": "untrained"}, accuracy=90.0).evaluation()
     assert not report(floor, Run(tmp_path / "a").evaluation(), out=tmp_path / "page.html").marked("best")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_spreads_say_what_they_are_over_and_are_left_out_where_nothing_varies(tmp_path: Path) -> None:
     runs = [Run(tmp_path / name, seed=seed).log() for seed, name in enumerate("ab")]
     for run in runs:
@@ -572,12 +584,14 @@ def test_spreads_say_what_they_are_over_and_are_left_out_where_nothing_varies(tm
 
 
 @pytest.mark.parametrize(("n", "value", "said"), [(40, "62 ± < 1", "7.9 points"), (500, "62.5 ± 0.2", "2.2 points")])
+@pytest.mark.usefixtures("undrawn")
 def test_accuracies_of_few_inputs_have_few_digits(tmp_path: Path, n: int, value: str, said: str) -> None:
     page = report(Run(tmp_path / "a").evaluation([Run.result("mlp", "Y", 62.49, n=n)]))
     assert page.tables[0][1][1].removesuffix(" paper 69.13") == value
     assert f"An accuracy on {n} inputs has a standard error of up to {said}" in page.text("results")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_bound_on_training_pairs_and_that_on_test_inputs_are_told_apart(tmp_path: Path) -> None:
     run = Run(tmp_path / "a").log()
     run.evaluation([run.result(
@@ -595,6 +609,7 @@ def test_what_a_metric_says_of_its_figure_stands_below_the_table(tmp_path: Path)
     assert report(run).text("results").count("linear/1 on conv: the fit ended after 50 steps") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bounds_and_metrics_are_called_what_the_caller_says_or_by_their_names(tmp_path: Path) -> None:
     run = Run(tmp_path / "a").log().evaluation()
     told = Titles(bounds={"infonce": Entry("Noise", "Says much.")}, metrics={"linear": Entry("Lines", "Says little.")})
@@ -606,6 +621,7 @@ def test_bounds_and_metrics_are_called_what_the_caller_says_or_by_their_names(tm
     assert "Lines" not in unnamed.text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bounds_of_different_kinds_are_not_drawn_together(tmp_path: Path) -> None:
     runs = [
         Run(tmp_path / "a").log(),
