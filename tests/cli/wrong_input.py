@@ -376,6 +376,13 @@ CASES = [
         array("things.npy", np.array([{}] * 100, dtype=object)),
     ),
     Case("samples that are words", "estimate left.npy names.npy", array("names.npy", np.arange(100).astype(str))),
+    Case(
+        "words called numbers",
+        "estimate sexes.npy left.npy --discrete_x false",
+        array("sexes.npy", np.array(["f", "m"] * 50)),
+    ),
+    Case("a discrete column that is not there", "estimate left.npy left.npy --discrete_y age"),
+    Case("words that are missing", "estimate left.npy gap.csv", write("gap.csv", "sex\nf\nm\n--\nf\nNA\n")),
     Case("complex samples", "estimate left.npy waves.npy", array("waves.npy", SAMPLES[:, 1] * 1j)),
     Case("several arrays", "estimate left.npy labelled.npz"),
     Case("no array", "estimate left.npy none.npz", lambda folder: np.savez(folder / "none.npz")),

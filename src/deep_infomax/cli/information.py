@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deep_infomax.cli.samples import Reading, Samples, check_numbering, check_readings, read_samples
 from deep_infomax.runtime.files import check_output, save_figure
 from deep_infomax.runtime.progress import NOTES
+from deep_infomax.runtime.values import suggestion
 from deep_infomax.training import WriteError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def estimate(
     y_columns: Sequence[str] | None,
     header: bool | None,
     decimal: str | None,
+    discrete_x: Sequence[str] | None,
+    discrete_y: Sequence[str] | None,
     check_processing: bool,
     plot: str | None,
     json: bool,
@@ -41,6 +44,8 @@ def estimate(
         y_columns: Of y alone.
         header: Whether the first line of a text names its columns.
         decimal: What decimals of a text are written with.
+        discrete_x: Columns of x that hold categories, or ``true``, ``false`` or ``auto``.
+        discrete_y: Of y.
         check_processing: Also estimate what quarters of y tell about x, in half of the time each.
         plot: File of a figure.
         json: Print one JSON object instead of a table.
@@ -65,6 +70,8 @@ def estimate(
     found = _read(readings)
     check_numbering(found["x"], found["y"])
     samples = found["x"].values, found["y"].values
+    options["discrete_x"] = _discrete(found["x"], "x", discrete_x)
+    options["discrete_y"] = _discrete(found["y"], "y", discrete_y)
     result = estimate_mi(*samples, **options)
     check = check_data_processing(*samples, whole=result, **options) if check_processing and result.finished else None
     if json:
@@ -120,6 +127,18 @@ def _read(readings: Mapping[str, tuple[Path, Reading]]) -> dict[str, Samples]:
     for name, samples in found.items():
         NOTES.print(f"{name}: {samples}")
     return found
+
+
+def _discrete(samples: Samples, name: str, said: Sequence[str] | None) -> bool | str | list[int]:
+    """What is said of the discrete columns, by their numbers."""
+    if said is None or (len(said) == 1 and said[0] in ("auto", "true", "false")):
+        return "auto" if said is None or said[0] == "auto" else said[0] == "true"
+    known = samples.description["columns"]
+    unknown = [one for one in said if one not in known and not one.isdecimal()]
+    if unknown:
+        names = suggestion(unknown[0], known) if known else "its columns have no names, give their numbers"
+        raise ValueError(f"`discrete_{name}` names the column {unknown[0]}, which `{name}` does not have; {names}")
+    return [known.index(one) if one in known else int(one) for one in said]
 
 
 def _check_figure(plot: str | None) -> None:

@@ -14,6 +14,7 @@ _DATA: Final = "How the data are read"
 _AS_TRAINED: Final = f"{_DATA} (left out: as in the run's training)"
 _OPTIONS: Final = "Options"
 _SAMPLES: Final = ".npy, .npz, .csv, .tsv, .txt, .parquet or .feather."
+_DISCRETE: Final = "Columns of X that hold categories, beside those of words (left out: those whose values recur)."
 
 
 class Entry(NamedTuple):
@@ -167,6 +168,8 @@ def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
         *_information_options(),
         Option("x_columns", tuple[str, ...] | None, None, "Columns of X alone.", "A,B"),
         Option("y_columns", tuple[str, ...] | None, None, "Columns of Y alone.", "A,B"),
+        Option("discrete_x", tuple[str, ...] | None, None, _DISCRETE, "A,B|true|false"),
+        Option("discrete_y", tuple[str, ...] | None, None, "Likewise of Y.", "A,B|true|false"),
         Option("permutations", int, 0, "Shuffles for a test of independence; 0 makes none."),
         Option("check_processing", SWITCH, False, "Also see that y in quarters tells no more about x than y does."),
     ]

@@ -57,7 +57,8 @@ def read_samples(path: Path, name: str, reading: Reading = AS_FOUND) -> Samples:
         reading: How a table is read. It says nothing about other files.
 
     Raises:
-        ValueError: The file cannot be read, does not hold one array or table of numbers, or can be read in two ways.
+        ValueError: The file cannot be read, does not hold one array or one table of numbers and words, or can be
+            read in two ways.
     """
     what = f"`{name}`"
     ending = path.suffix.lower()

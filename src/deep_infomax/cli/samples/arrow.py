@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deep_infomax.cli.samples.table import Array, Table, shortened
+from deep_infomax.cli.samples.table import OTHER, Array, Table, shortened
 
 
 def read_arrow(path: Path, what: str) -> Table:
@@ -71,7 +71,7 @@ def _numbering(steps: Sequence[Sequence[Any]], rows: int) -> Array | None:
 
 
 def _values(column: Any) -> Array:
-    """A column's numbers, a missing one as NaN; objects where it holds something else."""
+    """A column's numbers, a missing one as NaN; or its words; `OTHER` where it holds something else."""
     import pyarrow as pa
 
     kind = column.type
@@ -83,8 +83,8 @@ def _values(column: Any) -> Array:
         kind = pa.float64()
     if pa.types.is_boolean(kind):
         column = column.cast(pa.float64() if column.null_count else pa.uint8())
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return np.array(column.to_pylist(), object)
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        found = np.empty(len(column), object)
-        found[:] = "text"
-        return found
+        return np.full(len(column), OTHER, object)
     return np.asarray(column.to_numpy())

@@ -13,7 +13,7 @@ def is_header(first: Sequence[str], body: Sequence[Sequence[str]], dialect: Dial
     """Whether the first row of a table names its columns.
 
     It does where a cell above numbers is no number, and where it counts 0, 1, 2, ... above decimals, as tables of
-    unnamed columns do that pandas writes.
+    unnamed columns do that pandas writes. It does not where one of its words comes again below, as categories do.
 
     Args:
         first: Its cells.
@@ -31,13 +31,16 @@ def is_header(first: Sequence[str], body: Sequence[Sequence[str]], dialect: Dial
         (cell, column) for cell, column in zip(first, below, strict=True) if _are_numbers(column, dialect) or not body
     ]
     words = [cell for cell in first if not dialect.is_number(cell) and cell.lower() not in MISSING]
+    recurring = any(cell in column for cell, column in zip(first, below, strict=True) if cell in words)
     if not above:
-        return bool(words)
+        return bool(words) and not recurring
     naming = [cell for cell, _ in above if not dialect.is_number(cell) and cell.lower() not in MISSING]
     if naming:
         if any(dialect.is_number(cell) and not WHOLE.fullmatch(cell) for cell, _ in above):
             raise _either(what, first)
         return True
+    if recurring:  # a category of a sample
+        return False
     if not above[0][0] and len(above) > 1 and _tells_apart(above[0][1]):  # as pandas numbers rows
         return _is_counting_header(above[1:], what, first, labelled=True)
     if any(not dialect.is_number(cell) for cell, _ in above):

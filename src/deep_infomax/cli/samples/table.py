@@ -19,6 +19,10 @@ _NUMBER_NAMES: Final = re.compile(r"(.*[ _.-])?(id|index|idx|nr|no|row|key)", re
 """What people call a column that tells rows apart."""
 _SHOWN: Final = 8
 """Names that a sentence lists."""
+_NAMES_OF_ROWS: Final = 0.9
+"""Share of different words, above which they are names of rows."""
+OTHER: Final = object()
+"""A cell that holds neither a number nor a word."""
 
 
 class Table(NamedTuple):
@@ -26,7 +30,7 @@ class Table(NamedTuple):
 
     names: Sequence[str]
     columns: Sequence[Array]
-    """Numbers, or objects where a cell holds something else."""
+    """Numbers; or objects where a cell holds something else: numbers, words, None for no value, `OTHER`."""
     named: bool
     """Whether the file names its columns; they are called 0, 1, ... where it does not."""
     labels: int
@@ -55,7 +59,7 @@ def pick(table: Table, what: str, columns: Sequence[str] | None) -> Picked:
     """The columns that are asked for, or all but those that tell rows apart.
 
     Raises:
-        ValueError: A column is not there, holds something else than numbers, or may be a number of each row.
+        ValueError: A column is not there, holds neither numbers nor words, or may name each row.
     """
     left_out = 0
     if columns is None:
@@ -69,8 +73,9 @@ def pick(table: Table, what: str, columns: Sequence[str] | None) -> Picked:
     if not wanted:
         raise ValueError(f"{what} has no column of samples beside those that tell rows apart; add one")
     for place in wanted:
-        _require_numbers(table, what, place)
+        _require_values(table, what, place)
     said = [*table.said, *(_said(table, place) for place in range(left_out))]
+    said += [_categories(table, place) for place in wanted if table.columns[place].dtype.kind == "O"]
     values = np.stack([table.columns[place] for place in wanted], axis=1)
     numbering = table.columns[0] if left_out and table.columns[0].dtype.kind in "iuf" else table.numbering
     return Picked(values, [table.names[place] for place in wanted], said, None if columns else numbering)
@@ -116,6 +121,12 @@ def _tells_apart(column: Array) -> bool:
     return bool((column == np.round(column)).all()) and len(np.unique(column)) == len(column)
 
 
+def _names_rows(column: Array) -> bool:
+    """Whether a column holds words that are nearly all different."""
+    words = [value for value in column if isinstance(value, str)]
+    return len(words) == len(column) >= 10 and len(set(words)) > _NAMES_OF_ROWS * len(words)
+
+
 def _refuse_numbering(table: Table, what: str, wanted: Sequence[int]) -> None:
     """Refuse a column that would give a row's number away, which no estimate of information survives."""
     for place in wanted:
@@ -129,6 +140,8 @@ def _refuse_numbering(table: Table, what: str, wanted: Sequence[int]) -> None:
             problem = "has no name"
         elif (named or first) and _tells_apart(column):
             problem = "holds another whole number in every row, as a number of the row does"
+        elif column.dtype.kind == "O" and _names_rows(column):
+            problem = "holds another word in almost every row, as a name of the row does"
         else:
             continue
         others = [table.names[other] for other in wanted if other != place]
@@ -149,21 +162,37 @@ def _find(table: Table, what: str, name: str) -> int:
     return places[0]
 
 
-def _require_numbers(table: Table, what: str, place: int) -> None:
+def _require_values(table: Table, what: str, place: int) -> None:
     name, column = table.names[place], table.columns[place]
     if column.dtype.kind == "O":
-        wrong = [row for row, value in enumerate(column) if not isinstance(value, int | float | np.number)]
-        row = wrong[0] if wrong else 0
+        others = np.array([value is OTHER for value in column])
+        words = np.array([isinstance(value, str) for value in column])
+        missing = np.array([value is None for value in column])
+        mixed = words if not (words | missing).all() else np.zeros(len(words), bool)
+        if (wrong := others if others.any() else mixed).any():
+            row, write = int(wrong.argmax()), "a number or a word" if others.any() else "a number"
+            raise ValueError(
+                f"column {_quoted(name)} of {what} holds {table.cell(row, place)} in {table.place(row)}; write {write} "
+                "there, or name the columns to read with `columns`"
+            )
+        _require_present(table, what, place, missing)
+    if column.dtype.kind == "f":
+        _require_present(table, what, place, ~np.isfinite(column))
+
+
+def _require_present(table: Table, what: str, place: int, missing: Array) -> None:
+    if missing.any():
+        row = int(missing.argmax())
         raise ValueError(
-            f"column {_quoted(name)} of {what} holds {table.cell(row, place)} in {table.place(row)}; write a number "
-            "there, or name the columns to read with `columns`"
+            f"column {_quoted(table.names[place])} of {what} holds {table.cell(row, place)} in {table.place(row)} "
+            f"({np.sum(missing):,} such rows in all); leave such rows out of all files, or name others with `columns`"
         )
-    if column.dtype.kind == "f" and not (finite := np.isfinite(column)).all():
-        row = int(np.argmin(finite))
-        raise ValueError(
-            f"column {_quoted(name)} of {what} holds {table.cell(row, place)} in {table.place(row)} "
-            f"({np.sum(~finite):,} such rows in all); leave such rows out of all files, or name others with `columns`"
-        )
+
+
+def _categories(table: Table, place: int) -> str:
+    levels = sorted(set(table.columns[place]))
+    categories = "1 category" if len(levels) == 1 else f"{len(levels)} categories"
+    return f"column {brief(table.names[place])} holds {categories} ({listed(levels)})"
 
 
 def _said(table: Table, place: int) -> str:

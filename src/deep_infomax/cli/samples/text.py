@@ -11,10 +11,16 @@ import numpy as np
 
 from deep_infomax.cli.samples.dialect import MISSING, SPACES, Dialect, Row, decoded, dialect_of, rows
 from deep_infomax.cli.samples.header import is_header
-from deep_infomax.cli.samples.table import Array, Table, shortened
+from deep_infomax.cli.samples.table import OTHER, Array, Table, shortened
 
 _SEEN = 2000
 """Rows that decide what the first one is."""
+_NO_WORD = re.compile(
+    r"[+-]?\s*[$€£¥]?\s*[+-]?\d[\d.,'_\s]*[%$€£¥]?|0x[0-9a-f]+"  # numbers in another manner of writing
+    r"|\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?",  # dates and times
+    re.I,
+)
+"""What is neither a number here nor a category anywhere."""
 
 
 class _Frame(NamedTuple):
@@ -147,7 +153,7 @@ def _count(columns: int) -> str:
 
 
 def _column(cells: Sequence[str], dialect: Dialect) -> Array:
-    """The numbers of a column, a missing one as NaN; objects where a cell holds something else."""
+    """The numbers of a column, a missing one as NaN; or the objects of `Table`, where a cell holds something else."""
     if not dialect.comma:
         with suppress(ValueError):  # by far the most columns; Python alone reads 1_000
             values = np.array(list(map(float, cells)))
@@ -156,7 +162,15 @@ def _column(cells: Sequence[str], dialect: Dialect) -> Array:
     try:
         return np.array([_number(cell, dialect) for cell in cells], np.float64)
     except ValueError:
-        return np.array([cell if _is_word(cell, dialect) else 0.0 for cell in cells], object)
+        return np.array([_cell(cell, dialect) for cell in cells], object)
+
+
+def _cell(cell: str, dialect: Dialect) -> object:
+    if dialect.is_number(cell):
+        return float(cell.replace(",", "."))
+    if cell.lower() in MISSING:
+        return None
+    return OTHER if _NO_WORD.fullmatch(cell) else cell
 
 
 def _number(cell: str, dialect: Dialect) -> float:
