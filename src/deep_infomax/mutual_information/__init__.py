@@ -9,8 +9,10 @@ from deep_infomax.runtime.lazy import on_first_use
 
 if TYPE_CHECKING:
     from deep_infomax.mutual_information.checks import ProcessingCheck, check_data_processing
+    from deep_infomax.mutual_information.conditional import conditional_mi, interaction_information
     from deep_infomax.mutual_information.dependency.estimate import neural_dependency
     from deep_infomax.mutual_information.dependency.result import Dependency
+    from deep_infomax.mutual_information.differences import Difference
     from deep_infomax.mutual_information.estimate import estimate_mi
     from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
     from deep_infomax.mutual_information.fitting import Fitting
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from deep_infomax.mutual_information.tasks.catalogue import TASKS
     from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS, DependencyTask, JointSample
     from deep_infomax.mutual_information.tasks.task import Sample, Task
+    from deep_infomax.mutual_information.transfer import transfer_entropy
 
 __all__ = [
     "DEPENDENCIES",
@@ -28,6 +31,7 @@ __all__ = [
     "TASKS",
     "Dependency",
     "DependencyTask",
+    "Difference",
     "Estimate",
     "Fitting",
     "JointSample",
@@ -37,17 +41,22 @@ __all__ = [
     "Sample",
     "Task",
     "check_data_processing",
+    "conditional_mi",
     "estimate_mi",
     "information_scores",
+    "interaction_information",
     "neural_dependency",
     "pairwise",
     "rank_features",
+    "transfer_entropy",
 ]
 
 _MODULES = {
     "checks": ("ProcessingCheck", "check_data_processing"),
+    "conditional": ("conditional_mi", "interaction_information"),
     "dependency.estimate": ("neural_dependency",),
     "dependency.result": ("Dependency",),
+    "differences": ("Difference",),
     "estimate": ("estimate_mi",),
     "estimators": ("DEPENDENCIES", "ESTIMATORS"),
     "fitting": ("Fitting",),
@@ -57,6 +66,7 @@ _MODULES = {
     "tasks.joint": ("DEPENDENCY_TASKS", "DependencyTask", "JointSample"),
     "tasks.catalogue": ("TASKS",),
     "tasks.task": ("Sample", "Task"),
+    "transfer": ("transfer_entropy",),
 }
 
 __getattr__, __dir__ = on_first_use(__name__, _MODULES, globals())

@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+import torch
 from rich.table import Table
-from scipy.stats import norm
 
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.folds import Fold
 from deep_infomax.mutual_information.names import listed
+from deep_infomax.mutual_information.readouts import Readout
 from deep_infomax.mutual_information.result import Estimate, figure, finite_or_none, printed
 from deep_infomax.mutual_information.units import check_unit, conversion, retold
 
@@ -154,25 +155,24 @@ def common_readout(estimator: str, estimate: Estimate) -> str:
     return max(ESTIMATORS[estimator].readouts, key=lambda name: estimate.readouts[name])
 
 
-def error_of(signs: Sequence[int], folds: Sequence[Sequence[Fold]], readout: str) -> float:
-    """Standard error of a sum of informations with signs, from the influences of each term's folds."""
-    variance = 0.0
-    for alike in zip(*folds, strict=True):
-        influence = sum(sign * fold.influences[readout] for sign, fold in zip(signs, alike, strict=True))
-        assert not isinstance(influence, int)
-        variance += float(influence.var()) / len(influence)
-    return math.sqrt(variance) / len(folds[0])
+def sum_of(signs: Sequence[int], folds: Sequence[Fold], readout: str) -> Readout:
+    """A sum of informations with signs in one fold, each of them read on the same rows."""
+    parts = [
+        (sign * fold.values[readout], sign * fold.influences[readout]) for sign, fold in zip(signs, folds, strict=True)
+    ]
+    return Readout(sum(value for value, _ in parts), torch.stack([influence for _, influence in parts]).sum(0))
 
 
-def interval_of(value: float, error: float, terms: Sequence[Term], readout: str, level: float) -> tuple[float, float]:
+def interval_of(
+    value: float, reach: float, terms: Sequence[Term], readout: str, quantile: float
+) -> tuple[float, float]:
     """The interval of a sum of informations with signs, which allows for all that its terms' intervals allow for."""
-    z = float(norm.ppf((1 + level) / 2))
-    low, high = value - z * error, value + z * error
+    low, high = value - reach, value + reach
     for sign, _, estimate in terms:
         if estimate.interval is None:
             return -math.inf, math.inf
-        reading, reach = estimate.readouts[readout], z * estimate.standard_errors[readout]
-        below, above = reading - reach - estimate.interval[0], estimate.interval[1] - reading - reach
+        reading, error = estimate.readouts[readout], quantile * estimate.standard_errors[readout]
+        below, above = reading - error - estimate.interval[0], estimate.interval[1] - reading - error
         below, above = max(0.0, below), max(0.0, above)
         low -= below if sign > 0 else above
         high += above if sign > 0 else below
