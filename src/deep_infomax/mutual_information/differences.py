@@ -13,7 +13,7 @@ sign,
 .. math:: \Big[\hat D - z e - \sum_{s_k > 0} B_k - \sum_{s_k < 0} A_k, \quad
     \hat D + z e + \sum_{s_k > 0} A_k + \sum_{s_k < 0} B_k\Big]
 
-and an interval may be open below.
+and an interval may be open below. The error is no less than that which the spread between folds tells.
 """
 
 import math
@@ -163,17 +163,37 @@ def sum_of(signs: Sequence[int], folds: Sequence[Fold], readout: str) -> Readout
     return Readout(sum(value for value, _ in parts), torch.stack([influence for _, influence in parts]).sum(0))
 
 
+def spread_of(values: Sequence[float]) -> float:
+    """Variance of the mean of folds' figures, from how far they lie apart; 0 of one fold."""
+    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+
+
 def interval_of(
-    value: float, reach: float, terms: Sequence[Term], readout: str, quantile: float
+    value: float, reach: float, terms: Sequence[Term], readout: str, quantile: float, *, alike: bool
 ) -> tuple[float, float]:
-    """The interval of a sum of informations with signs, which allows for all that its terms' intervals allow for."""
-    low, high = value - reach, value + reach
-    for sign, _, estimate in terms:
-        if estimate.interval is None:
-            return -math.inf, math.inf
+    """The interval of a sum of informations with signs, which allows for all that its terms' intervals allow for.
+
+    Args:
+        value: The sum.
+        reach: How far sampling alone moves it.
+        terms: What it is made of.
+        readout: That they are read by.
+        quantile: Standard errors to which their own intervals reach, before they allow for more.
+        alike: Whether folds are stretches of time. All terms then fall short of the truth by what a stretch's own level
+            hides, and the least of their allowances above, which is common to all, cancels.
+    """
+    if any(estimate.interval is None for _, _, estimate in terms):
+        return -math.inf, math.inf
+    below, above = [], []
+    for _, _, estimate in terms:
+        assert estimate.interval is not None
         reading, error = estimate.readouts[readout], quantile * estimate.standard_errors[readout]
-        below, above = reading - error - estimate.interval[0], estimate.interval[1] - reading - error
-        below, above = max(0.0, below), max(0.0, above)
-        low -= below if sign > 0 else above
-        high += above if sign > 0 else below
+        below.append(max(0.0, reading - error - estimate.interval[0]))
+        above.append(max(0.0, estimate.interval[1] - reading - error))
+    if alike and math.isfinite(common := min(above)):
+        above = [one - common for one in above]
+    low, high = value - reach, value + reach
+    for (sign, _, _), down, up in zip(terms, below, above, strict=True):
+        low -= down if sign > 0 else up
+        high += up if sign > 0 else down
     return low, high

@@ -83,7 +83,7 @@ class Fold:
 def fit_folds(
     x: Shaped[Array, "n *dx"],
     y: Shaped[Array, "n *dy"],
-    split: Sequence[tuple[Int[Array, " f"], Int[Array, " t"]]],
+    split: Sequence[tuple[Int[Array, " _f"], Int[Array, " _t"]]],
     work: Work,
     watches: Sequence[Watch],
 ) -> list[Fold]:

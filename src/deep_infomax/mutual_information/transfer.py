@@ -37,8 +37,8 @@ def transfer_entropy(
     y: Any,
     estimator: str = "auto",
     *,
-    lags: int | Sequence[int] = 1,
-    own_lags: int | Sequence[int] | None = None,
+    lags: Any = 1,
+    own_lags: Any = None,
     groups: Any = None,
     blocks: int | str | None = None,
     discrete_x: Any = "auto",
@@ -53,7 +53,7 @@ def transfer_entropy(
         x: The series that may drive, (n,) or (n, d): a row for each moment, at equal steps.
         y: The series that may be driven, at the same moments.
         estimator: One of `estimate_mi` that has folds, so not ``ksg`` or ``mine``.
-        lags: Steps back at which x is looked at: a number L stands for 1 to L.
+        lags: Steps back at which x is looked at: several such as [1, 2, 5], or a number L for 1 to L.
         own_lags: Steps back at which y itself is; None takes ``lags``.
         groups: A name or number for each moment where several recordings follow one another; no past reaches from one
             into another, and an error is made of sums over recordings.
