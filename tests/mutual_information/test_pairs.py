@@ -169,6 +169,24 @@ def test_wrong_input_gets_a_sentence(call, said: str, frame: pd.DataFrame) -> No
         call(frame)
 
 
+def test_rows_that_belong_together_have_p_values_of_their_own_and_no_intervals() -> None:
+    noise, rejected = np.random.default_rng(0).normal(size=(6, 600, 2)), 0
+    for one in noise:
+        series = np.zeros((600, 2))
+        for t in range(1, 600):
+            series[t] = 0.9 * series[t - 1] + one[t]
+        found = pairwise(series, progress=False)
+        assert any("taken for a series" in warning for warning in found.warnings)
+        assert np.isnan(found.low[0, 1])
+        rejected += found.p_values[0, 1] <= 0.02  # NaN where the series is too short
+    assert rejected <= 1
+    trials = np.repeat(noise[0, :30], 20, axis=0) + 0.3 * noise[1]
+    found = pairwise(trials, groups=np.repeat(np.arange(30), 20), progress=False)
+    assert found.p_values[0, 1] > 0.01
+    json.dumps(found.to_json())
+    str(found)
+
+
 def test_holm_is_the_plain_loop() -> None:
     p_values = np.random.default_rng(0).random(20) ** 3
     order, adjusted, largest = np.argsort(p_values), np.empty(20), 0.0

@@ -23,7 +23,7 @@ from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.combining import combine
 from deep_infomax.mutual_information.differences import Difference, Term, common_readout, interval_of, spread_of, sum_of
 from deep_infomax.mutual_information.estimators import ESTIMATORS
-from deep_infomax.mutual_information.facts import Facts, facts_of
+from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import Work, fit_folds
 from deep_infomax.mutual_information.inputs import Columns, as_columns, check_lengths, check_options, few_samples
@@ -176,9 +176,9 @@ class Informations:
                 watches = [watch_part(tell, stopped, began, self.time_budget, place, parts) for place in places]
                 x, y = self.columns[target], _together([self.columns[name] for name in others])
                 done = fit_folds(x.values, y.values, split, self._work(x, y), watches)
-                estimate = combine(
-                    done, self.estimator, self._facts(x, y), self.level, self.n, time.monotonic() - began, not stopped()
-                )
+                facts = replace(facts_of(x, y, []).of_rows(self.rows), warnings=())  # said once, of each variable
+                seconds = time.monotonic() - began
+                estimate = combine(done, self.estimator, facts, self.level, self.rows, None, seconds, not stopped())
                 terms.append(Term(sign, f"I({target}; {', '.join(others)})", estimate))
                 folds.append(done)
             finished = not stopped()
@@ -187,8 +187,8 @@ class Informations:
         sums = [sum_of([sign for sign, _ in wanted], alike, readout) for alike in zip(*folds, strict=False)]
         mi = float(np.mean([one.value for one in sums]))
         variances = [
-            self.rows.variance(one.influence.double().numpy(), test[: len(one.influence)])
-            for one, (_, test) in zip(sums, split, strict=False)
+            self.rows.variance(one.influence.double().numpy(), fold.test)
+            for one, fold in zip(sums, folds[0], strict=False)
         ]
         error = math.sqrt(max(sum(variances) / read**2, spread_of([one.value for one in sums])))
         quantile = self.rows.quantile((1 + self.level) / 2, self.folds)
@@ -211,15 +211,9 @@ class Informations:
             names=self.names,
         ).in_unit(self.unit)
 
-    def _facts(self, x: Columns, y: Columns) -> Facts:
-        """What is known of two variables, but for warnings about each, which are said once."""
-        found = replace(facts_of(x, y, []), warnings=())
-        # To rows that depend on one another others are near for that reason.
-        return found if self.rows.kind == "independent" else Facts((), found.capacity, found.crowded)
-
     def _work(self, x: Columns, y: Columns) -> Work:
         discrete = (x.discrete, y.discrete)
-        return Work(ESTIMATORS[self.estimator], self.device, self.ranks, None, 0, self.fitting, discrete)
+        return Work(ESTIMATORS[self.estimator], self.device, self.ranks, None, 0, self.fitting, self.rows, discrete)
 
 
 def require_folds(estimator: str) -> None:

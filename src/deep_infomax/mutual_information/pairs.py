@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.estimate import estimate_mi
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.inputs import check_lengths, check_options, discrete_levels
@@ -15,6 +16,7 @@ from deep_infomax.mutual_information.names import check_indexes, column_names, l
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import running
 from deep_infomax.mutual_information.screening import MOST_ROWS, UNKNOWN, Column, Screened, categorical, numeric, screen
+from deep_infomax.mutual_information.structure import Rows, independent
 from deep_infomax.mutual_information.tables import Pairwise, Ranking, holm
 from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.mutual_information.variables import read_variable
@@ -34,6 +36,8 @@ def pairwise(
     seed: int = 0,
     progress: bool | Progress = True,
     time_budget: float | None = None,
+    groups: Any = None,
+    blocks: int | str | None = None,
     unit: str = "nats",
     **options: Any,
 ) -> Pairwise:
@@ -49,6 +53,9 @@ def pairwise(
         seed: Of all random numbers.
         progress: Show progress on standard error, or tell it to a function.
         time_budget: Seconds after which no new pair is begun.
+        groups: A name or number for each row; rows of one name belong together.
+        blocks: Rows over which a series depends on its past, or ``auto``. Of rows that belong together ``neighbours``
+            has p-values and no intervals; where nothing is said they are looked for, as by `estimate_mi`.
         unit: Of every figure: ``nats`` or ``bits``.
         options: Of `estimate_mi`, for its estimators.
 
@@ -67,7 +74,7 @@ def pairwise(
         raise ValueError("`z` has one column; a pair needs two or more")
     d = len(columns)
     pairs = [(i, j) for i in range(d) for j in range(i + 1, d)]
-    work = _Work(estimator, level, seed, progress, time_budget, unit, options)
+    work = _Work(estimator, level, seed, progress, time_budget, groups, blocks, unit, options)
     found = work.carry_out(columns, columns, pairs, "pairs")
     rows, others = np.triu_indices(d, 1)
 
@@ -97,6 +104,8 @@ def rank_features(
     seed: int = 0,
     progress: bool | Progress = True,
     time_budget: float | None = None,
+    groups: Any = None,
+    blocks: int | str | None = None,
     unit: str = "nats",
     **options: Any,
 ) -> Ranking:
@@ -112,6 +121,9 @@ def rank_features(
         seed: Of all random numbers.
         progress: Show progress on standard error, or tell it to a function.
         time_budget: Seconds after which no new column is looked at.
+        groups: A name or number for each row; rows of one name belong together.
+        blocks: Rows over which a series depends on its past, or ``auto``. Of rows that belong together ``neighbours``
+            has p-values and no intervals; where nothing is said they are looked for, as by `estimate_mi`.
         unit: Of every figure: ``nats`` or ``bits``.
         options: Of `estimate_mi`, for its estimators.
 
@@ -134,7 +146,7 @@ def rank_features(
                 f"`y` has {len(targets)} columns; give one, or `estimator` auto, which reads them together"
             )
     check_lengths((columns[0], targets[0]), ("x", "y"))
-    work = _Work(estimator, level, seed, progress, time_budget, unit, options)
+    work = _Work(estimator, level, seed, progress, time_budget, groups, blocks, unit, options)
     found = work.carry_out(columns, targets, [(i, 0) for i in range(len(columns))], "columns")
     return Ranking(
         estimator=estimator,
@@ -190,6 +202,8 @@ class _Work(NamedTuple):
     seed: int
     progress: bool | Progress
     time_budget: float | None
+    groups: Any
+    blocks: int | str | None
     unit: str
     options: dict[str, Any]
 
@@ -200,7 +214,7 @@ class _Work(NamedTuple):
         self._check(len(columns[0]))
         began, found, said = time.monotonic(), [UNKNOWN] * len(pairs), list[str]()
         with running(self.progress, self.seed, torch.device("cpu")) as (tell, stopped):
-            read, constant = self._reader(columns, others)
+            read, constant = self._reader(columns, others, said)
             done = 0
             for place, pair in enumerate(pairs):
                 late = self.time_budget is not None and time.monotonic() - began > self.time_budget
@@ -229,7 +243,7 @@ class _Work(NamedTuple):
         check_options(n, self.options.get("folds", 2), self.level, self.seed, self.time_budget)
 
     def _reader(
-        self, columns: Sequence[Any], others: Sequence[Any]
+        self, columns: Sequence[Any], others: Sequence[Any], said: list[str]
     ) -> tuple[Callable[[int, int], Screened | None], list[int]]:
         """What reads the pair of two numbers, None where it was interrupted; and which columns are constant."""
         if self.estimator == NEIGHBOURS:
@@ -237,15 +251,29 @@ class _Work(NamedTuple):
             left = [_prepared(column, generator) for column in columns]
             right = left if others is columns else [_prepared(column, generator) for column in others]
             constant = [i for i, column in enumerate(left) if column.constant]
-            return lambda i, j: screen(left[i], right[j], self.level), constant
+            rows = self._rows(columns, others)
+            said += rows.warnings
+            if rows.kind != "independent":
+                said.append(
+                    "rows belong together: there are no intervals, and p-values come from shuffles that keep them"
+                )
+            return lambda i, j: screen(left[i], right[j], self.level, rows), constant
 
         def estimated(i: int, j: int) -> Screened | None:
             found = estimate_mi(
-                columns[i], others[j], self.estimator, level=self.level, seed=self.seed, progress=False, **self.options
-            )
+                columns[i], others[j], self.estimator, level=self.level, seed=self.seed, progress=False,
+                groups=self.groups, blocks=self.blocks, **self.options,
+            )  # fmt: skip
             return _of_estimate(found) if found.finished else None
 
         return estimated, []
+
+    def _rows(self, left: Sequence[Array], right: Sequence[Array]) -> Rows:
+        """How rows belong together, of one table or of a table and a target."""
+        tables = [_varying(left)] if right is left else [_varying(left), _varying(right)]
+        if any(table.shape[1] == 0 for table in tables):
+            return independent(len(left[0]))
+        return rows_of(tables, self.groups, self.blocks, 2)
 
 
 def _of_estimate(found: Estimate) -> Screened:
@@ -262,6 +290,13 @@ def _columns(z: Any, name: str) -> tuple[list[Array], tuple[str, ...]]:
         for place, column in enumerate(read.columns.T)
     ]
     return columns, names_or_numbers(z, len(columns))
+
+
+def _varying(columns: Sequence[Array]) -> Float[Array, "n v"]:
+    """The columns that vary, as numbers."""
+    coded = [column if column.dtype.kind == "f" else np.unique(column, return_inverse=True)[1] for column in columns]
+    table = np.stack(coded, axis=1).astype(np.float64)
+    return table[:, np.ptp(table, axis=0) > 0]
 
 
 def _prepared(values: Array, generator: np.random.Generator) -> Column:

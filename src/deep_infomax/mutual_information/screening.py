@@ -30,6 +30,7 @@ from scipy.stats import chi2, norm
 from deep_infomax.mutual_information.discrete import grassberger, ross_pointwise
 from deep_infomax.mutual_information.facts import has_function
 from deep_infomax.mutual_information.ksg import ksg_pointwise
+from deep_infomax.mutual_information.structure import Rows
 
 Array = np.ndarray
 MOST_ROWS: Final = 5000
@@ -41,6 +42,8 @@ BLURRED: Final = 2.0
 LEAST_EXPECTED: Final = 5
 """Rows expected in a cell of the table that is tested."""
 MOST_BINS: Final = 16
+SHUFFLES: Final = 999
+"""Of rows that belong together, for a p-value."""
 SATURATED: Final = 2.0
 """Nats below log n from which on neighbours can read no more."""
 
@@ -69,6 +72,10 @@ class Column:
     """Normal scores of the ranks; of categories those of their codes."""
     bins: Int[Array, " n"]
     """Categories, the rarest of them together, or parts of the numbers with as many rows each."""
+
+    def rows(self, rows: Int[Array, " m"]) -> "Column":
+        """Some rows of it, in any order."""
+        return Column(None if self.codes is None else self.codes[rows], self.normal[rows], self.bins[rows])
 
     @property
     def constant(self) -> bool:
@@ -102,10 +109,17 @@ def categorical(codes: Int[Array, " n"]) -> Column:
     return Column(codes, ndtri(middle / n)[codes], parts[codes])
 
 
-def screen(x: Column, y: Column, level: float) -> Screened:
-    """What two columns share, in nats, with an interval and the p-value of independence."""
+def screen(x: Column, y: Column, level: float, rows: Rows | None = None) -> Screened:
+    """What two columns share, in nats, with an interval and the p-value of independence.
+
+    Of rows that belong together the p-value comes from shuffles that keep them so, and there is no interval: to a
+    neighbour they are near for that reason.
+    """
     if x.constant or y.constant:
         return NOTHING
+    if rows is not None and rows.kind != "independent":
+        p_value = shuffled_p_value(x, y, rows) if rows.trusted else math.nan
+        return screen(x, y, level)._replace(low=math.nan, high=math.nan, p_value=p_value)
     z = float(norm.ppf((1 + level) / 2))
     p_value = independence_p_value(x, y)
     if x.codes is not None and y.codes is not None:
@@ -123,6 +137,16 @@ def screen(x: Column, y: Column, level: float) -> Screened:
 def independence_p_value(x: Column, y: Column) -> float:
     """How likely what ties two columns is, were they independent."""
     return min(1.0, 2 * min(_linear_p_value(x, y), _table_p_value(x.bins, y.bins)))
+
+
+def shuffled_p_value(x: Column, y: Column, rows: Rows) -> float:
+    """How likely what ties two columns is, were they independent, among shuffles that keep together what belongs so."""
+    kept, order = rows.shuffles(np.arange(len(rows)))
+    x, y = x.rows(kept), y.rows(kept)
+    generator = np.random.default_rng(0)
+    own = independence_p_value(x, y)
+    reached = sum(independence_p_value(x, y.rows(order(generator))) <= own * (1 + 1e-9) for _ in range(SHUFFLES))
+    return (1 + reached) / (1 + SHUFFLES)
 
 
 def _bins(n: int) -> int:
