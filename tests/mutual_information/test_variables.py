@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_infomax.mutual_information import pairwise
+from deep_infomax.mutual_information import estimate_mi, pairwise
+from deep_infomax.mutual_information.critics import PairCritic
 from deep_infomax.mutual_information.inputs import as_columns, is_discrete
 from deep_infomax.mutual_information.pairing import fit_reader
 from deep_infomax.mutual_information.variables import read_variable
@@ -126,6 +127,8 @@ def put(row, value, values=WORDS):
         (np.array([date(2020, 1, 1)] * N), "`x` holds dates or times; give numbers"),
         (FRAME.assign(day=pd.Timestamp("2020")), "column 'day' of `x` holds dates or times; give numbers"),
         ([f"row {row}" for row in range(N)], "`x` holds 60 different words among 60, as names of rows are; give words"),
+        (2**60 + CODES, "`x` holds whole numbers beyond 2^53, which lose digits; subtract the smallest first, or give"),
+        (pd.DataFrame({"a": CODES, "b": 2**60 + CODES}), "column 'b' of `x` holds whole numbers beyond 2^53"),
         ([[1.0, 2.0]] * N + [[1.0]], "`x` has samples of different lengths; give as many numbers in each"),
         (WORDS[:20], "`x` has 20 samples along its first axis; give at least 30"),
         (pd.DataFrame({"a": WORDS[:20]}), "`x` has 20 samples along its first axis; give at least 30"),
@@ -248,3 +251,31 @@ def test_words_are_columns_of_pairs():
     found = pairwise(frame, progress=False)
     assert found.mi[0, 1] == pytest.approx(math.log(3), abs=0.05)
     assert found.mi[0, 2] == pytest.approx(0, abs=0.05)
+
+
+def test_a_category_that_was_said_to_be_one_is_no_copied_number():
+    rng = np.random.default_rng(0)
+    levels = rng.normal(size=25)[rng.integers(25, size=600)]
+    assert "copies" in " ".join(estimate_mi(levels, rng.normal(size=600), "gaussian", progress=False).warnings)
+    said = estimate_mi(levels, rng.normal(size=600), "gaussian", progress=False, discrete_x=True)
+    assert "copies" not in " ".join(said.warnings)
+
+
+def test_words_have_no_order_for_a_normal_model():
+    rng = np.random.default_rng(0)
+    found = estimate_mi(WORDS, rng.normal(size=N), "gaussian", progress=False)
+    assert "normal model reads words by the numbers of their order, which says little; use auto" in found.warnings
+
+
+def test_a_critic_of_ones_own_reads_numbers():
+    y = np.random.default_rng(0).normal(size=N)
+    with pytest.raises(ValueError, match="`x` holds words; give an array of real numbers"):
+        estimate_mi(WORDS, y, critic=PairCritic)
+    with pytest.raises(ValueError, match="a critic reads samples as they are; leave `discrete_x` and `discrete_y` out"):
+        estimate_mi(y, y, critic=PairCritic, discrete_x=True)
+
+
+def test_new_words_are_scored():
+    rng = np.random.default_rng(0)
+    found = estimate_mi(np.resize(WORDS, 300), rng.normal(size=300), "gaussian", progress=False)
+    assert np.isfinite(found.pointwise(["ant", "dog"], [0.0, 1.0])).all()

@@ -23,7 +23,7 @@ interval covers on others.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -35,17 +35,24 @@ from torch import nn
 
 from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.combining import combine
-from deep_infomax.mutual_information.estimators import ESTIMATORS
+from deep_infomax.mutual_information.estimators import ESTIMATORS, Estimator
 from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import Work, fit_folds
 from deep_infomax.mutual_information.independence import combined_p_value, normal_p_value
-from deep_infomax.mutual_information.inputs import as_columns, as_samples, check_lengths, check_options, few_samples
+from deep_infomax.mutual_information.inputs import (
+    as_columns,
+    as_samples,
+    check_lengths,
+    check_options,
+    few_samples,
+    numbers_of,
+)
 from deep_infomax.mutual_information.names import check_indexes, column_names
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.running import choose_device, running, watch_part
 from deep_infomax.mutual_information.units import check_unit
-from deep_infomax.mutual_information.variables import read_variable
+from deep_infomax.mutual_information.variables import Variable, read_variable
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
@@ -123,8 +130,8 @@ def estimate_mi(
     check_indexes((x, y), ("x", "y"))
     x_names, y_names = column_names(x), column_names(y)
     read = read_variable(x, "x"), read_variable(y, "y")
-    x, y = (variable.numbers for variable in read)
-    check_lengths((x, y), ("x", "y"))
+    x, y = samples = tuple(variable.numbers for variable in read)
+    check_lengths(samples, ("x", "y"))
     if estimator not in ESTIMATORS:
         raise unknown("estimator", estimator, ESTIMATORS)
     method = ESTIMATORS[estimator]
@@ -140,12 +147,17 @@ def estimate_mi(
     read_x: Callable[[Any, str], Array] = partial(as_samples, least=1)
     read_y = read_x
     discrete = None
-    if critic is None:
+    if critic is not None:
+        if discrete_x != "auto" or discrete_y != "auto":
+            raise ValueError("a critic reads samples as they are; leave `discrete_x` and `discrete_y` out")
+        numbers_of(read[0], "x"), numbers_of(read[1], "y")
+    else:
         columns_x, columns_y = as_columns(read[0], "x", discrete_x), as_columns(read[1], "y", discrete_y)
         discrete = columns_x.discrete, columns_y.discrete
         x, y, read_x, read_y = columns_x.values, columns_y.values, columns_x.of, columns_y.of
-        facts = facts_of(columns_x, columns_y, few_samples(len(x)))
-    rows = rows_of((x, y), groups, blocks, folds)
+        samples = columns_x.for_rows, columns_y.for_rows
+        facts = facts_of(columns_x, columns_y, few_samples(len(x)) + _without_order(read, method))
+    rows = rows_of(samples, groups, blocks, folds)
     facts = facts.of_rows(rows)
     on = torch.device("cpu") if method.alone is not None else choose_device(device)
     with running(progress, seed, on) as (tell, stopped):
@@ -173,3 +185,10 @@ def estimate_mi(
         return values
 
     return replace(estimate, log_ratio=log_ratio, x_names=x_names, y_names=y_names).in_unit(unit)
+
+
+def _without_order(variables: Sequence[Variable], method: Estimator) -> list[str]:
+    """A warning where words are read by an estimator of numbers."""
+    several = any(len(levels) > 2 for variable in variables for levels in variable.levels.values())
+    said = f"{method.title} reads words by the numbers of their order, which says little; use auto"
+    return [said] if several and method.loss is None else []

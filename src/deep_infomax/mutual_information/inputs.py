@@ -18,8 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from deep_infomax.mutual_information.discrete import codes_of, entropy_limit
-from deep_infomax.mutual_information.variables import LEAST, Variable, read_variable
-from deep_infomax.runtime.values import suggestion
+from deep_infomax.mutual_information.variables import LEAST, Variable, columns_said, read_variable
 
 Array = np.ndarray
 FEW: Final = 500
@@ -45,9 +44,17 @@ def as_samples(values: Any, name: str, least: int = LEAST) -> Shaped[Array, "n *
         ValueError: As `read_variable`; or words.
     """
     found = read_variable(values, name, least)
-    if found.levels:
-        raise ValueError(f"{found.called(min(found.levels), name)} holds words; give an array of real numbers")
-    return found.numbers
+    return numbers_of(found, name)
+
+
+def numbers_of(variable: Variable, name: str) -> Shaped[Array, "n *d"]:
+    """The samples of a variable of numbers.
+
+    Raises ValueError where it holds words.
+    """
+    if variable.levels:
+        raise ValueError(f"{variable.called(min(variable.levels), name)} holds words; give an array of real numbers")
+    return variable.numbers
 
 
 def check_lengths(samples: Sequence[Array], names: Sequence[str]) -> None:
@@ -82,6 +89,8 @@ class Columns:
     """What is unusual about them."""
     levels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Of each coordinate of words, what its numbers stand for."""
+    said: bool = False
+    """Whether somebody said which columns are discrete."""
 
     @property
     def capacity(self) -> float:
@@ -89,6 +98,17 @@ class Columns:
         if not self.discrete.all():
             return math.inf
         return min(sum(entropy_limit(codes_of(column[:, None])) for column in self.values.T), entropy_limit(self.codes))
+
+    @property
+    def for_rows(self) -> Float[Array, "n c"]:
+        """The columns, those that were said to be discrete by numbers: the same category twice is no copied number."""
+        if not self.said:
+            return self.values
+        columns = [
+            codes_of(column[:, None]) if discrete else column
+            for column, discrete in zip(self.values.T, self.discrete, strict=True)
+        ]
+        return np.stack(columns, axis=1).astype(np.float64)
 
     @property
     def codes(self) -> Int[Array, " n"]:
@@ -138,7 +158,7 @@ def as_columns(samples: Any, name: str, discrete: Any = "auto") -> Columns:
     """
     variable = samples if isinstance(samples, Variable) else read_variable(samples, name)
     columns = variable.columns.astype(np.float64)
-    chosen = _chosen(variable, name, discrete)
+    chosen = columns_said(variable, name, discrete)
     varying: Array = np.ptp(columns, axis=0) > 0
     if not varying.any():
         raise ValueError(f"`{name}` is constant, so it tells nothing about anything; give a variable that varies")
@@ -152,7 +172,7 @@ def as_columns(samples: Any, name: str, discrete: Any = "auto") -> Columns:
     warnings += _unusual(columns, found, name) + _doubtful(
         columns, found, words if chosen is None else np.full(len(found), True), name
     )
-    return Columns(columns, varying, found, warnings, variable.levels)
+    return Columns(columns, varying, found, warnings, variable.levels, chosen is not None)
 
 
 def few_samples(n: int) -> list[str]:
@@ -175,39 +195,6 @@ def discrete_levels(column: Float[Array, " n"]) -> Float[Array, " k"] | None:
     """The values of a column that has few of them for its number of samples; None for any other."""
     levels = np.unique(column)
     return levels if len(levels) <= min(FEW_LEVELS, len(column) // 10) else None
-
-
-def _chosen(variable: Variable, name: str, discrete: Any) -> Bool[Array, " d"] | None:
-    """Which columns are said to be discrete, or None where that is not said."""
-    count, names, option = variable.columns.shape[1], variable.names, f"`discrete_{name}`"
-    words = np.isin(np.arange(count), list(variable.levels))
-    if isinstance(discrete, bool | np.bool_):
-        if not discrete and words.any():
-            called = variable.called(int(words.argmax()), name)
-            raise ValueError(f"{option} is False, and {called} holds words; write them as numbers, or leave it out")
-        return np.full(count, bool(discrete))
-    if isinstance(discrete, str):
-        if discrete == "auto":
-            return None
-        discrete = [discrete]
-    if not isinstance(discrete, Sequence | np.ndarray):
-        raise ValueError(f'{option} is {discrete!r}; give True, False, "auto", or a list of columns')
-    if len(discrete) and all(isinstance(one, bool | np.bool_) for one in discrete):
-        if len(discrete) != count:
-            raise ValueError(f"{option} says of {len(discrete)} columns whether they are; `{name}` has {count}")
-        return np.asarray(discrete, bool) | words
-    chosen = words.copy()
-    for one in discrete:
-        if isinstance(one, str) and one in names:
-            chosen[names.index(one)] = True
-        elif isinstance(one, str):
-            known = suggestion(one, names) if names else "its columns have no names, give their numbers"
-            raise ValueError(f"{option} names the column {one}, which `{name}` does not have; {known}")
-        elif isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < count:
-            chosen[one] = True
-        else:
-            raise ValueError(f"{option} names the column {one!r}; give numbers from 0 to {count - 1}, or names")
-    return chosen
 
 
 def _unusual(columns: Float[Array, "n d"], discrete: Bool[Array, " d"], name: str) -> list[str]:

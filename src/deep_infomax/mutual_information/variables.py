@@ -12,6 +12,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from deep_infomax.mutual_information.names import column_names
+from deep_infomax.runtime.values import suggestion
 
 Array = np.ndarray
 LEAST: Final = 30
@@ -65,6 +66,7 @@ def read_variable(
         _require_samples(array.shape, name, least)
         if array.dtype.kind in "biuf":
             _require_finite(array, f"`{name}`")
+            _require_exact(array, f"`{name}`")
             return Variable(array, names=names)
         shape, columns = array.shape, list(array.reshape(len(array), -1).T)
     else:
@@ -82,8 +84,45 @@ def read_variable(
             codes = {word: number for number, word in enumerate(known[place])}
             read = np.array([codes.get(word, len(codes)) for word in read])
         _require_finite(read, called)
+        _require_exact(read, called)
         coded.append(read)
     return Variable(np.stack(coded, axis=1).reshape(shape), known, names)
+
+
+def columns_said(variable: Variable, name: str, discrete: Any) -> Bool[Array, " d"] | None:
+    """Which columns `discrete` says are discrete, with those of words; None for ``auto``.
+
+    Raises ValueError for what names no columns.
+    """
+    count, names, option = variable.columns.shape[1], variable.names, f"`discrete_{name}`"
+    words = np.isin(np.arange(count), list(variable.levels))
+    if isinstance(discrete, bool | np.bool_):
+        if not discrete and words.any():
+            called = variable.called(int(words.argmax()), name)
+            raise ValueError(f"{option} is False, and {called} holds words; write them as numbers, or leave it out")
+        return np.full(count, bool(discrete))
+    if isinstance(discrete, str):
+        if discrete == "auto":
+            return None
+        discrete = [discrete]
+    if not isinstance(discrete, Sequence | np.ndarray):
+        raise ValueError(f'{option} is {discrete!r}; give True, False, "auto", or a list of columns')
+    if len(discrete) and all(isinstance(one, bool | np.bool_) for one in discrete):
+        if len(discrete) != count:
+            raise ValueError(f"{option} says of {len(discrete)} columns whether they are; `{name}` has {count}")
+        return np.asarray(discrete, bool) | words
+    chosen = words.copy()
+    for one in discrete:
+        if isinstance(one, str) and one in names:
+            chosen[names.index(one)] = True
+        elif isinstance(one, str):
+            known = suggestion(one, names) if names else "its columns have no names, give their numbers"
+            raise ValueError(f"{option} names the column {one}, which `{name}` does not have; {known}")
+        elif isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < count:
+            chosen[one] = True
+        else:
+            raise ValueError(f"{option} names the column {one!r}; give numbers from 0 to {count - 1}, or names")
+    return chosen
 
 
 def _columns_of_frame(values: Any) -> list[Any] | None:
@@ -210,6 +249,19 @@ def _require_finite(array: Shaped[Array, "n *d"], called: str) -> None:
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
         _require_none(~finite, str(array[place]), called)
+
+
+def _require_exact(array: Shaped[Array, "n *d"], called: str) -> None:
+    """Refuse whole numbers that double precision would make equal."""
+    if (
+        array.dtype.kind in "iu"
+        and array.dtype.itemsize == 8
+        and (array.astype(np.float64).astype(array.dtype) != array).any()
+    ):
+        raise ValueError(
+            f"{called} holds whole numbers beyond 2^53, which lose digits; subtract the smallest first, or give "
+            "codes as words, such as .astype(str) makes"
+        )
 
 
 def _require_recurring(words: Sequence[str], called: str) -> None:
