@@ -46,7 +46,7 @@ typing.NamedTupleMeta.__new__ = _make_checked_named_tuple
 
 
 # Modules whose tests take long. They begin first, then documents: begun last, one of them would outlast all the others.
-LONG = ("test_cli", "test_processes", "test_compare", "test_information", "test_compilation", "test_study", "test_site")
+LONG = ("test_compare", "test_processes", "test_cli", "test_information", "test_slurm", "test_compilation", "test_site")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

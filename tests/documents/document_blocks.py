@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 from sybil import Document, Example, Region, Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
@@ -75,16 +75,22 @@ def enter_folder(namespace: dict[str, Any]) -> None:
     namespace["_folder"] = tempfile.TemporaryDirectory()
     os.chdir(namespace["_folder"].name)
     make_data(Path())
+    # A map of t-SNE takes longer than the rest of a page; the tests of the report draw it.
+    namespace["_mapped"] = mock.patch("deep_infomax.report.vector_figures.tsne", return_value=None)
+    namespace["_mapped"].start()
 
 
 def leave_folder(namespace: dict[str, Any]) -> None:
     """Go back, and remove the folder."""
+    namespace["_mapped"].stop()
     os.chdir(namespace["_left"])
     namespace["_folder"].cleanup()
 
 
 def make_data(folder: Path) -> None:
     """Small data of every kind: class folders of images, the same without classes, series, volumes, paired samples."""
+    from sklearn.datasets import load_digits  # here, as every process of the tests would wait for it
+
     digits = load_digits()
     for i, (image, label) in enumerate(zip(digits.images[:400], digits.target, strict=False)):
         picture = Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16))

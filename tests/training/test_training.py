@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +64,32 @@ def records(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Encoder, nn.Module, Path]]:
+    """The training that others are interrupted in: its encoder, its objective and its run, by precision."""
+
+    @cache
+    def trained(precision: str) -> tuple[Encoder, nn.Module, Path]:
+        encoder, objective = built()
+        run, training = tmp_path_factory.mktemp("whole"), dataclasses.replace(TRAINING, precision=precision)
+        fit(encoder, objective, SERIES, training, seed=5, progress=False, out=run, transform=FLIP)
+        return encoder, objective, run
+
+    return trained
+
+
 @pytest.mark.parametrize(("precision", "place"), [("float32", "memory"), ("bfloat16", "memory"), ("float32", "disk")])
 @pytest.mark.parametrize("step", [1, 6, 14])
 def test_an_interrupted_training_resumes_to_identical_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, precision: str, place: str
+    whole: Callable[[str], tuple[Encoder, nn.Module, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    precision: str,
+    place: str,
 ) -> None:
     training = dataclasses.replace(TRAINING, precision=precision)
-    whole, whole_objective = built()
-    whole_run = {"out": tmp_path / "whole", "transform": FLIP}
-    fit(whole, whole_objective, SERIES, training, seed=5, progress=False, **whole_run)
+    expected_encoder, expected_objective, expected_run = whole(precision)
 
     data: np.ndarray = SERIES
     if place == "disk":
@@ -88,13 +106,14 @@ def test_an_interrupted_training_resumes_to_identical_weights(
     cut_run = {"out": tmp_path / "cut", "transform": FLIP, "resume": True}
     fit(encoder, objective, data, training, seed=5, progress=False, **cut_run)
 
-    for (name, expected), found in zip(whole.state_dict().items(), encoder.state_dict().values(), strict=True):
-        assert torch.equal(expected, found), name
-    for expected, found in zip(whole_objective.parameters(), objective.parameters(), strict=True):
-        assert torch.equal(expected, found)
+    found = encoder.state_dict()
+    for name, expected in expected_encoder.state_dict().items():
+        assert torch.equal(expected, found[name]), name
+    for expected, parameter in zip(expected_objective.parameters(), objective.parameters(), strict=True):
+        assert torch.equal(expected, parameter)
     timeless = [
-        [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in records(tmp_path / run)]
-        for run in ("whole", "cut")
+        [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in records(run)]
+        for run in (expected_run, tmp_path / "cut")
     ]
     assert timeless[0] == timeless[1]
 
