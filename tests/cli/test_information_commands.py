@@ -317,3 +317,19 @@ def test_quarters_are_a_function_of_each_coordinate() -> None:
         assert (np.diff(numbers[order]) >= 0).all()
         assert (np.diff(numbers[order])[np.diff(column[order]) == 0] == 0).all()
         assert (np.ptp(numbers) > 0) == (np.ptp(column) > 0)
+
+
+def test_groups_of_a_column_or_a_file_are_those_of_the_estimate(samples, printed) -> None:
+    who = np.repeat(np.arange(N // 4), 4)
+    expected = estimate_mi(*samples.T[:2], "gaussian", groups=who, progress=False)
+    lines = [f"s{name},{x!r}" for name, x in zip(who, samples[:, 0].tolist(), strict=True)]
+    Path("named.csv").write_text("\n".join(["who,x", *lines]))
+    np.save("who.npy", who)
+    for command in ("named.csv y.npy --groups who", "x.npy y.npy --groups who.npy"):
+        assert dim(f"estimate {command} --estimator gaussian --json") == 0
+        result, _ = printed()
+        assert result["folds"] == expected.to_json()["folds"]
+        assert result["interval"] == pytest.approx(expected.interval)
+    assert dim("estimate x.npy y.npy --estimator gaussian --json --blocks 7") == 0
+    expected = estimate_mi(*samples.T[:2], "gaussian", blocks=7, progress=False)
+    assert printed()[0]["folds"] == expected.to_json()["folds"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deep_infomax.cli.samples import Reading, Samples, check_numbering, check_readings, read_samples
+from deep_infomax.cli.samples.groups import read_groups, without
 from deep_infomax.runtime.files import check_output, save_figure
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.runtime.values import suggestion
@@ -29,6 +30,7 @@ def estimate(
     decimal: str | None,
     discrete_x: Sequence[str] | None,
     discrete_y: Sequence[str] | None,
+    groups: str | None,
     check_processing: bool,
     plot: str | None,
     json: bool,
@@ -46,6 +48,7 @@ def estimate(
         decimal: What decimals of a text are written with.
         discrete_x: Columns of x that hold categories, or ``true``, ``false`` or ``auto``.
         discrete_y: Of y.
+        groups: A file that names the group of each row, or a column of x or of y.
         check_processing: Also estimate what quarters of y tell about x, in half of the time each.
         plot: File of a figure.
         json: Print one JSON object instead of a table.
@@ -67,11 +70,13 @@ def estimate(
         "x": (Path(x), Reading(x_columns or columns, header, decimal)),
         "y": (Path(y), Reading(y_columns or columns, header, decimal)),
     }
-    found = _read(readings)
+    named = None if groups is None else read_groups(groups, readings)
+    found = _read(readings, groups)
     check_numbering(found["x"], found["y"])
     samples = found["x"].values, found["y"].values
     options["discrete_x"] = _discrete(found["x"], "x", discrete_x)
     options["discrete_y"] = _discrete(found["y"], "y", discrete_y)
+    options["groups"] = named
     result = estimate_mi(*samples, **options)
     check = check_data_processing(*samples, whole=result, **options) if check_processing and result.finished else None
     if json:
@@ -120,10 +125,15 @@ def dependency(
     _end(result)
 
 
-def _read(readings: Mapping[str, tuple[Path, Reading]]) -> dict[str, Samples]:
-    """The samples in files; what was decided while reading is said before anything else is."""
+def _read(readings: Mapping[str, tuple[Path, Reading]], groups: str | None = None) -> dict[str, Samples]:
+    """The samples in files; what was decided while reading is said before anything else is.
+
+    A column that names groups is no sample.
+    """
     check_readings(readings)
     found = {name: read_samples(path, name, reading) for name, (path, reading) in readings.items()}
+    if groups is not None:
+        found = {name: without(samples, name, groups) for name, samples in found.items()}
     for name, samples in found.items():
         NOTES.print(f"{name}: {samples}")
     return found

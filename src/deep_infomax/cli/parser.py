@@ -170,6 +170,20 @@ def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
         Option("y_columns", tuple[str, ...] | None, None, "Columns of Y alone.", "A,B"),
         Option("discrete_x", tuple[str, ...] | None, None, _DISCRETE, "A,B|true|false"),
         Option("discrete_y", tuple[str, ...] | None, None, "Likewise of Y.", "A,B|true|false"),
+        Option(
+            "groups",
+            str | None,
+            None,
+            "Rows that belong together: a file that names the group of each row, or a column of X or Y that does.",
+            "FILE|COLUMN",
+        ),
+        Option(
+            "blocks",
+            int | Literal["auto"] | None,
+            None,
+            "Rows over which a series depends on its past; auto takes them from its autocorrelations.",
+            "L|auto",
+        ),
         Option("permutations", int, 0, "Shuffles for a test of independence; 0 makes none."),
         Option("check_processing", SWITCH, False, "Also see that y in quarters tells no more about x than y does."),
     ]

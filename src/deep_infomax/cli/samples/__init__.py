@@ -71,6 +71,11 @@ def read_samples(path: Path, name: str, reading: Reading = AS_FOUND) -> Samples:
         raise ValueError(f"{what} cannot be read ({error.strerror or error}); write it again") from error
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file holds a table, by its ending."""
+    return path.suffix.lower() in (*_TEXTS, *_ARROW)
+
+
 def check_readings(readings: Mapping[str, tuple[Path, Reading]]) -> None:
     """Raise ValueError for what is said of tables where no file is one."""
     endings = [path.suffix.lower() for path, _ in readings.values()]
