@@ -3,6 +3,8 @@
 import os
 import sys
 import typing
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 # Read once, when the Hugging Face libraries are first imported; processes that tests start inherit them.
@@ -15,11 +17,9 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):  # each com
 import jaxtyping
 import numpy as np
 import pytest
-import torch
 from beartype import BeartypeConf, beartype
 from document_blocks import documents
 from jaxtyping import jaxtyped
-from matplotlib.figure import Figure
 
 pytest_collect_file = documents.pytest()  # the blocks of README and guides
 
@@ -55,24 +55,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
+    import torch  # not above, as the process that only hands out the tests loads this file, too
+
     torch.manual_seed(0)
     np.random.seed(0)  # what scikit-learn draws from unless told otherwise
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Apart from the folders of the tests, all of which are looked through for a free number for each new one."""
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture(autouse=True)
-def _empty_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEEP_INFOMAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+def _empty_cache(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEP_INFOMAX_CACHE", mkdtemp(dir=caches))
 
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures of a page are made and painted on, but not turned into markup, which takes longer than all else."""
+    from matplotlib.figure import Figure
 
     def savefig(figure: Figure, buffer: Any, **options: Any) -> None:
         if options.get("format") == "svg":
@@ -91,5 +103,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def generator() -> torch.Generator:
+def generator() -> "torch.Generator":
+    import torch
+
     return torch.Generator().manual_seed(0)
