@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from deep_infomax.mutual_information.result import Estimate
     from deep_infomax.mutual_information.tables import Pairwise, Ranking
     from deep_infomax.mutual_information.tasks.catalogue import TASKS
-    from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS, DependencyTask, JointSample
+    from deep_infomax.mutual_information.tasks.dependency import DependencyTask, JointSample
+    from deep_infomax.mutual_information.tasks.joint import DEPENDENCY_TASKS
     from deep_infomax.mutual_information.tasks.task import Sample, Task
     from deep_infomax.mutual_information.transfer import transfer_entropy
 
@@ -63,7 +64,8 @@ _MODULES = {
     "pairs": ("information_scores", "pairwise", "rank_features"),
     "result": ("Estimate",),
     "tables": ("Pairwise", "Ranking"),
-    "tasks.joint": ("DEPENDENCY_TASKS", "DependencyTask", "JointSample"),
+    "tasks.dependency": ("DependencyTask", "JointSample"),
+    "tasks.joint": ("DEPENDENCY_TASKS",),
     "tasks.catalogue": ("TASKS",),
     "tasks.task": ("Sample", "Task"),
     "transfer": ("transfer_entropy",),

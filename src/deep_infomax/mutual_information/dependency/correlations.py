@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 Array = np.ndarray
 
-SMALLEST_EIGENVALUE: Final = 1e-6
+SMALLEST_EIGENVALUE: Final = 1e-10
 
 
 def fit_correlations(z: Float[Array, "n d"], validation: Float[Array, "p d"]) -> Float[Array, "d d"]:

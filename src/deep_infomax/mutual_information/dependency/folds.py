@@ -1,5 +1,6 @@
-"""One fold of a dependency estimate: critics fitted to some samples of a variable and read out on others."""
+"""Critics of one fold of a dependency estimate: fitted to some samples of a variable and read out on others."""
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -9,13 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deep_infomax.mutual_information.dependency.correlations import fit_correlations, normal_log_ratio
-from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic
+from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic, Samples
+from deep_infomax.mutual_information.dependency.model import Model
 from deep_infomax.mutual_information.fitting import Fitting, History, MovingDonskerVaradhan, Watch, batches, fit_critic
-from deep_infomax.mutual_information.folds import held_back
-from deep_infomax.mutual_information.pairing import ColumnReader, fit_reader
 from deep_infomax.mutual_information.readouts import Readout, donsker_varadhan_readout
-from deep_infomax.mutual_information.structure import independent
 from deep_infomax.runtime.random_numbers import own_random_numbers
 
 Array = np.ndarray
@@ -28,66 +26,14 @@ MOST_READ: Final = 4000
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Samples as critics read them."""
-
-    inputs: Float[Tensor, "*n f"]
-    """Inputs of a network."""
-    normal: Float[Tensor, "*n d"]
-    """Standard normal coordinates, which the normal model reads."""
-
-    def __getitem__(self, index: slice | Tensor) -> "Samples":
-        """Some of the samples."""
-        return Samples(self.inputs[index], self.normal[index])
-
-    def __len__(self) -> int:
-        """Number of samples."""
-        return len(self.normal)
-
-
-@dataclass(frozen=True)
-class Model:
-    """What is fitted before any network: how samples are read, and their correlations."""
-
-    reader: ColumnReader
-    correlations: Float[Array, "d d"]
-    fitted: Samples
-    validated: Samples
-    device: torch.device
-
-    def samples(self, z: Float[Array, "n d"]) -> Samples:
-        """Any samples of the variable."""
-        return _read(self.reader, z, self.device)
-
-    @property
-    def owners(self) -> Int[Tensor, " f"]:
-        """The coordinate that each input of a network comes from."""
-        return torch.from_numpy(self.reader.owners(len(self.correlations))).to(self.device)
-
-    @property
-    def determined(self) -> bool:
-        """Whether some coordinate is a function of the others, as far as the normal model sees."""
-        return bool(np.linalg.eigvalsh(self.correlations)[0] < 1e-5)
-
-
-def fit_model(
-    z: Float[Array, "n d"], rest: Int[Array, " f"], ranks: bool, fitting: Fitting, device: torch.device
-) -> Model:
-    """Fit ranks and correlations to the samples of ``rest``, apart from a validation part."""
-    validation, fit = held_back(rest, fitting, independent(len(z)))
-    reader = fit_reader(z[fit], ranks)
-    fitted, validated = (_read(reader, z[rows], device) for rows in (fit, validation))
-    correlations = fit_correlations(*(part.normal.cpu().numpy().astype(np.float64) for part in (fitted, validated)))
-    return Model(reader, correlations, fitted, validated, device)
-
-
-@dataclass(frozen=True)
 class JointFold:
     """The joint critic's reading of the whole dependency on an untouched fold."""
 
     total: Readout
     fitted: float
     """Its reading of as many of the samples that it was fitted to."""
+    gain: float
+    """What the network adds to the normal density on validation samples; 0 where that may be chance."""
     one_shuffle: float
     """Its reading with a single shuffle, as in the paper."""
     effective_sample_size: float
@@ -96,27 +42,28 @@ class JointFold:
 
 def fit_joint(model: Model, held_out: Samples, fitting: Fitting, watch: Watch) -> JointFold:
     """Tell samples from samples whose coordinates were shuffled each by itself."""
-    fitted, validated, owners = model.fitted, model.validated, model.owners
+    fitted, validated, owners = model.samples(model.fit), model.samples(model.validation), model.owners
     network = JointCritic(len(owners), model.correlations, fitting.hidden, fitting.depth).to(model.device)
+    start = copy.deepcopy(network)
     order = batches(len(fitted), fitting.batch_size, model.device)
 
     def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
         batch = fitted[next(order)]
         parts = [batch] + [_shuffled(batch, owners)[0] for _ in range(fitting.others)]
-        scores = critic(torch.stack([p.inputs for p in parts]), torch.stack([p.normal for p in parts]))
+        scores = critic(_stacked(parts))
         return scores[0], scores[1:].T
 
     checks = [_shuffled(validated, owners)[0] for _ in range(VALIDATION_SHUFFLES)]
 
-    def validate(critic: nn.Module) -> float:
-        others = torch.cat([critic(samples.inputs, samples.normal) for samples in checks])
-        joint = critic(validated.inputs, validated.normal)
-        return float(joint.mean() - others.logsumexp(0)) + math.log(len(others))
+    def looked(critic: nn.Module) -> Readout:
+        return _pooled(critic(validated), torch.stack([critic(samples) for samples in checks], dim=1))
 
-    history = fit_critic(network, draw, validate, MovingDonskerVaradhan(), fitting, watch)
+    history = fit_critic(network, draw, lambda critic: looked(critic).value, MovingDonskerVaradhan(), fitting, watch)
+    with torch.no_grad():
+        gain = _gain(looked(network), looked(start))
     total, one_shuffle, size = _read_joint(network, held_out, owners)
     again, _, _ = _read_joint(network, fitted[: len(held_out)], owners)
-    return JointFold(total, again.value, one_shuffle, size, history)
+    return JointFold(total, again.value, gain, one_shuffle, size, history)
 
 
 @dataclass(frozen=True)
@@ -124,8 +71,14 @@ class TermsFold:
     """The masked critic's readings of terms I(z_i; z_S) on an untouched fold."""
 
     terms: tuple[Readout, ...]
+    """Empty where the network adds nothing to any of them."""
     fitted: tuple[float, ...]
     """Its readings of as many of the samples that it was fitted to, of the terms from ``first_compared`` on."""
+    gains: tuple[float, float]
+    """What the network adds to the normal density on validation samples, in the mean term before ``first_compared`` and
+    in the mean term from there on; 0 where that may be chance."""
+    effective_sample_size: float
+    """Pairs that carry the exponential mean, in the term from ``first_compared`` on with the fewest."""
     history: History
 
 
@@ -139,70 +92,95 @@ def fit_terms(
     watch: Watch,
 ) -> TermsFold:
     """Tell a coordinate's own value in a sample from those of other samples, for every term by one network."""
-    fitted, validated = model.fitted, model.validated
+    fitted, validated = model.samples(model.fit), model.samples(model.validation)
     network = MaskedCritic(
         model.owners.cpu(), torch.from_numpy(factors), torch.from_numpy(contexts), model.correlations, fitting.hidden,
         fitting.depth,
     ).to(model.device)  # fmt: skip
+    start = copy.deepcopy(network)
     order = batches(len(fitted), fitting.batch_size, model.device)
+    every = (0, len(factors))
 
     def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
-        return _score_terms(critic, fitted[next(order)], len(factors), fitting.others)
+        return _score_terms(critic, fitted[next(order)], every, fitting.others)
 
-    def validate(critic: nn.Module) -> float:
+    def looked(critic: nn.Module, terms: tuple[int, int]) -> Readout:
         with own_random_numbers(0, model.device):  # the same terms and partners at every look
-            drawn = [_score_terms(critic, validated, len(factors), fitting.others) for _ in range(VALIDATION_SHUFFLES)]
+            drawn = [_score_terms(critic, validated, terms, fitting.others) for _ in range(VALIDATION_SHUFFLES)]
         joint, others = (torch.cat(scores) for scores in zip(*drawn, strict=True))
-        return float(joint.mean() - others.flatten().logsumexp(0)) + math.log(others.numel())
+        return _pooled(joint, others)
 
-    history = fit_critic(network, draw, validate, MovingDonskerVaradhan(), fitting, watch)
-    terms = tuple(_read_term(network, term, held_out) for term in range(len(factors)))
+    history = fit_critic(
+        network, draw, lambda critic: looked(critic, every).value, MovingDonskerVaradhan(), fitting, watch
+    )
+    parts = ((0, first_compared), (first_compared, len(factors)))
+    with torch.no_grad():
+        gains = tuple(_gain(looked(network, part), looked(start, part)) if part[0] < part[1] else 0.0 for part in parts)
+    if not any(gains):
+        return TermsFold((), (), (0.0, 0.0), math.nan, history)
+    read = [_read_term(network, term, held_out) for term in range(len(factors))]
     same = fitted[: len(held_out)]
-    again = tuple(_read_term(network, term, same).value for term in range(first_compared, len(factors)))
-    return TermsFold(terms, again, history)
+    again = tuple(_read_term(network, term, same)[0].value for term in range(first_compared, len(factors)))
+    size = min((size for _, size in read[first_compared:]), default=math.nan)
+    return TermsFold(tuple(readout for readout, _ in read), again, (gains[0], gains[1]), size, history)
 
 
-def read_normal(model: Model, held_out: Samples) -> Readout:
-    """What the normal model alone reads: the mean of its log-ratio, a lower bound for normal coordinates."""
-    normal = held_out.normal.cpu().numpy().astype(np.float64)
-    ratios = torch.from_numpy(normal_log_ratio(normal, model.correlations))
-    return Readout(float(ratios.mean()), ratios - ratios.mean())
+def _stacked(parts: list[Samples]) -> Samples:
+    return Samples(
+        torch.stack([p.inputs for p in parts]),
+        torch.stack([p.normal for p in parts]),
+        torch.stack([p.margins for p in parts]),
+    )
+
+
+def _pooled(joint: Float[Tensor, " n"], others: Float[Tensor, "n k"]) -> Readout:
+    return donsker_varadhan_readout(joint, [others.logsumexp(1)], others.numel())
+
+
+def _gain(trained: Readout, start: Readout) -> float:
+    """What a network adds to its start, if that is more than a standard error of the difference."""
+    difference = trained.influence - start.influence
+    gain = trained.value - start.value
+    return gain if gain > float(difference.std()) / math.sqrt(len(difference)) else 0.0
 
 
 def _score_terms(
-    critic: nn.Module, samples: Samples, terms: int, others: int
+    critic: nn.Module, samples: Samples, terms: tuple[int, int], others: int
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]:
     """For each sample and a term drawn for it, scores of its context with its own value and those of k others."""
     n = len(samples)
     device = samples.normal.device
-    term = torch.randint(terms, (n,), device=device)
+    term = torch.randint(*terms, (n,), device=device)
     own = torch.arange(n, device=device)
     shifts = torch.cat([own[:1], torch.randperm(n - 1, device=device)[:others] + 1])
     partners = samples[(own[:, None] + shifts) % n]
-    scores = critic(term, samples.inputs, samples.normal, partners.inputs, partners.normal)
+    scores = critic(term, samples, partners)
     return scores[:, 0], scores[:, 1:]
 
 
 @torch.no_grad()
-def _read_term(network: MaskedCritic, term: int, samples: Samples) -> Readout:
+def _read_term(network: MaskedCritic, term: int, samples: Samples) -> tuple[Readout, float]:
+    """The readout, and its effective sample size."""
     n = len(samples)
     shifts = (torch.randperm(n - 1)[: SHUFFLES - 1] + 1).tolist()
-    scores = network.rotated(term, samples.inputs, samples.normal, [0, *shifts])
+    scores = network.rotated(term, samples, [0, *shifts])
     others = scores[:, 1:]
     # The value of sample j goes with the context of sample j - shift.
     by_value = torch.stack([column.roll(shift) for column, shift in zip(others.T, shifts, strict=True)], dim=1)
-    return donsker_varadhan_readout(scores[:, 0], [others.logsumexp(1), by_value.logsumexp(1)], others.numel())
+    readout = donsker_varadhan_readout(scores[:, 0], [others.logsumexp(1), by_value.logsumexp(1)], others.numel())
+    size = math.exp(float(2 * others.logsumexp((0, 1)) - (2 * others).logsumexp((0, 1))))
+    return readout, size
 
 
 @torch.no_grad()
 def _read_joint(network: JointCritic, samples: Samples, owners: Tensor) -> tuple[Readout, float, float]:
     """The readout, the same with one shuffle, and the effective sample size."""
-    joint = network(samples.inputs, samples.normal)
+    joint = network(samples)
     sums = torch.full_like(samples.normal, -math.inf)  # by sample and coordinate, of all shuffles so far
     totals, squares = [], []
     for _ in range(SHUFFLES):
         shuffled, places = _shuffled(samples, owners)
-        scores = network(shuffled.inputs, shuffled.normal)
+        scores = network(shuffled)
         back = torch.empty_like(samples.normal).scatter_(0, places, scores[:, None].expand_as(places))
         sums = torch.logaddexp(sums, back)
         totals.append(scores.logsumexp(0))
@@ -224,9 +202,5 @@ def _shuffled(samples: Samples, owners: Tensor) -> tuple[Samples, Int[Tensor, "n
     order = torch.randperm(n, device=device)
     shifts = torch.randperm(max(n, d), device=device)[:d] % n
     places = order[(torch.arange(n, device=device)[:, None] + shifts) % n]
-    return Samples(samples.inputs.gather(0, places[:, owners]), samples.normal.gather(0, places)), places
-
-
-def _read(reader: ColumnReader, z: Float[Array, "n d"], device: torch.device) -> Samples:
-    normal = reader.to_normal(z)
-    return Samples(reader(z, normal).to(device), torch.from_numpy(normal.astype(np.float32)).to(device))
+    inputs = samples.inputs.gather(0, places[:, owners])
+    return Samples(inputs, samples.normal.gather(0, places), samples.margins.gather(0, places)), places

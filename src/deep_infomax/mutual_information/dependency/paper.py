@@ -135,6 +135,8 @@ def dim_result(
         interval=None,
         level=level,
         standard_error=math.nan,
+        dual_total_correlation=None,
+        dual_error=None,
         per_factor=None,
         per_factor_errors=None,
         readouts={"one_shuffle": value},

@@ -32,12 +32,18 @@ class Dependency:
     """At `level`; None for ``dim``."""
     level: float
     standard_error: float
+    dual_total_correlation: float | None
+    r"""``sum_i I(z_i; z_-i) - TC(z)``, what coordinates share rather than what is said twice; None for ``dim``, and
+    where a coordinate is a function of the others."""
+    dual_error: float | None
+    """Its standard error, from the folds."""
     per_factor: Float[Array, " d"] | None
     """I(z_i; all other coordinates) of each coordinate that varies: 0 for one that is independent of the others."""
     per_factor_errors: Float[Array, " d"] | None
     """Standard errors of these."""
     readouts: dict[str, float]
-    """``gaussian``: the normal model alone. ``joint``, ``one_shuffle``: the joint critic, where it was trained, with
+    """``gaussian``: the normal model alone. ``density``: the density without a network that is likeliest: this model,
+    independent sources or one common scale. ``joint``, ``one_shuffle``: the joint critic, where it was trained, with
     100 shuffles and with one, which is the paper's way."""
     effective_sample_size: float
     """Shuffled samples that carry the exponential mean of ``joint``, in the fold with the fewest."""
@@ -73,6 +79,8 @@ class Dependency:
             total_correlation=factor * self.total_correlation,
             interval=None if self.interval is None else (factor * self.interval[0], factor * self.interval[1]),
             standard_error=factor * self.standard_error,
+            dual_total_correlation=_times(factor, self.dual_total_correlation),
+            dual_error=_times(factor, self.dual_error),
             per_factor=None if self.per_factor is None else factor * self.per_factor,
             per_factor_errors=None if self.per_factor_errors is None else factor * self.per_factor_errors,
             readouts=converted(self.readouts, factor),
@@ -96,6 +104,8 @@ class Dependency:
             "method": self.method,
             "reason": self.reason,
             "standard_error": finite_or_none(self.standard_error),
+            "dual_total_correlation": self.dual_total_correlation,
+            "dual_error": self.dual_error,
             "per_factor": None if self.per_factor is None else self.per_factor.tolist(),
             "per_factor_errors": None if self.per_factor_errors is None else self.per_factor_errors.tolist(),
             "readouts": self.readouts,
@@ -118,6 +128,8 @@ class Dependency:
             limits = f"{100 * self.level:g}% interval {self.interval[0]:.4f} to {self.interval[1]:.4f}"
         error = "" if np.isnan(self.standard_error) else f"{self.standard_error:.4f}"
         table.add_row("estimate", f"{self.total_correlation:.4f}", error, f"{self.method}; {limits}")
+        if self.dual_total_correlation is not None:
+            table.add_row("dual", f"{self.dual_total_correlation:.4f}", f"{self.dual_error:.4f}", _MEANINGS["dual"])
         for name, value in self.readouts.items():
             table.add_row(name, f"{value:.4f}", "", _MEANINGS[name])
         if self.per_factor is not None and self.per_factor_errors is not None:
@@ -156,7 +168,13 @@ class Dependency:
         return figure
 
 
+def _times(factor: float, value: float | None) -> float | None:
+    return None if value is None else factor * value
+
+
 _MEANINGS = {
+    "dual": "dual total correlation: all per-coordinate figures less the estimate",
+    "density": "the likeliest density without a network",
     "gaussian": "the normal model alone",
     "joint": "the joint critic, 100 shuffles",
     "one_shuffle": "the joint critic, one shuffle: the paper's way",

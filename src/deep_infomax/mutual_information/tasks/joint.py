@@ -1,45 +1,28 @@
-"""Variables whose total correlation is known, to measure estimators on.
-
-A task draws a variable and, for each draw, the logarithm of its density over the product of its coordinates' densities,
-whose mean is the total correlation.
-"""
+"""Variables whose total correlation is known, to measure estimators on."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
+from scipy.linalg import hadamard
 
+from deep_infomax.mutual_information.tasks.dependency import DependencyTask, JointSample
 from deep_infomax.mutual_information.tasks.narrow import rotation
 from deep_infomax.mutual_information.tasks.pairs import crossed_normals
+from deep_infomax.mutual_information.tasks.shared import (
+    circulant,
+    common_scale,
+    mapped,
+    mixture_of_sources,
+    nearly_equal_sensors,
+    parity,
+    signs_of_triples,
+)
 from deep_infomax.mutual_information.tasks.task import Task, entropy
 
 Array = np.ndarray
-
-
-class JointSample(NamedTuple):
-    """Draws of one variable, and the log-ratio of its density to the product of its coordinates' densities."""
-
-    z: Float[Array, "n d"]
-    log_ratio: Float[Array, " n"]
-
-
-@dataclass(frozen=True)
-class DependencyTask:
-    """One variable whose coordinates depend on each other, with a known total correlation."""
-
-    name: str
-    truth: float
-    """Total correlation in nats: the divergence of the joint density from the product of its marginals."""
-    tolerance: float
-    """Wanted absolute bias of the mean estimate at n = 10,000."""
-    draw: Callable[[np.random.Generator, int], JointSample]
-
-    def sample(self, n: int, seed: int) -> JointSample:
-        """Draw n times, independently."""
-        return self.draw(np.random.default_rng(seed), n)
 
 
 def normal_dependency(name: str, correlation: Float[Array, "d d"], tolerance: float) -> DependencyTask:
@@ -109,6 +92,7 @@ def chain_of_codes(name: str, levels: int, steps: int, single: float, tolerance:
     return DependencyTask(name, truth, tolerance, draw)
 
 
+_SERIES = smooth_series("smooth-series-10", 10, 2.0, 0.2, 0.2)
 DEPENDENCY_TASKS: Final[dict[str, DependencyTask]] = {
     task.name: task
     for task in (
@@ -117,9 +101,24 @@ DEPENDENCY_TASKS: Final[dict[str, DependencyTask]] = {
         correlated_pairs("correlated-pairs-32", 32, 0.8, 1.0),
         narrow("narrow-8-400", 8, 400, 0.1),
         equicorrelated("equicorrelated-4", 4, 0.995, 0.1),
-        smooth_series("smooth-series-10", 10, 2.0, 0.2, 0.2),
+        _SERIES,
         repeated("crossed-pairs-3", crossed_normals("", 0.9, 0.0), 3, 0.1),
         repeated("crossed-pairs-50", crossed_normals("", 0.86, 0.0), 50, 5.0),
+        narrow("narrow-5-400", 5, 400, 0.05),
+        narrow("narrow-30-400", 30, 400, 0.20),
+        mapped("smooth-series-10-half-cube", _SERIES, lambda z: z * np.sqrt(np.abs(z)), 0.20),
+        equicorrelated("sensors-normal-6", 6, 0.9975, 0.10),
+        nearly_equal_sensors("sensors-uniform-4", 4, 0.02, 0.20),
+        mixture_of_sources("mixture-uniform-3", stats.uniform(-1, 2), circulant(1, 0.6, 0.3, d=3), 0.10),
+        mixture_of_sources("mixture-laplace-10", stats.laplace(), circulant(1, 0.6, -0.3, d=10), 0.20),
+        mixture_of_sources("mixture-exponential-5", stats.expon(), circulant(1, 0.6, d=5), 0.15),
+        mixture_of_sources("mixture-uniform-64", stats.uniform(-1, 2), hadamard(64) / 8, 1.5),
+        common_scale("common-scale-5", 5, 3, 0.05),
+        common_scale("common-scale-64", 64, 5, 0.5),
+        signs_of_triples("signs-of-triples-6", 2, 0.10),
+        signs_of_triples("signs-of-triples-60", 20, 1.0),
+        parity("parity-5", 5, 0.02),
+        correlated_pairs("independent-64", 32, 0.0, 0.02),
         chain_of_codes("chain-of-codes-4", 20, 4, 0.8, 0.5),
     )
 }
