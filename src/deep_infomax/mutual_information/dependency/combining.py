@@ -110,7 +110,7 @@ def _unlearnt(folds: Sequence[Fold], n: int, d: int) -> _Unlearnt:
             f"some coordinates depend on one another in a way that was not learnt (in {len(without)} of {len(folds)} "
             f"folds; p = {p:.1g}), so the interval is open above: more samples or fewer coordinates are needed",
         )
-    if len(without) < len(folds) or d <= FEW_COORDINATES:
+    if 2 * len(without) < len(folds) or d <= FEW_COORDINATES:
         return _Unlearnt()
     if n < FEWEST_PER_COORDINATE * d:
         return _Unlearnt(

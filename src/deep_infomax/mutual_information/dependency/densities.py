@@ -127,7 +127,7 @@ class CommonScale:
 
     def log_density(self, u: Float[Array, "n d"]) -> Float[Array, " n"]:
         """The log-density of each sample."""
-        return self._log_density(np.log(np.linalg.norm(u @ self.whitening, axis=1)))
+        return self._log_density(_log_norm(u @ self.whitening))
 
     def log_conditionals(self, u: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """The log-density of each coordinate given all others."""
@@ -137,15 +137,15 @@ class CommonScale:
         for i, steps in enumerate(_steps(u, self.normal)):
             along, length = s @ self.whitening[i], (self.whitening[i] ** 2).sum()
             moved = squares[:, None] + 2 * steps * along[:, None] + steps**2 * length
-            terms.append(own - _log_integral(self._log_density(np.log(np.maximum(moved, 1e-300)) / 2), steps))
+            terms.append(own - _log_integral(self._log_density(np.log(np.maximum(moved, 1e-200)) / 2), steps))
         return np.stack(terms, axis=1)
 
     def latents(self, u: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """Normal coordinates of the same directions."""
         s = u @ self.whitening
-        radius = np.linalg.norm(s, axis=1)
-        share = np.clip(self.log_radius.below(np.log(radius)), 1e-6, 1 - 1e-6)
-        latents: Array = s * (np.sqrt(chi2.ppf(share, s.shape[1])) / radius)[:, None]
+        log_radius = _log_norm(s)
+        share = np.clip(self.log_radius.below(log_radius), 1e-6, 1 - 1e-6)
+        latents: Array = s * (np.sqrt(chi2.ppf(share, s.shape[1])) * np.exp(-log_radius))[:, None]
         return latents
 
     def _log_density(self, log_radius: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -189,9 +189,9 @@ def _fit_common_scale(u: Float[Array, "n d"], validation: Float[Array, "p d"], n
     whitening = _inverse_root(normal.correlations)
     for _ in range(5):  # towards Tyler's shape, to which samples far out are worth no more than others
         s = u @ whitening
-        s /= np.linalg.norm(s, axis=1, keepdims=True)
+        s *= np.exp(-_log_norm(s))[:, None]
         whitening = whitening @ _inverse_root(s.T @ s * (u.shape[1] / len(s)))
-    radii = (np.log(np.linalg.norm(z @ whitening, axis=1)) for z in (u, validation))
+    radii = (_log_norm(z @ whitening) for z in (u, validation))
     return CommonScale(whitening, fit_table(*radii), normal)
 
 
@@ -206,6 +206,11 @@ def _log_integral(log_values: Float[Array, "n g"], places: Float[Array, "n g"]) 
     """The logarithm of an integral by the trapezoidal rule."""
     top = log_values.max(axis=1, keepdims=True)
     values: Array = np.log(np.trapezoid(np.exp(log_values - top), places, axis=1)) + top[:, 0]
+    return values
+
+
+def _log_norm(s: Float[Array, "n d"]) -> Float[Array, " n"]:
+    values: Array = np.log(np.maximum(np.linalg.norm(s, axis=1), 1e-100))
     return values
 
 

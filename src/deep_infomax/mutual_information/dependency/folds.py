@@ -138,10 +138,10 @@ def _pooled(joint: Float[Tensor, " n"], others: Float[Tensor, "n k"]) -> Readout
 
 
 def _gain(trained: Readout, start: Readout) -> float:
-    """What a network adds to its start, if that is more than a standard error of the difference."""
+    """What a network adds to its start, if that is more than two standard errors of the difference."""
     difference = trained.influence - start.influence
     gain = trained.value - start.value
-    return gain if gain > float(difference.std()) / math.sqrt(len(difference)) else 0.0
+    return gain if gain > 2 * float(difference.std()) / math.sqrt(len(difference)) else 0.0
 
 
 def _score_terms(
