@@ -28,7 +28,10 @@ _LESS: Final = {
     "encode": "encode the data in parts",
     "report": "report on fewer runs",
     "estimate": "use fewer samples or coordinates",
+    "transfer": "use fewer moments, coordinates or lags",
     "dependency": "use fewer samples or coordinates",
+    "pairwise": "use fewer samples or columns",
+    "rank": "use fewer samples or columns",
 }
 """What takes less memory."""
 

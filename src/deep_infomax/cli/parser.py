@@ -170,22 +170,52 @@ def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
         Option("y_columns", tuple[str, ...] | None, None, "Columns of Y alone.", "A,B"),
         Option("discrete_x", tuple[str, ...] | None, None, _DISCRETE, "A,B|true|false"),
         Option("discrete_y", tuple[str, ...] | None, None, "Likewise of Y.", "A,B|true|false"),
+        *_row_options("X or Y"),
+        Option("given", str | None, None, "Samples of a third variable: estimate I(x; y | given).", "Z.npy"),
+        Option("given_columns", tuple[str, ...] | None, None, "Columns of the given samples alone.", "A,B"),
         Option(
-            "groups",
-            str | None,
-            None,
-            "Rows that belong together: a file that names the group of each row, or a column of X or Y that does.",
-            "FILE|COLUMN",
-        ),
-        Option(
-            "blocks",
-            int | Literal["auto"] | None,
-            None,
-            "Rows over which a series depends on its past; auto takes them from its autocorrelations.",
-            "L|auto",
+            "interaction", SWITCH, False, "By how much more X and Y share given that, instead: synergy is positive."
         ),
         Option("permutations", int, 0, "Shuffles for a test of independence; 0 makes none."),
         Option("check_processing", SWITCH, False, "Also see that y in quarters tells no more about x than y does."),
+        Option(
+            "check_sample_size", SWITCH, False, "Also see whether halves and quarters of the samples read the same."
+        ),
+    ]
+    return operands, {_OPTIONS: options}
+
+
+def _row_options(table: str) -> list[Option]:
+    """Which rows belong together."""
+    return [
+        Option(
+            "groups", str | None, None,
+            f"Rows that belong together: a file that names the group of each row, or a column of {table} that does.",
+            "FILE|COLUMN",
+        ),
+        Option(
+            "blocks", int | Literal["auto"] | None, None,
+            "Rows over which a series depends on its past; auto takes them from its autocorrelations.", "L|auto",
+        ),
+    ]  # fmt: skip
+
+
+def _transfer() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.mutual_information.estimators import ESTIMATORS
+
+    operands = [
+        Option("x", str, None, f"The series that may drive, a row each moment: {_SAMPLES}", "X.npy"),
+        Option("y", str, None, "The series that may be driven, at the same moments.", "Y.npy"),
+    ]
+    folded = [name for name, entry in ESTIMATORS.items() if entry.alone is None]
+    options = [
+        Option("lags", tuple[int, ...], (1,), "Steps back to look at: L for 1 to L, or several.", "L|L,M"),
+        Option("own_lags", tuple[int, ...] | None, None, "Steps back of Y itself (left out: the same).", "L|L,M"),
+        Option("estimator", _one_of(folded), "auto", "How it is estimated."),
+        *_information_options(),
+        Option("x_columns", tuple[str, ...] | None, None, "Columns of X alone.", "A,B"),
+        Option("y_columns", tuple[str, ...] | None, None, "Columns of Y alone.", "A,B"),
+        *_row_options("X or Y"),
     ]
     return operands, {_OPTIONS: options}
 
@@ -196,6 +226,29 @@ def _dependency() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     z = Option("z", str, None, f"Samples, a row each: {_SAMPLES}", "Z.npy")
     method = Option("method", _one_of(DEPENDENCIES), "auto", "How it is estimated; dim is the paper's way.")
     return [z], {_OPTIONS: [method, *_information_options()]}
+
+
+def _pairwise() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    z = Option("z", str, None, f"Samples, a row each: {_SAMPLES}", "TABLE.csv")
+    return [z], {_OPTIONS: _column_options()}
+
+
+def _rank() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    x = Option("x", str, None, f"Samples, a row each: {_SAMPLES}", "TABLE.csv")
+    target = Option("target", str, None, "The column to rank the others by: its name or number.", "NAME", needed=True)
+    return [x], {_OPTIONS: [target, *_column_options()]}
+
+
+def _column_options() -> list[Option]:
+    """Options of what needs no training by default, and no folds."""
+    from deep_infomax.mutual_information.estimators import ESTIMATORS
+
+    how = Option(
+        "estimator", _one_of(("neighbours", *ESTIMATORS)), "neighbours",
+        "How it is estimated; neighbours takes milliseconds a pair.",
+    )  # fmt: skip
+    options = [option for option in _information_options() if option.name not in ("folds", "ranks")]
+    return [how, *options, *_row_options("the table")]
 
 
 def _negatives() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
@@ -344,13 +397,28 @@ ENTRIES: Final = {
     ),
     "estimate": Entry(
         "estimate the mutual information of paired samples",
-        ("dim estimate x.npy y.npy", "dim estimate x.csv y.csv --permutations 1000 --plot figure.png"),
+        ("dim estimate x.npy y.npy --unit bits", "dim estimate x.csv y.csv --given z.csv --plot figure.png"),
         _estimate,
+    ),
+    "transfer": Entry(
+        "estimate the transfer entropy from one series to another",
+        ("dim transfer x.npy y.npy", "dim transfer wind.csv power.csv --lags 6 --own_lags 1,24 --unit bits"),
+        _transfer,
     ),
     "dependency": Entry(
         "estimate how much coordinates depend on each other",
         ("dim dependency z.npy", "dim dependency z.npy --method chain --time_budget 60"),
         _dependency,
+    ),
+    "pairwise": Entry(
+        "estimate what every two columns of a table share",
+        ("dim pairwise patients.csv", "dim pairwise patients.csv --columns age,weight,pulse --plot matrix.png"),
+        _pairwise,
+    ),
+    "rank": Entry(
+        "rank the columns of a table by what they tell of one",
+        ("dim rank patients.csv --target outcome", "dim rank patients.csv --target outcome --unit bits --json"),
+        _rank,
     ),
     "study negatives": Entry(
         "draw Y against the number of negatives, for several bounds",

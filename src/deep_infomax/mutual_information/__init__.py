@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deep_infomax.mutual_information.fitting import Fitting
     from deep_infomax.mutual_information.pairs import information_scores, pairwise, rank_features
     from deep_infomax.mutual_information.result import Estimate
+    from deep_infomax.mutual_information.sample_size import SampleSizeCheck, check_sample_size
     from deep_infomax.mutual_information.tables import Pairwise, Ranking
     from deep_infomax.mutual_information.tasks.catalogue import TASKS
     from deep_infomax.mutual_information.tasks.dependency import DependencyTask, JointSample
@@ -40,8 +41,10 @@ __all__ = [
     "ProcessingCheck",
     "Ranking",
     "Sample",
+    "SampleSizeCheck",
     "Task",
     "check_data_processing",
+    "check_sample_size",
     "conditional_mi",
     "estimate_mi",
     "information_scores",
@@ -63,6 +66,7 @@ _MODULES = {
     "fitting": ("Fitting",),
     "pairs": ("information_scores", "pairwise", "rank_features"),
     "result": ("Estimate",),
+    "sample_size": ("SampleSizeCheck", "check_sample_size"),
     "tables": ("Pairwise", "Ranking"),
     "tasks.dependency": ("DependencyTask", "JointSample"),
     "tasks.joint": ("DEPENDENCY_TASKS",),

@@ -28,6 +28,11 @@ class ProcessingCheck:
     """I(x; g(y))."""
 
     @property
+    def finished(self) -> bool:
+        """Whether no interrupt ended the work."""
+        return self.whole.finished and self.processed.finished
+
+    @property
     def holds(self) -> bool:
         """Whether I(x; g(y)) <= I(x; y) is possible in their intervals, or true of their figures without intervals."""
         return _limits(self.processed)[0] <= _limits(self.whole)[1]

@@ -4,7 +4,29 @@ No such package is imported: whatever has ``columns``, or a ``name`` and ``to_nu
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class NamedColumns:
+    """An array (n, d) whose columns have names, for whoever has no data frame."""
+
+    values: Shaped[Array, "n d"]
+    columns: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[Array, "n d"]:
+        """The values alone."""
+        return np.array(self.values, dtype) if copy else np.asarray(self.values, dtype)
 
 
 def column_names(samples: Any) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def check_readings(readings: Mapping[str, tuple[Path, Reading]]) -> None:
             )
 
 
-def check_numbering(x: Samples, y: Samples) -> None:
+def check_numbering(x: Samples, y: Samples, names: tuple[str, str] = ("x", "y")) -> None:
     """Raise ValueError where two tables number their rows, and not in the same order."""
     if x.numbering is None or y.numbering is None or len(x.values) != len(y.values):
         return
@@ -95,7 +95,8 @@ def check_numbering(x: Samples, y: Samples) -> None:
     if (different := apart != apart[0]).any():  # the one may begin with 0, the other with 1
         row = int(different.argmax())
         raise ValueError(
-            f"`x` and `y` number their rows differently ({x.numbering[row]:g} and {y.numbering[row]:g} in row {row}); "
+            f"`{names[0]}` and `{names[1]}` number their rows differently "
+            f"({x.numbering[row]:g} and {y.numbering[row]:g} in row {row}); "
             "put them in one order, or name what to read with `columns`"
         )
 
