@@ -46,7 +46,10 @@ typing.NamedTupleMeta.__new__ = _make_checked_named_tuple
 
 
 # Modules whose tests take long. They begin first, then documents: begun last, one of them would outlast all the others.
-LONG = ("test_compare", "test_processes", "test_cli", "test_information", "test_slurm", "test_compilation", "test_site")
+LONG = (
+    "test_compare", "test_dependency", "test_processes", "test_cli", "test_information", "test_slurm", "test_estimate",
+    "test_compilation", "test_training", "test_report", "test_site",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
