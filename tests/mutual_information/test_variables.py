@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ FRAME = pd.DataFrame({"word": WORDS, "size": np.linspace(0, 1, N), "age": CODES 
         WORDS.tolist(),
         WORDS.astype(object),
         WORDS.astype("S"),
+        *([WORDS.astype(np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else []),
         pd.Series(WORDS),
         pd.Series(WORDS, dtype=object),
         pd.Series(WORDS, dtype="string"),
@@ -46,6 +48,7 @@ def test_words_of_any_kind_are_the_numbers_of_their_levels(values):
     "values",
     [
         CODES.astype(object),
+        [Decimal(int(code)) for code in CODES],
         pd.Series(CODES, dtype="Int64"),
         pd.Series(CODES, dtype="UInt8"),
         pd.Series(CODES, dtype="Float64"),
@@ -107,6 +110,8 @@ def put(row, value, values=WORDS):
         (np.array(put(7, None), object), "`x` holds no value in row 7 (1 such values in all); leave such rows out of"),
         (np.array(put(7, math.nan), object), "`x` holds no value in row 7 (1 such values in all)"),
         (put(7, math.nan), "`x` holds no value in row 7 (1 such values in all)"),
+        (put(7, 5), "`x` holds a word in row 0 and a number in row 7; give numbers alone or words alone"),
+        (pd.Series(pd.period_range("2020", periods=N)), "`x` holds dates or times; give numbers"),
         (put(7, " "), "`x` holds no value in row 7 (1 such values in all)"),
         (pd.Series(put(7, None)), "`x` holds no value in row 7 (1 such values in all)"),
         (pd.Series(put(7, None), dtype="category"), "`x` holds no value in row 7 (1 such values in all)"),

@@ -4,6 +4,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -145,7 +146,9 @@ def _as_array(values: Any, name: str) -> Array:
         _require_none(mask, "a masked value", f"`{name}`")
         values = np.ma.getdata(values)
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        # NumPy writes numbers amid words as words.
+        return np.asarray(values, object) if array.dtype.kind in "US" and isinstance(values, list | tuple) else array
     except ValueError as error:
         raise ValueError(f"`{name}` has samples of different lengths; give as many numbers in each") from error
 
@@ -165,8 +168,8 @@ def _read_column(column: Any, called: str) -> tuple[Array | list[str], tuple[str
     cells = np.asarray(column)
     if cells.dtype.kind in "biuf":
         return cells, None
-    if cells.dtype.kind == "O":
-        return _of_objects(cells, called), None
+    if cells.dtype.kind in "OT":
+        return _of_objects(cells.astype(object), called), None
     if cells.dtype.kind in "Mm":
         raise _dates(called)
     if cells.dtype.kind not in "US":
@@ -197,11 +200,12 @@ def _is_missing(value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, numbers.Real | np.bool_):
+    if isinstance(value, numbers.Real | np.bool_ | Decimal):
         return "number"
     if isinstance(value, str | bytes):
         return "word"
-    return "date" if isinstance(value, date | time | timedelta | np.datetime64) else type(value).__name__
+    name = type(value).__name__
+    return "date" if isinstance(value, date | time | timedelta | np.datetime64) or name == "Period" else name
 
 
 def _words(cells: Sequence[str | bytes], called: str) -> list[str]:
