@@ -15,7 +15,7 @@ import pytest
 from deep_infomax import mutual_information
 from deep_infomax.cli import main
 from deep_infomax.cli.samples import read_samples
-from deep_infomax.mutual_information import estimate_mi
+from deep_infomax.mutual_information import estimate_mi, neural_dependency
 from deep_infomax.mutual_information.checks import check_data_processing, quarters
 from deep_infomax.mutual_information.structure import Rows
 
@@ -333,3 +333,20 @@ def test_groups_of_a_column_or_a_file_are_those_of_the_estimate(samples, printed
     assert dim("estimate x.npy y.npy --estimator gaussian --json --blocks 7") == 0
     expected = estimate_mi(*samples.T[:2], "gaussian", blocks=7, progress=False)
     assert printed()[0]["folds"] == expected.to_json()["folds"]
+
+
+def test_rows_of_a_dependency_that_belong_together(samples, printed) -> None:
+    who = np.repeat(np.arange(N // 4), 4)
+    np.save("z.npy", samples)
+    np.save("who.npy", who)
+    for flags, options in (("--groups who.npy", {"groups": who}), ("--blocks 7", {"blocks": 7})):
+        assert dim(f"dependency z.npy {flags} --folds 2 --json") == 0
+        expected = neural_dependency(samples, folds=2, progress=False, **options).to_json()
+        found = printed()[0]
+        assert (found["folds"], found["interval"]) == (expected["folds"], expected["interval"])
+    lines = [f"s{name},{x!r},{y!r}" for name, (x, y) in zip(who, samples[:, :2].tolist(), strict=True)]
+    Path("named.csv").write_text("\n".join(["who,x,y", *lines]))
+    assert dim("dependency named.csv --groups who --folds 2 --json") == 0
+    found = printed()[0]
+    assert len(found["per_factor"]) == 2
+    assert found["folds"] == neural_dependency(samples[:, :2], groups=who, folds=2, progress=False).to_json()["folds"]

@@ -177,6 +177,7 @@ def dependency(
     columns: Sequence[str] | None,
     header: bool | None,
     decimal: str | None,
+    groups: str | None,
     plot: str | None,
     json: bool,
     **options: Any,
@@ -188,6 +189,7 @@ def dependency(
         columns: Of a table, those to read.
         header: Whether the first line of a text names its columns.
         decimal: What decimals of a text are written with.
+        groups: A file that names the group of each row, or a column of z.
         plot: File of a figure.
         json: Print one JSON object instead of a table.
         options: Of `neural_dependency`.
@@ -200,7 +202,9 @@ def dependency(
     from deep_infomax.mutual_information import neural_dependency
 
     check_figure(plot)
-    found = read({"z": (Path(z), Reading(columns, header, decimal))})
+    readings = {"z": (Path(z), Reading(columns, header, decimal))}
+    options["groups"] = None if groups is None else read_groups(groups, readings)
+    found = read(readings, groups)
     show(neural_dependency(named(found["z"]), **options), found, plot, json)
 
 

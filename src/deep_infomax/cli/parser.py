@@ -225,7 +225,7 @@ def _dependency() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
 
     z = Option("z", str, None, f"Samples, a row each: {_SAMPLES}", "Z.npy")
     method = Option("method", _one_of(DEPENDENCIES), "auto", "How it is estimated; dim is the paper's way.")
-    return [z], {_OPTIONS: [method, *_information_options()]}
+    return [z], {_OPTIONS: [method, *_row_options("Z"), *_information_options()]}
 
 
 def _pairwise() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
