@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi, named
+from deep_infomax.mutual_information.columns import fit_reader
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.inputs import as_columns, as_samples, few_samples
 from deep_infomax.mutual_information.ksg import ksg_pointwise
-from deep_infomax.mutual_information.pairing import fit_column_pairing, fit_reader, fit_structured_pairing
+from deep_infomax.mutual_information.pairing import fit_column_pairing, fit_structured_pairing
 from deep_infomax.mutual_information.structure import independent
 
 SHORT = Fitting(steps=40)

@@ -1,12 +1,17 @@
-"""One estimate from the readouts of several folds: its interval, and what speaks against it."""
+r"""One estimate from the readouts of several folds: its interval, and what speaks against it.
+
+With the folds' readouts I_k and the standard error s_0 of their mean by the influence functions of the pairs,
+
+.. math:: s^2 = \max\left(s_0^2, \; \operatorname{var}(I_k) / K\right)
+
+is the error of the mean: where folds differ by more than their pairs explain, their trainings did.
+"""
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
 
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import Facts
@@ -18,6 +23,18 @@ FEWEST_EFFECTIVE: Final = 50.0
 """Pairs that must carry the exponential mean, for an interval that is closed above."""
 NEAR_CEILING: Final = 0.85
 """Share of its ceiling up to which InfoNCE may read, likewise."""
+LEAST_DISAGREEMENT: Final = 0.01
+"""Nats by which two lower bounds may differ, whatever their errors."""
+MANY_COORDINATES: Final = 40
+"""Coordinates of x and y together, above which a network that finds nothing says little."""
+
+
+class Doubt(NamedTuple):
+    """What speaks against an estimate."""
+
+    words: str
+    opens: bool
+    """Whether it leaves the interval without an upper end."""
 
 
 def combine(
@@ -35,83 +52,139 @@ def combine(
     Where rows belong together and there are too few groups or blocks, it has no interval, bound or p-value.
     """
     means = {name: float(np.mean([fold.values[name] for fold in folds])) for name in folds[0].values}
-    errors = {
-        name: math.sqrt(sum(rows.variance(fold.influences[name].numpy(), fold.test) for fold in folds)) / len(folds)
-        for name in means
-    }
+    errors = {name: _error(name, folds, rows) for name in means}
+    second = facts.second
+    z = rows.quantile((1 + level) / 2, len(folds))
     readout = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
-    mi, fitted = means[readout], float(np.mean([fold.fitted for fold in folds]))
-    late = float(np.mean([fold.history.gained_after(0.5) for fold in folds]))
-    ceiling = math.log(min(len(fold.test) for fold in folds))
-    size = min(fold.effective_sample_size for fold in folds)
-    reach = rows.quantile((1 + level) / 2, len(folds)) * errors[readout]
+    reach = means[readout] + _still_missing(folds) + z * errors[readout]
+    outdone = second.value - means[readout] > z * math.hypot(errors[readout], second.error)
+    if math.isfinite(second.value):
+        means, errors = means | {second.name: second.value}, errors | {second.name: second.error}
+        reach = max(reach, second.value + second.above + _still_missing(folds) + z * second.error)
+    readout = second.name if outdone else readout
     lower_bound = means["infonce"] - rows.quantile(level, len(folds)) * errors["infonce"]
-    above = 2 * max(0.0, fitted - means["dv"]) + late + reach
-    interval = (mi - reach, min(max(mi, facts.second.value) + above, facts.capacity))
-    determined = facts.determined or any(fold.determined for fold in folds)
-    if determined or facts.crowded or size < FEWEST_EFFECTIVE or means["infonce"] > NEAR_CEILING * ceiling:
-        interval = (min(mi - reach, lower_bound), facts.capacity)  # all that can be said
-    estimate = Estimate(
+    doubts = _doubts(folds, estimator, facts, means, errors, z)
+    interval = (means[readout] - z * errors[readout], min(reach, facts.capacity))
+    if any(doubt.opens for doubt in doubts):
+        interval = (min(interval[0], lower_bound), facts.capacity)  # all that can be said
+    return Estimate(
         estimator=estimator,
         readout=readout,
-        mi=mi,
+        mi=means[readout],
         interval=interval if rows.trusted else None,
         level=level,
         lower_bound=lower_bound if rows.trusted else None,
         readouts=means,
         standard_errors=errors,
-        ceiling=ceiling,
-        effective_sample_size=size,
-        converged=not any(fold.history.rising for fold in folds),
-        warnings=facts.warnings,
+        ceiling=_ceiling(folds),
+        effective_sample_size=_effective(folds),
+        converged=not any(fold.history.rising or fold.history.diverged for fold in folds),
+        warnings=(*facts.warnings, *(doubt.words for doubt in doubts)),
         folds=tuple(fold.values for fold in folds),
         history=tuple(fold.history for fold in folds),
         n=len(rows),
         seconds=seconds,
         finished=finished,
-        fitted=fitted,
+        fitted=float(np.mean([fold.fitted for fold in folds])),
         p_value=p_value if rows.trusted else None,
     )
-    return replace(estimate, warnings=(*facts.warnings, *_doubts(estimate, folds, facts, determined)))
 
 
-def _doubts(estimate: Estimate, folds: Sequence[Fold], facts: Facts, determined: bool) -> list[str]:
+def _error(name: str, folds: Sequence[Fold], rows: Rows) -> float:
+    """Standard error of a readout's mean: of its pairs, or of its folds where these differ by more."""
+    within = sum(rows.variance(fold.influences[name].numpy(), fold.test) for fold in folds) / len(folds) ** 2
+    values = [fold.values[name] for fold in folds]
+    between = float(np.var(values, ddof=1)) / len(folds) if len(folds) > 1 else 0.0
+    return math.sqrt(max(within, between))
+
+
+def _still_missing(folds: Sequence[Fold]) -> float:
+    """What more samples and a longer training might add: the allowance above the estimate."""
+    learnt_by_heart = float(np.mean([max(0.0, fold.fitted - fold.values["dv"]) for fold in folds]))
+    return 2 * learnt_by_heart + float(np.mean([fold.history.gained_after(0.5) for fold in folds]))
+
+
+def _ceiling(folds: Sequence[Fold]) -> float:
+    return math.log(min(len(fold.test) for fold in folds))
+
+
+def _effective(folds: Sequence[Fold]) -> float:
+    return min(fold.effective_sample_size for fold in folds)
+
+
+def _doubts(
+    folds: Sequence[Fold], estimator: str, facts: Facts, means: dict[str, float], errors: dict[str, float], z: float
+) -> list[Doubt]:
     """What speaks against an estimate, in words."""
-    doubts = []
-    means, errors = estimate.readouts, estimate.standard_errors
-    z = float(norm.ppf((1 + estimate.level) / 2))
-    if determined:
+    doubts = [*_of_data(folds, estimator, facts, means, errors, z), *_of_trainings(folds, means)]
+    size, ceiling = _effective(folds), _ceiling(folds)
+    if size < FEWEST_EFFECTIVE:
         doubts.append(
+            Doubt(
+                f"the exponential mean rests on {size:.0f} pairs (effective sample size): dv and nwj are not reliable, "
+                "so the interval is open above",
+                True,
+            )
+        )
+    if means["infonce"] > NEAR_CEILING * ceiling:
+        doubts.append(
+            Doubt(
+                f"infonce reads {means['infonce']:.2f} under its ceiling of {ceiling:.2f}: the true value may lie far "
+                "above, so the interval is open there; more samples raise the ceiling",
+                True,
+            )
+        )
+    elif abs(means["dv"] - means["nwj"]) > max(LEAST_DISAGREEMENT, z * math.hypot(errors["dv"], errors["nwj"])):
+        words = f"dv ({means['dv']:.3f}) and nwj ({means['nwj']:.3f}) disagree beyond their errors"
+        doubts.append(Doubt(f"{words}: the interval is open above", True))
+    if (paired := sum(len(fold.test) for fold in folds)) < sum(fold.held_out for fold in folds):
+        doubts.append(Doubt(f"read on {paired:,} held-out samples, a part of all, in pairs within each fold", False))
+    return doubts
+
+
+def _of_data(
+    folds: Sequence[Fold], estimator: str, facts: Facts, means: dict[str, float], errors: dict[str, float], z: float
+) -> list[Doubt]:
+    doubts = []
+    best = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
+    if facts.determined or any(fold.determined for fold in folds):
+        words = (
             "some coordinate of y is a function of x, or of x one of y, as far as can be seen: between continuous "
             "variables the true information is then infinite, and the figure no more than a lower bound"
         )
-    elif facts.second.value - estimate.mi > z * math.hypot(errors[estimate.readout], facts.second.error):
-        doubts.append(
-            f"{facts.second.name} read {facts.second.value:.3f}, more than the critic has found: the interval "
-            "reaches up from there"
+        doubts.append(Doubt(words, True))
+    elif facts.second.value - means[best] > z * math.hypot(errors[best], facts.second.error):
+        words = (
+            f"{facts.second.words} read {facts.second.value:.3f}, more than the critic has found "
+            f"({means[best]:.3f}): that is the estimate"
         )
-    if not estimate.converged:
-        doubts.append("the figure on validation pairs was still rising: more steps would read higher")
-    if not all(fold.history.complete for fold in folds):
-        doubts.append("the training was cut short; give more time for a higher and surer figure")
-    gap = (estimate.fitted or 0.0) - means["dv"]
-    if gap > max(0.2 * abs(estimate.mi), 0.05):
-        doubts.append(
+        doubts.append(Doubt(words, False))
+    nothing = sum(fold.gain == 0 for fold in folds) > len(folds) / 2
+    if ESTIMATORS[estimator].loss is not None and nothing and facts.coordinates > MANY_COORDINATES:
+        words = (
+            f"among {facts.coordinates} coordinates a network found nothing that new pairs confirm beyond a simple "
+            "model, which says little: the interval is open above; give fewer coordinates or more samples"
+        )
+        doubts.append(Doubt(words, True))
+    if facts.crowded:
+        doubts.append(Doubt("there are few samples for so much to learn: the interval is open above", True))
+    return doubts
+
+
+def _of_trainings(folds: Sequence[Fold], means: dict[str, float]) -> list[Doubt]:
+    doubts = []
+    if diverged := sum(fold.history.diverged for fold in folds):
+        words = f"the training of {diverged} of {len(folds)} folds diverged at every rate; its best weights are read"
+        doubts.append(Doubt(words, False))
+    if any(fold.history.rising for fold in folds):
+        doubts.append(Doubt("the figure on validation pairs was still rising: more steps would read higher", False))
+    if not all(fold.history.complete or fold.history.diverged for fold in folds):
+        doubts.append(Doubt("the training was cut short; give more time for a higher and surer figure", False))
+    gap = float(np.mean([fold.fitted for fold in folds])) - means["dv"]
+    if gap > max(0.2 * abs(means["dv"]), 0.05):
+        words = (
             f"the critic reads {gap:.3f} nats more on the pairs it was fitted to than on new ones: more samples or "
             "fewer coordinates are needed"
         )
-    if estimate.effective_sample_size < FEWEST_EFFECTIVE:
-        doubts.append(
-            f"the exponential mean rests on {estimate.effective_sample_size:.0f} pairs (effective sample size): dv and "
-            "nwj are not reliable, so the interval is open above"
-        )
-    if means["infonce"] > NEAR_CEILING * estimate.ceiling:
-        doubts.append(
-            f"infonce reads {means['infonce']:.2f} under its ceiling of {estimate.ceiling:.2f}: the true value may lie "
-            "far above, so the interval is open there; more samples raise the ceiling"
-        )
-    elif abs(means["dv"] - means["nwj"]) > max(0.001, z * math.hypot(errors["dv"], errors["nwj"])):
-        doubts.append(f"dv ({means['dv']:.3f}) and nwj ({means['nwj']:.3f}) disagree beyond their errors")
-    if (paired := sum(len(fold.test) for fold in folds)) < sum(fold.held_out for fold in folds):
-        doubts.append(f"read on {paired:,} held-out samples, a part of all, in pairs within each fold")
+        doubts.append(Doubt(words, False))
     return doubts

@@ -79,6 +79,36 @@ class PairCritic(nn.Module):
         return scores
 
 
+class SomeInputs(PairCritic):
+    """A `PairCritic` of some inputs of x and of y, by their places.
+
+    >>> critic = SomeInputs(torch.tensor([0, 2]), torch.tensor([1]))
+    >>> critic(torch.randn(4, 3), torch.randn(5, 2)).shape
+    torch.Size([4, 5])
+    """
+
+    places_x: Tensor
+    places_y: Tensor
+
+    def __init__(
+        self, places_x: Int[Tensor, " fx"], places_y: Int[Tensor, " fy"], hidden: int = 64, depth: int = 2,
+        separable: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(len(places_x), len(places_y), hidden, depth, separable)
+        self.register_buffer("places_x", places_x)
+        self.register_buffer("places_y", places_y)
+
+    def forward(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "p dy"]) -> Float[Tensor, "n p"]:
+        """Scores of every x with every y."""
+        return super().forward(x[:, self.places_x], y[:, self.places_y])
+
+    def chosen(
+        self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], partners: Int[Tensor, "n k"]
+    ) -> Float[Tensor, "n k"]:
+        """Scores of each x with k of the y."""
+        return super().chosen(x[:, self.places_x], y[:, self.places_y], partners)
+
+
 class ZeroCritic(nn.Module):
     """Adds nothing to a baseline: what a new `PairCritic` scores, without its time."""
 

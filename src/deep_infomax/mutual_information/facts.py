@@ -41,6 +41,8 @@ class Facts:
     """Whether there are so many coordinates for the samples that dependence is likely to be missed."""
     determined: bool = False
     """Whether some coordinate of one looks like a function of the other."""
+    coordinates: int = 0
+    """Of x and y together."""
     second: Second = NO_SECOND
     """What an estimator of another kind reads."""
 
@@ -59,6 +61,7 @@ def facts_of(x: Columns, y: Columns, warnings: list[str]) -> Facts:
         capacity=min(x.capacity, y.capacity),
         crowded=x.crowded or y.crowded,
         determined=_determines(x, y) or _determines(y, x),
+        coordinates=x.values.shape[1] + y.values.shape[1],
         second=second_opinion(x, y),
     )
 

@@ -1,10 +1,15 @@
-"""Training a critic, watched on held-out data: the best weights are kept, its start among them."""
+"""Training a critic, watched on held-out data: the best weights are kept, its start among them.
+
+Where the held-out figure falls far below the start, or a loss is not finite, the training has diverged: it goes on from
+the best weights at a tenth of the rate.
+"""
 
 import copy
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +19,12 @@ from deep_infomax.bounds import info_nce, jensen_shannon, nwj
 from deep_infomax.contracts import Scores
 
 Loss = Callable[[Float[Tensor, " n"], Float[Tensor, "n k"]], Float[Tensor, ""]]
-"""What is minimised, from the scores of own and of other pairs; a new one for each training."""
+"""What is minimised, from the scores of own and of other pairs."""
+
+
+DIVERGED: Final = 1.0
+"""Nats below the start, at which a training has diverged."""
+MOST_RESTARTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Fitting:
     checks: int = 20
     """How often the held-out data are looked at."""
     patience: int = 8
-    """Looks in a row without a new best after which the training ends."""
+    """Looks in a row without a new best after which the training ends; half as many where the start is the best."""
 
     def __post_init__(self) -> None:
         """Reject what no training can use."""
@@ -66,6 +76,10 @@ class Watch:
     deadline: float = math.inf
     """On the clock of `time.monotonic`; the learning rate falls to zero by then."""
 
+    def over(self) -> bool:
+        """Whether there is nothing left to train in."""
+        return self.stop() or time.monotonic() > self.deadline
+
 
 @dataclass(frozen=True)
 class History:
@@ -75,7 +89,9 @@ class History:
     validation: tuple[float, ...]
     """What the held-out data read after these steps, in nats."""
     complete: bool
-    """Whether the training ended by itself, and not by an interrupt, the clock or a loss that is not finite."""
+    """Whether the training ended by itself, and not by an interrupt, the clock or divergence."""
+    diverged: bool = False
+    """Whether the held-out figure was far below its start, or a loss not finite, even at the lowest rate."""
 
     @property
     def rising(self) -> bool:
@@ -94,7 +110,7 @@ def fit_critic(
     critic: nn.Module,
     draw: Callable[[nn.Module], tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]],
     validate: Callable[[nn.Module], float],
-    loss: Loss,
+    make_loss: Callable[[], Loss],
     fitting: Fitting,
     watch: Watch = Watch(),
 ) -> History:
@@ -102,52 +118,55 @@ def fit_critic(
 
     What is looked at are averages of the weights over the last steps, which vary less than the weights. The critic ends
     with the average whose held-out figure was best; the start is one of them, so a critic that adds nothing but noise
-    to its baseline is undone. The training ends early without a new best for long, or after a loss that is not finite,
-    which of a GPU is asked at a look only, so that between two looks nothing waits for it.
+    to its baseline is undone. The training ends early without a new best for long. Where it diverges, that is where the
+    held-out figure is a nat below its start or a loss is not finite, it goes on from the best weights at a tenth of the
+    rate, three times at most. Losses on a GPU are asked at a look only, so that between two looks nothing waits.
 
     Args:
         critic: The module to train.
         draw: A critic's scores of a new batch: own pairs, and for each of them k others.
         validate: The held-out figure of a critic, in nats.
-        loss: From a batch's scores.
+        make_loss: Makes what is minimised, from a batch's scores; called again after a divergence.
         fitting: See `Fitting`.
         watch: See `Watch`.
     """
-    optimizer = torch.optim.AdamW(
-        critic.parameters(), lr=fitting.learning_rate, weight_decay=fitting.weight_decay, fused=True
-    )
-    averaged = copy.deepcopy(critic)
     every = max(1, fitting.steps // fitting.checks)
     steps, values = [0], [_validated(critic, validate)]
-    kept = _copy(critic)
-    began, step, share = time.monotonic(), 0, 0.0
-    best = 0
+    kept, best, restarts, diverged = _copy(critic), 0, 0, False
+    began, step, share, rate = time.monotonic(), 0, 0.0, fitting.learning_rate
+    loss, optimizer, averaged, first = make_loss(), _optimizer(critic, fitting), copy.deepcopy(critic), 0
     losses: Tensor | float = 0.0  # their sum, which is not finite once one of them was not
-    while share < 1 and len(values) - 1 - best < fitting.patience and not watch.stop():
+    while share < 1 and not _exhausted(len(values) - 1, best, fitting.patience) and not watch.stop():
         share = max((step + 1) / fitting.steps, _elapsed_share(began, watch.deadline))
-        optimizer.param_groups[0]["lr"] = fitting.learning_rate * _factor(min(share, 1.0))
+        optimizer.param_groups[0]["lr"] = rate * _factor(min(share, 1.0))
         critic.train()
         value = loss(*draw(critic))
         losses += value.detach()
-        if value.device.type == "cpu" and not math.isfinite(losses):
-            break
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        _average(averaged, critic, 1 / (1 + fitting.averaged * step))
+        finite = value.device.type != "cpu" or math.isfinite(losses)
+        if finite:
+            value.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            _average(averaged, critic, 1 / (1 + fitting.averaged * (step - first)))
         step += 1
         watch.report(min(share, 1.0))
-        if step % every == 0 or share >= 1:
-            if not math.isfinite(losses):
-                break
+        if step % every == 0 or share >= 1 or not finite:
+            finite = finite and math.isfinite(losses)
             steps.append(step)
-            values.append(_validated(averaged, validate))
+            values.append(_validated(averaged, validate) if finite else -math.inf)
             if values[-1] > values[best]:
                 best, kept = len(values) - 1, _copy(averaged)
+            diverged = values[-1] < values[0] - DIVERGED
+        if diverged and restarts == MOST_RESTARTS:
+            break
+        if diverged:
+            critic.load_state_dict(kept)
+            loss, optimizer, averaged, first = make_loss(), _optimizer(critic, fitting), copy.deepcopy(critic), step
+            losses, rate, restarts, diverged = 0.0, rate / 10, restarts + 1, False
     critic.load_state_dict(kept)
     critic.eval()
-    ended = step == fitting.steps or len(values) - 1 - best >= fitting.patience
-    return History(tuple(steps), tuple(values), ended and math.isfinite(losses))
+    ended = step == fitting.steps or _exhausted(len(values) - 1, best, fitting.patience)
+    return History(tuple(steps), tuple(values), ended and not diverged, diverged)
 
 
 def batches(n: int, size: int, device: torch.device | None = None) -> Iterator[Int[Tensor, " size"]]:
@@ -196,6 +215,15 @@ LOSSES: dict[str, Callable[[], Loss]] = {
     "nwj": lambda: _of_bound(nwj, -1),
 }
 """Makers of losses by name."""
+
+
+def _optimizer(critic: nn.Module, fitting: Fitting) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(critic.parameters(), fitting.learning_rate, weight_decay=fitting.weight_decay, fused=True)
+
+
+def _exhausted(looks: int, best: int, patience: int) -> bool:
+    """Whether a new best is not to be expected any more: sooner where there was none at all."""
+    return looks - best >= (patience if best else max(1, patience // 2))
 
 
 def _factor(share: float) -> float:

@@ -9,15 +9,17 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from deep_infomax.mutual_information.gaussian import NormalRatio, fit_normal_ratio
-from deep_infomax.mutual_information.inputs import FEW_LEVELS, is_discrete
-from deep_infomax.mutual_information.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.baselines import Baseline, NormalBaseline, fit_normal_baseline, likeliest
+from deep_infomax.mutual_information.category_baselines import category_baselines
+from deep_infomax.mutual_information.columns import ColumnReader, fit_reader
+from deep_infomax.mutual_information.selection import dependent_coordinates, rank_features
+from deep_infomax.mutual_information.variable import VariableReader, fit_variable
 
 Array = np.ndarray
-MOST_CODES: Final = 512
-"""Codes of all discrete columns of many values together."""
-LEAST_CODED: Final = 3
-"""Samples from which on one of their values gets a code."""
+FEW_COORDINATES: Final = 4
+"""Of x and y together, up to which sines and cosines of the ranks are inputs."""
+Columns = tuple[Bool[Array, " dx"], Bool[Array, " dy"]]
+"""Some columns of x and of y."""
 
 
 @dataclass(frozen=True)
@@ -51,50 +53,44 @@ Pairing = Callable[[Shaped[Array, "n *dx"], Shaped[Array, "n *dy"]], Pairs]
 
 
 @dataclass(frozen=True)
-class ColumnReader:
-    """Columns as a network reads them: normal coordinates, their squares, and a code for each discrete value."""
-
-    to_normal: Callable[[Float[Array, "n d"]], Float[Array, "n d"]]
-    levels: dict[int, Float[Array, " k"]]
-    """The values of the discrete columns, by column."""
-
-    def owners(self, columns: int) -> Int[Array, " e"]:
-        """The column that each input comes from, of so many."""
-        codes = [np.full(len(values), column) for column, values in self.levels.items()]
-        return np.concatenate([np.arange(columns), np.arange(columns), *codes])
-
-    def __call__(self, columns: Float[Array, "n d"], normal: Float[Array, "n d"]) -> Float[Tensor, "n e"]:
-        """Inputs of a network, from columns and their normal coordinates."""
-        codes = [(columns[:, [column]] == values) * 1.0 for column, values in self.levels.items()]
-        # Dependence through a scale, the commonest without correlation, is linear in the squares.
-        inputs = np.concatenate([normal, (normal**2 - 1) / 2**0.5, *codes], axis=1)
-        return torch.from_numpy(inputs.astype(np.float32))
-
-
-@dataclass(frozen=True)
 class ColumnPairing:
-    """Pairs of columns, with a normal log-ratio as the baseline."""
+    """Pairs of columns, with the log-ratio of a simple model as the baseline."""
 
-    x: ColumnReader
-    y: ColumnReader
-    ratio: NormalRatio
+    x: VariableReader
+    y: VariableReader
+    normal: NormalBaseline
+    baseline: Baseline
+    """The normal model, or one of categories."""
+    few: Columns | None
+    """The columns of x and of y that depend on one another pair by pair, where they are some and not all."""
 
     @property
     def determined(self) -> bool:
         """Whether continuous x and y have a perfect correlation."""
-        discrete = self.x.levels or self.y.levels
-        return not discrete and bool(self.ratio.correlations.max(initial=0.0) > 1 - 1e-6)
+        discrete = self.x.columns.levels or self.y.columns.levels
+        return not discrete and bool(self.normal.ratio.correlations.max(initial=0.0) > 1 - 1e-6)
+
+    def coordinates(self, few: Columns | None) -> int:
+        """Coordinates of x and y together, of some columns or of all."""
+        return sum(side.columns_read if part is None else int(part.sum()) for side, part in self._sides(few))
+
+    def inputs_of(self, few: Columns | None) -> list[Int[Array, " f"]]:
+        """Inputs of a network for x and for y, of some columns or of all; waves only where the columns are few."""
+        waves = self.coordinates(few) <= FEW_COORDINATES
+        return [side.places(part, waves) for side, part in self._sides(few)]
+
+    def _sides(self, few: Columns | None) -> list[tuple[VariableReader, Bool[Array, " d"] | None]]:
+        return list(zip((self.x, self.y), few or (None, None), strict=True))
 
     def refitted(self, x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> "ColumnPairing":
-        """The normal model fitted to other pairs, with as many correlations; all else as it is."""
-        ratio = fit_normal_ratio(self.x.to_normal(x), self.y.to_normal(y))
-        return replace(self, ratio=replace(ratio, correlations=ratio.correlations[: len(self.ratio.correlations)]))
+        """The baselines fitted to other pairs, all else as it is."""
+        return replace(self, normal=self.normal.refitted(x, y), baseline=self.baseline.refitted(x, y))
 
     def __call__(self, x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> Pairs:
         """Any samples of the two variables as pairs."""
-        normal_x, normal_y = self.x.to_normal(x), self.y.to_normal(y)
-        rows = (torch.from_numpy(part.astype(np.float32)) for part in self.ratio.factors(normal_x, normal_y))
-        return Pairs(self.x(x, normal_x), self.y(y, normal_y), *rows)
+        inputs = (side.inputs(z, side.columns.to_normal(z)) for side, z in ((self.x, x), (self.y, y)))
+        rows = (part.astype(np.float32) for part in self.baseline.factors(x, y))
+        return Pairs(*(torch.from_numpy(part) for part in (*inputs, *rows)))
 
 
 def fit_column_pairing(
@@ -102,41 +98,41 @@ def fit_column_pairing(
     y: Float[Array, "n dy"],
     validation: tuple[Float[Array, "p dx"], Float[Array, "p dy"]],
     ranks: bool,
-    discrete: tuple[Bool[Array, " dx"], Bool[Array, " dy"]] | None = None,
+    discrete: Columns | None = None,
+    categories: bool = True,
 ) -> ColumnPairing:
-    """Fit ranks (or means and deviations) and the normal model; validation pairs choose how rich the latter is."""
-    discrete_x, discrete_y = discrete or (None, None)
-    read_x, read_y = fit_reader(x, ranks, discrete_x), fit_reader(y, ranks, discrete_y)
-    to_x, to_y = read_x.to_normal, read_y.to_normal
-    ratio = fit_normal_ratio(to_x(x), to_y(y), (to_x(validation[0]), to_y(validation[1])))
-    return ColumnPairing(read_x, read_y, ratio)
+    """Fit how columns are read, and the baseline that validation pairs choose.
 
-
-def fit_reader(columns: Float[Array, "n d"], ranks: bool, discrete: Bool[Array, " d"] | None = None) -> ColumnReader:
-    """Fit ranks (or means and deviations), and find the values of discrete columns that get a code.
-
-    All of few values get one. Columns of many share 512 codes, for their commonest values; what is rare has none, so
-    that a network sees it by its order alone. Where so many columns have many values that each had less than 32, none
-    of them gets any.
+    Normal models of ranks follow any monotone map, those of standardised columns see the small directions in which
+    columns that are nearly equal differ.
 
     Args:
-        columns: Samples.
+        x: Columns to fit to.
+        y: Those of the other variable, row by row.
+        validation: Others, which choose.
         ranks: Whether to give each column a normal distribution through its ranks.
         discrete: Which columns are discrete; None finds out.
+        categories: Whether a model of categories may be the baseline.
     """
-    if discrete is None:
-        discrete = np.array([is_discrete(column) for column in columns.T])
-    found = {int(place): np.unique(columns[:, place], return_counts=True) for place in np.flatnonzero(discrete)}
-    many = sum(len(values) > FEW_LEVELS for values, _ in found.values())
-    each = MOST_CODES // max(many, 1)
-    levels = {}
-    for place, (values, counts) in found.items():
-        if len(values) <= FEW_LEVELS:
-            levels[place] = values
-        elif each >= FEW_LEVELS:
-            common = np.argsort(-counts, kind="stable")[:each]
-            levels[place] = values[np.sort(common[counts[common] >= LEAST_CODED])]
-    return ColumnReader(rank_gaussianiser(columns) if ranks else _standardiser(columns), levels)
+    discrete_x, discrete_y = discrete or (None, None)
+    few = _few(fit_reader(x, True, discrete_x), fit_reader(y, True, discrete_y), x, y)
+    shown = x.shape[1] + y.shape[1] if few is None else sum(int(chosen.sum()) for chosen in few)
+    waves = shown <= FEW_COORDINATES
+    side_x, side_y = fit_variable(x, ranks, waves, discrete_x), fit_variable(y, ranks, waves, discrete_y)
+    maps = [(side_x.columns.to_normal, side_y.columns.to_normal)]
+    maps += [(side_x.standard, side_y.standard)] if ranks else []
+    normal = likeliest([fit_normal_baseline((x, y), validation, *both) for both in maps], validation)
+    others = category_baselines((x, y), validation, discrete, *maps[0]) if categories and discrete is not None else ()
+    return ColumnPairing(side_x, side_y, normal, likeliest([normal, *others], validation), few)
+
+
+def _few(
+    read_x: ColumnReader, read_y: ColumnReader, x: Float[Array, "n dx"], y: Float[Array, "n dy"]
+) -> Columns | None:
+    if x.shape[1] + y.shape[1] <= FEW_COORDINATES:
+        return None
+    chosen = dependent_coordinates(rank_features(read_x, x), rank_features(read_y, y))
+    return chosen if 0 < sum(int(part.sum()) for part in chosen) < x.shape[1] + y.shape[1] else None
 
 
 @dataclass(frozen=True)
@@ -162,9 +158,3 @@ def fit_structured_pairing(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"])
     """Fit the scales."""
     scale_x, scale_y = ((float(z.mean()), float(z.std()) or 1.0) for z in (x, y))
     return StructuredPairing(scale_x, scale_y)
-
-
-def _standardiser(x: Float[Array, "n d"]) -> Callable[[Float[Array, "p d"]], Float[Array, "p d"]]:
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    return lambda sample: (sample - mean) / deviation

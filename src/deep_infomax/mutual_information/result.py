@@ -191,6 +191,8 @@ MEANINGS = {
     "infonce": "a lower bound with a ceiling",
     "smile": "clipped exponentials; a diagnostic, not a bound",
     "gaussian": "the normal model alone, read by dv",
+    "grassberger": "counts of pairs; categories whose pairs recur",
+    "ross": "neighbours in each category; few continuous dimensions",
     "mine": "the training objective on its own samples; not a bound on new ones",
     "ksg": "nearest neighbours; continuous variables, few dimensions",
 }

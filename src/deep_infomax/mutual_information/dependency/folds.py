@@ -58,7 +58,7 @@ def fit_joint(model: Model, held_out: Samples, fitting: Fitting, watch: Watch) -
     def looked(critic: nn.Module) -> Readout:
         return _pooled(critic(validated), torch.stack([critic(samples) for samples in checks], dim=1))
 
-    history = fit_critic(network, draw, lambda critic: looked(critic).value, MovingDonskerVaradhan(), fitting, watch)
+    history = fit_critic(network, draw, lambda critic: looked(critic).value, MovingDonskerVaradhan, fitting, watch)
     with torch.no_grad():
         gain = _gain(looked(network), looked(start))
     total, one_shuffle, size = _read_joint(network, held_out, owners)
@@ -111,7 +111,7 @@ def fit_terms(
         return _pooled(joint, others)
 
     history = fit_critic(
-        network, draw, lambda critic: looked(critic, every).value, MovingDonskerVaradhan(), fitting, watch
+        network, draw, lambda critic: looked(critic, every).value, MovingDonskerVaradhan, fitting, watch
     )
     parts = ((0, first_compared), (first_compared, len(factors)))
     with torch.no_grad():
