@@ -119,11 +119,12 @@ def test_refitted_normal_model_keeps_the_number_of_correlations():
     x, y, _ = TASKS["normal-sparse-5"].sample(2000, seed=0)
     pairing = fit_column_pairing(x[:500], y[:500], (x[500:1000], y[500:1000]), ranks=True)
     again = pairing.refitted(x, y)
-    assert len(again.ratio.correlations) == len(pairing.ratio.correlations) < 5
+    assert len(again.normal.ratio.correlations) == len(pairing.normal.ratio.correlations) < 5
     new = again(x, y)
     # all correlations of the same 2,000 pairs, the smallest of which are left out
-    whole = fit_normal_ratio(pairing.x.to_normal(x), pairing.y.to_normal(y))
-    np.testing.assert_allclose(again.ratio.correlations, whole.correlations[: len(again.ratio.correlations)])
+    whole = fit_normal_ratio(pairing.normal.to_x(x), pairing.normal.to_y(y)).correlations
+    kept = again.normal.ratio.correlations
+    np.testing.assert_allclose(kept, whole[: len(kept)])
     torch.testing.assert_close(new.x, pairing(x, y).x)
 
 

@@ -216,8 +216,8 @@ def climb(critic):
     return critic.value.expand(4), torch.zeros(4, 2)
 
 
-def difference(joint, others):
-    return others.mean() - joint.mean()
+def difference():
+    return lambda joint, others: others.mean() - joint.mean()
 
 
 def value_of(critic):
@@ -262,7 +262,7 @@ def test_averaged_weights_are_the_plain_loop():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_loss_that_is_not_finite_ends_the_training(bad):
+def test_after_a_loss_that_is_not_finite_the_training_goes_on_from_its_best_weights(bad):
     drawn = itertools.count()
 
     def draw(critic):
@@ -271,9 +271,58 @@ def test_loss_that_is_not_finite_ends_the_training(bad):
 
     critic = Level()
     history = fit_critic(critic, draw, value_of, difference, Fitting(steps=100))
-    assert history.steps == (0, 5, 10, 15, 20, 25)
-    assert not history.complete
-    assert value_of(critic) == history.validation[-1]
+    assert history.steps[:7] == (0, 5, 10, 15, 20, 25, 26)
+    assert history.validation[6] == -math.inf
+    first, second, third = (history.validation[i] - history.validation[5] for i in (5, 7, 8))
+    assert first < second < third < (history.validation[5] - history.validation[3])  # at a tenth of the rate
+    assert history.complete
+    assert not history.diverged
+
+
+def test_a_loss_that_is_never_finite_is_divergence():
+    critic = Level()
+    history = fit_critic(critic, lambda c: (climb(c)[0] + math.nan, climb(c)[1]), value_of, difference, Fitting())
+    assert (history.steps, history.diverged, history.complete) == ((0, 1, 2, 3, 4), True, False)
+    assert value_of(critic) == 0
+
+
+def test_divergence_goes_on_from_the_best_weights_at_a_tenth_of_the_rate():
+    rates = []
+
+    def draw(critic):
+        rates.append(value_of(critic))
+        return climb(critic)
+
+    def cliff(critic):
+        return value_of(critic) if value_of(critic) < 1 else -5.0
+
+    critic = Level()
+    history = fit_critic(critic, draw, cliff, difference, Fitting(steps=1000, checks=100, learning_rate=0.1))
+    fallen = next(look for look, value in enumerate(history.validation) if value == -5)
+    best = max(history.validation[:fallen])
+    after = rates[history.steps[fallen] :]
+    assert after[0] == pytest.approx(best)
+    assert after[1] - after[0] == pytest.approx(
+        (rates[history.steps[fallen] - 1] - rates[history.steps[fallen] - 2]) / 10, rel=0.1
+    )
+    assert cliff(critic) == max(history.validation) >= best
+
+
+def test_standstill_goes_on_from_the_best_weights_at_a_quarter_of_the_rate():
+    critic, rates = Level(), []
+
+    def draw(critic):
+        rates.append(value_of(critic))
+        return climb(critic)
+
+    fitting = Fitting(steps=1000, checks=100, learning_rate=0.1)
+    history = fit_critic(critic, draw, lambda c: -abs(value_of(c) - 1), difference, fitting)
+    best = history.validation.index(max(history.validation))
+    last = history.steps[best + fitting.patience]
+    assert rates[last] == pytest.approx(value_of(critic))
+    assert rates[last + 1] - rates[last] == pytest.approx((rates[last - 1] - rates[last - 2]) / 4, rel=0.1)
+    assert len(history.steps) == best + 1 + 2 * fitting.patience  # nothing better came
+    assert history.complete
 
 
 def test_deadline_ends_the_training_and_what_it_reached_is_looked_at(monkeypatch):

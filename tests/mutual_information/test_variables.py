@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from deep_infomax.mutual_information import estimate_mi, pairwise
+from deep_infomax.mutual_information.columns import fit_reader
 from deep_infomax.mutual_information.critics import PairCritic
 from deep_infomax.mutual_information.inputs import as_columns, is_discrete
-from deep_infomax.mutual_information.columns import fit_reader
 from deep_infomax.mutual_information.variables import read_variable
 
 N = 60

@@ -1,8 +1,9 @@
 """Baselines that a network adds to: log-ratios of simple models, of which validation pairs choose one."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,13 +11,14 @@ from jaxtyping import Float
 
 from deep_infomax.mutual_information.columns import Standardiser
 from deep_infomax.mutual_information.gaussian import NormalRatio, fit_normal_ratio
-from deep_infomax.mutual_information.readouts import read_out
+from deep_infomax.mutual_information.readouts import Readout, read_out
 
 Array = np.ndarray
-Samples = tuple[Float[Array, "n dx"], Float[Array, "n dy"]]
+Samples = tuple[Float[Array, "_ dx"], Float[Array, "_ dy"]]
 """Columns of x and of y, row by row."""
 
 
+@runtime_checkable
 class Baseline(Protocol):
     """A log-ratio of x and y that is a dot product of a row for x and a row for y."""
 
@@ -57,11 +59,16 @@ def fit_normal_baseline(fit: Samples, validation: Samples, to_x: Standardiser, t
 
 
 def likeliest(candidates: Sequence[B], validation: Samples) -> B:
-    """The baseline that reads most, by Donsker-Varadhan, on all validation pairs; the first of equals."""
-    if len(candidates) == 1:
-        return candidates[0]
-    values = []
-    for candidate in candidates:
-        rows_x, rows_y = (torch.from_numpy(rows.astype(np.float32)) for rows in candidate.factors(*validation))
-        values.append(read_out(rows_x @ rows_y.T, 0.0)["dv"].value)
-    return candidates[int(np.argmax(np.nan_to_num(values, nan=-np.inf)))]
+    """The first baseline, or one that reads more by Donsker-Varadhan on all validation pairs, by a standard error."""
+    best, reading = candidates[0], _read(candidates[0], validation)
+    for candidate in candidates[1:]:
+        other = _read(candidate, validation)
+        error = float((other.influence - reading.influence).std()) / math.sqrt(len(other.influence))
+        if other.value - reading.value > error:
+            best, reading = candidate, other
+    return best
+
+
+def _read(baseline: Baseline, pairs: Samples) -> Readout:
+    rows_x, rows_y = (torch.from_numpy(rows.astype(np.float32)) for rows in baseline.factors(*pairs))
+    return read_out(rows_x @ rows_y.T, 0.0)["dv"]

@@ -77,6 +77,7 @@ def fit_reader(columns: Float[Array, "n d"], ranks: bool, discrete: Bool[Array, 
 
 def fit_standardiser(columns: Float[Array, "n d"]) -> Standardiser:
     """Fit means and deviations."""
-    mean, deviation = columns.mean(axis=0), columns.std(axis=0)
+    largest = np.maximum(np.abs(columns).max(axis=0), np.finfo(float).tiny)  # whose squares may be too large
+    mean, deviation = (columns / largest).mean(axis=0), (columns / largest).std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
-    return lambda sample: (sample - mean) / deviation
+    return lambda sample: (sample / largest - mean) / deviation

@@ -60,7 +60,8 @@ def combine(
     outdone = second.value - means[readout] > z * math.hypot(errors[readout], second.error)
     if math.isfinite(second.value):
         means, errors = means | {second.name: second.value}, errors | {second.name: second.error}
-        reach = max(reach, second.value + second.above + _still_missing(folds) + z * second.error)
+        beyond = second.value + second.above + z * second.error
+        reach = beyond if outdone else max(reach, beyond)
     readout = second.name if outdone else readout
     lower_bound = means["infonce"] - rows.quantile(level, len(folds)) * errors["infonce"]
     doubts = _doubts(folds, estimator, facts, means, errors, z)

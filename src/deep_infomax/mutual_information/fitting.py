@@ -25,6 +25,9 @@ Loss = Callable[[Float[Tensor, " n"], Float[Tensor, "n k"]], Float[Tensor, ""]]
 DIVERGED: Final = 1.0
 """Nats below the start, at which a training has diverged."""
 MOST_RESTARTS: Final = 3
+AFTER_DIVERGENCE: Final = 0.1
+AFTER_STANDSTILL: Final = 0.25
+"""Share of the learning rate that a training goes on with, from its best weights."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class Fitting:
     """Hidden layers."""
     averaged: float = 0.1
     """Share of the steps so far that the averaged weights, which are read, reach back over."""
-    checks: int = 20
+    checks: int = 40
     """How often the held-out data are looked at."""
-    patience: int = 8
-    """Looks in a row without a new best after which the training ends; half as many where the start is the best."""
+    patience: int = 6
+    """Looks in a row without a new best after which the rate is lowered, or the training ends."""
 
     def __post_init__(self) -> None:
         """Reject what no training can use."""
@@ -118,9 +121,12 @@ def fit_critic(
 
     What is looked at are averages of the weights over the last steps, which vary less than the weights. The critic ends
     with the average whose held-out figure was best; the start is one of them, so a critic that adds nothing but noise
-    to its baseline is undone. The training ends early without a new best for long. Where it diverges, that is where the
-    held-out figure is a nat below its start or a loss is not finite, it goes on from the best weights at a tenth of the
-    rate, three times at most. Losses on a GPU are asked at a look only, so that between two looks nothing waits.
+    to its baseline is undone.
+
+    Without a new best for long the training goes on from the best weights at a quarter of the rate. Where it diverges,
+    that is where the held-out figure is a nat below its start or a loss is not finite, it does so at once and at a
+    tenth. It ends after three of these, and where none came since the last. Losses on a GPU are asked at a look only,
+    so that between two looks nothing waits.
 
     Args:
         critic: The module to train.
@@ -132,11 +138,12 @@ def fit_critic(
     """
     every = max(1, fitting.steps // fitting.checks)
     steps, values = [0], [_validated(critic, validate)]
-    kept, best, restarts, diverged = _copy(critic), 0, 0, False
+    kept, best, diverged = _copy(critic), 0, False
+    looked, since, restarts = 0, 0, 0  # the looks from which patience counts, and at which the training went on
     began, step, share, rate = time.monotonic(), 0, 0.0, fitting.learning_rate
     loss, optimizer, averaged, first = make_loss(), _optimizer(critic, fitting), copy.deepcopy(critic), 0
     losses: Tensor | float = 0.0  # their sum, which is not finite once one of them was not
-    while share < 1 and not _exhausted(len(values) - 1, best, fitting.patience) and not watch.stop():
+    while share < 1 and not watch.stop():
         share = max((step + 1) / fitting.steps, _elapsed_share(began, watch.deadline))
         optimizer.param_groups[0]["lr"] = rate * _factor(min(share, 1.0))
         critic.train()
@@ -150,22 +157,25 @@ def fit_critic(
             _average(averaged, critic, 1 / (1 + fitting.averaged * (step - first)))
         step += 1
         watch.report(min(share, 1.0))
-        if step % every == 0 or share >= 1 or not finite:
-            finite = finite and math.isfinite(losses)
-            steps.append(step)
-            values.append(_validated(averaged, validate) if finite else -math.inf)
-            if values[-1] > values[best]:
-                best, kept = len(values) - 1, _copy(averaged)
-            diverged = values[-1] < values[0] - DIVERGED
-        if diverged and restarts == MOST_RESTARTS:
-            break
-        if diverged:
+        if step % every and share < 1 and finite:
+            continue
+        finite = finite and math.isfinite(losses)
+        steps.append(step)
+        values.append(_validated(averaged, validate) if finite else -math.inf)
+        if values[-1] > values[best]:
+            best, looked, kept = len(values) - 1, len(values) - 1, _copy(averaged)
+        diverged = values[-1] < values[0] - DIVERGED
+        if diverged or len(values) - 1 - looked >= fitting.patience:
+            if restarts == MOST_RESTARTS or not (diverged or best > since):
+                break
             critic.load_state_dict(kept)
             loss, optimizer, averaged, first = make_loss(), _optimizer(critic, fitting), copy.deepcopy(critic), step
-            losses, rate, restarts, diverged = 0.0, rate / 10, restarts + 1, False
+            losses, looked, restarts = 0.0, len(values) - 1, restarts + 1
+            since = looked
+            rate *= AFTER_DIVERGENCE if diverged else AFTER_STANDSTILL
     critic.load_state_dict(kept)
     critic.eval()
-    ended = step == fitting.steps or _exhausted(len(values) - 1, best, fitting.patience)
+    ended = step == fitting.steps or (share < 1 and not watch.stop())
     return History(tuple(steps), tuple(values), ended and not diverged, diverged)
 
 
@@ -219,11 +229,6 @@ LOSSES: dict[str, Callable[[], Loss]] = {
 
 def _optimizer(critic: nn.Module, fitting: Fitting) -> torch.optim.Optimizer:
     return torch.optim.AdamW(critic.parameters(), fitting.learning_rate, weight_decay=fitting.weight_decay, fused=True)
-
-
-def _exhausted(looks: int, best: int, patience: int) -> bool:
-    """Whether a new best is not to be expected any more: sooner where there was none at all."""
-    return looks - best >= (patience if best else max(1, patience // 2))
 
 
 def _factor(share: float) -> float:
