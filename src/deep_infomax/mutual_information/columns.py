@@ -77,7 +77,8 @@ def fit_reader(columns: Float[Array, "n d"], ranks: bool, discrete: Bool[Array, 
 
 def fit_standardiser(columns: Float[Array, "n d"]) -> Standardiser:
     """Fit means and deviations."""
-    largest = np.maximum(np.abs(columns).max(axis=0), np.finfo(float).tiny)  # whose squares may be too large
+    largest = np.abs(columns).max(axis=0)  # whose square may be too large
+    largest = np.where(largest > 0, largest, 1.0)
     mean, deviation = (columns / largest).mean(axis=0), (columns / largest).std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
     return lambda sample: (sample / largest - mean) / deviation

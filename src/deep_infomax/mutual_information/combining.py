@@ -57,7 +57,7 @@ def combine(
     z = rows.quantile((1 + level) / 2, len(folds))
     readout = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
     reach = means[readout] + _still_missing(folds) + z * errors[readout]
-    outdone = second.value - means[readout] > z * math.hypot(errors[readout], second.error)
+    outdone = _outdone(facts, means[readout], errors[readout], z) and ESTIMATORS[estimator].second
     if math.isfinite(second.value):
         means, errors = means | {second.name: second.value}, errors | {second.name: second.error}
         beyond = second.value + second.above + z * second.error
@@ -97,6 +97,11 @@ def _error(name: str, folds: Sequence[Fold], rows: Rows) -> float:
     values = [fold.values[name] for fold in folds]
     between = float(np.var(values, ddof=1)) / len(folds) if len(folds) > 1 else 0.0
     return math.sqrt(max(within, between))
+
+
+def _outdone(facts: Facts, value: float, error: float, z: float) -> bool:
+    """Whether the second opinion is clearly higher."""
+    return facts.second.value - value > z * math.hypot(error, facts.second.error)
 
 
 def _still_missing(folds: Sequence[Fold]) -> float:
@@ -154,12 +159,10 @@ def _of_data(
             "variables the true information is then infinite, and the figure no more than a lower bound"
         )
         doubts.append(Doubt(words, True))
-    elif facts.second.value - means[best] > z * math.hypot(errors[best], facts.second.error):
-        words = (
-            f"{facts.second.words} read {facts.second.value:.3f}, more than the critic has found "
-            f"({means[best]:.3f}): that is the estimate"
-        )
-        doubts.append(Doubt(words, False))
+    elif _outdone(facts, means[best], errors[best], z):
+        words = f"{facts.second.words} read {facts.second.value:.3f}, more than the {means[best]:.3f} of the critic: "
+        taken = "that is the estimate" if ESTIMATORS[estimator].second else "the interval reaches up from there"
+        doubts.append(Doubt(words + taken, False))
     nothing = sum(fold.gain == 0 for fold in folds) > len(folds) / 2
     if ESTIMATORS[estimator].loss is not None and nothing and facts.coordinates > MANY_COORDINATES:
         words = (

@@ -18,6 +18,8 @@ class Estimator(NamedTuple):
     """The readouts whose largest, over all folds, is its estimate."""
     loss: str | None = None
     """What critics minimise, in `deep_infomax.mutual_information.fitting.LOSSES`; None trains none."""
+    second: bool = False
+    """Whether a second opinion that is clearly higher is the estimate."""
     alone: "Callable[..., Estimate] | None" = None
     """Of an estimator without folds: from samples x and y, the level, warnings and a `Watch` to an estimate."""
 
@@ -37,9 +39,11 @@ def _mine(*given: Any) -> "Estimate":
 ESTIMATORS: Final[dict[str, Estimator]] = {
     "auto": Estimator(
         "automatic",
-        "A critic trained with Donsker-Varadhan, read as the larger of Donsker-Varadhan and InfoNCE.",
+        "A critic trained with Donsker-Varadhan, read as the larger of Donsker-Varadhan and InfoNCE, or a second "
+        "opinion that is clearly higher.",
         ("dv", "infonce"),
         "dv",
+        second=True,
     ),
     "jsd": Estimator(
         "Jensen-Shannon",

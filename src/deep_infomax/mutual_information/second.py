@@ -24,6 +24,9 @@ FEW_COORDINATES: Final = 4
 MOST_NEIGHBOURS: Final = 10_000
 """Samples they are asked about."""
 
+FAR: Final = 20
+"""The neighbour that is compared with the third."""
+
 
 class Second(NamedTuple):
     """A second opinion on the information of two variables."""
@@ -58,11 +61,12 @@ def second_opinion(x: Columns, y: Columns) -> Second:
 
 
 def _by_neighbours(x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> Second:
-    """Nearest neighbours, which blur what changes faster than they are apart: less so in twice as many samples."""
+    """Nearest neighbours, which blur what changes fast: less so the nearer ones, and among twice as many samples."""
     pointwise = ksg_pointwise(x, y)
     value, error = float(pointwise.mean()), float(pointwise.std()) / math.sqrt(len(x))
-    halves = [float(ksg_pointwise(x[part::2], y[part::2]).mean()) for part in (0, 1)]
-    return Second("ksg", "nearest neighbours", value, error, 2 * max(0.0, value - (halves[0] + halves[1]) / 2))
+    halves = float(np.mean([ksg_pointwise(x[part::2], y[part::2]).mean() for part in (0, 1)]))
+    blurred = min(halves, float(ksg_pointwise(x, y, FAR).mean()))
+    return Second("ksg", "nearest neighbours", value, error, 2 * max(0.0, value - blurred))
 
 
 def _by_counts(x: Int[Array, " n"], y: Int[Array, " n"]) -> Second:
