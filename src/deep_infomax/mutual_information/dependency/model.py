@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from deep_infomax.mutual_information.columns import ColumnReader, fit_reader
 from deep_infomax.mutual_information.dependency.critics import Samples
 from deep_infomax.mutual_information.dependency.densities import (
     Density,
@@ -23,7 +24,6 @@ from deep_infomax.mutual_information.dependency.one_dimension import log_spacing
 from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import held_back
 from deep_infomax.mutual_information.inputs import Columns
-from deep_infomax.mutual_information.columns import ColumnReader, fit_reader
 from deep_infomax.mutual_information.readouts import Readout
 from deep_infomax.mutual_information.structure import Rows
 
