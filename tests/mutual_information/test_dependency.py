@@ -286,6 +286,12 @@ def test_folds_far_below_most_are_found():
     assert dependency._far_below([0.0, 0.01, -0.01, 0.02, 0.0]) == []
 
 
+def test_trainings_that_fall_below_their_start_are_repeated_and_named():
+    fallen = fold(history=History((0, 1, 2), (0.3, 0.4, -1.5), True))
+    assert dependency._to_repeat([fold(), fallen, fold()]) == [1]
+    assert any("more than a nat below its start in 1 of 2 folds" in w for w in combine(fallen, fold()).warnings)
+
+
 def test_too_few_groups_have_no_interval_and_copies_share_a_fold():
     z = np.random.default_rng(9).normal(size=(200, 3))
     few = measure(np.repeat(z[:12], 25, axis=0), groups=np.repeat(np.arange(12), 25), folds=2)

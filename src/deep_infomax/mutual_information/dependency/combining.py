@@ -152,6 +152,11 @@ def _doubts(folds: Sequence[Fold], value: float, fitted: float, size: float, det
         )
     if any(fold.history.rising for fold in folds):
         doubts.append("the figure on validation samples was still rising: more steps would read higher")
+    if fell := sum(fold.fell for fold in folds):
+        doubts.append(
+            f"the training fell by more than a nat below its start in {fell} of {len(folds)} folds, and the best "
+            "weights were kept: give a lower learning rate"
+        )
     if not all(fold.history.complete for fold in folds):
         doubts.append("the training was cut short; give more time for a higher and surer figure")
     if fitted - value > max(0.2 * abs(value), 0.05):

@@ -128,11 +128,17 @@ def neural_dependency(
                 break
         if not stopped() and time_budget is None:
             slower = replace(fitting, learning_rate=AGAIN * fitting.learning_rate)
-            for number in _far_below([fold.validated for fold in done]):
+            for number in _to_repeat(done):
                 again = work.fold(*split[number], slower, watches[-1], done)
                 done[number] = max(done[number], again, key=lambda fold: fold.validated)
         result = combined(done, read, rows, level, warnings, time.monotonic() - began, not stopped())
         return replace(result, names=names).in_unit(unit)
+
+
+def _to_repeat(folds: Sequence[Fold]) -> list[int]:
+    """The folds that read far less than most, or whose training fell far below its start."""
+    fell = {number for number, fold in enumerate(folds) if fold.fell}
+    return sorted(fell | set(_far_below([fold.validated for fold in folds])))
 
 
 def _far_below(values: Sequence[float]) -> list[int]:

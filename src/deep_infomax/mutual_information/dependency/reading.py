@@ -53,6 +53,12 @@ class Fold:
     history: History
     determined: bool
 
+    @property
+    def fell(self) -> bool:
+        """Whether the figure on validation samples fell by more than a nat below that of the start."""
+        values = self.history.validation
+        return len(values) > 0 and min(values) < values[0] - 1
+
 
 @dataclass(frozen=True)
 class Work:
