@@ -68,3 +68,14 @@ def test_categories_are_no_functions_of_numbers():
     rounded = as_columns(x.round(1), "y", discrete=True)
     assert not facts_of(as_columns(x, "x"), rounded, []).determined
     assert facts_of(as_columns(x, "x"), as_columns(x**3, "y"), []).determined
+
+
+def test_codes_of_too_few_samples_open_the_interval():
+    code = RNG.integers(1000, size=1000)
+    for y in (RNG.permutation(1000)[code], RNG.normal(size=1000)[code] + RNG.normal(size=1000) / 4):
+        assert facts_of(as_columns(code, "x"), as_columns(y, "y"), []).crowded
+        assert facts_of(as_columns(y, "x"), as_columns(code, "y"), []).crowded
+    sensor = RNG.integers(4096, size=3000)
+    for y in (sensor + 300 * RNG.normal(size=3000), np.sin(sensor / 400), RNG.normal(size=3000)):
+        assert not facts_of(as_columns(sensor, "x"), as_columns(y, "y"), []).crowded
+    assert not facts_of(as_columns(code, "x", False), as_columns(RNG.permutation(1000)[code], "y", False), []).crowded

@@ -23,6 +23,10 @@ MOST_COMPARED: Final = 100
 LEAST_FOLLOWED: Final = 200
 MOST_FOLLOWED: Final = 2000
 """Samples in which it is."""
+LEAST_COMPARED: Final = 20
+"""Pairs of samples whose differences make a mean."""
+UNLIKELY: Final = 4.0
+"""Standard errors of a difference between means that is not one of chance."""
 FAR: Final = 4
 """The neighbour that is compared with the nearest."""
 FOLLOWED: Final = 0.75
@@ -59,11 +63,42 @@ def facts_of(x: Columns, y: Columns, warnings: list[str]) -> Facts:
     return Facts(
         warnings=(*warnings, *x.warnings, *y.warnings),
         capacity=min(x.capacity, y.capacity),
-        crowded=x.crowded or y.crowded,
+        crowded=x.crowded or y.crowded or _reads_codes_as_numbers(x, y) or _reads_codes_as_numbers(y, x),
         determined=_determines(x, y) or _determines(y, x),
         coordinates=x.values.shape[1] + y.values.shape[1],
         second=second_opinion(x, y),
     )
+
+
+def _reads_codes_as_numbers(x: Columns, y: Columns) -> bool:
+    """Whether a column of x that may hold codes tells more of y by equal values than by neighbouring ones."""
+    if x.in_doubt is None or not x.in_doubt.any():
+        return False
+    normal = _normal(y.values)
+    return any(more_alike_than_neighbours(column, normal) for column in x.values[:, x.in_doubt].T)
+
+
+def more_alike_than_neighbours(column: Float[Array, " n"], outputs: Float[Array, "n m"]) -> bool:
+    """Whether samples of equal values differ less in some output than samples of the next value do.
+
+    Of a measured number they differ as much, as its next value is hardly another one; of a code the next value is
+    another category. So far apart by chance are the mean squares once in 30,000 times.
+
+    >>> codes, noise = np.random.default_rng(0).integers(500, size=(2, 1000))
+    >>> shuffled = np.random.default_rng(1).permutation(500)
+    >>> more_alike_than_neighbours(codes * 1.0, shuffled[codes][:, None] + noise[:, None] / 5)
+    True
+    >>> more_alike_than_neighbours(codes * 1.0, codes[:, None] + noise[:, None] / 5)
+    False
+    """
+    order = np.lexsort([np.random.default_rng(0).random(len(column)), column])
+    same = np.diff(column[order]) == 0
+    squares = np.diff(outputs[order], axis=0) ** 2
+    if min(same.sum(), (~same).sum()) < LEAST_COMPARED:
+        return False
+    equal, next_one = squares[same], squares[~same]
+    error = np.sqrt(equal.var(axis=0) / len(equal) + next_one.var(axis=0) / len(next_one))
+    return bool((next_one.mean(axis=0) - equal.mean(axis=0) > UNLIKELY * error).any())
 
 
 def _determines(inputs: Columns, outputs: Columns) -> bool:

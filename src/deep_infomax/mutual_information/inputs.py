@@ -91,6 +91,8 @@ class Columns:
     """Of each coordinate of words, what its numbers stand for."""
     said: bool = False
     """Whether somebody said which columns are discrete."""
+    in_doubt: Bool[Array, " c"] | None = None
+    """Which columns may hold codes, of too few samples each to be read as categories; None for none."""
 
     @property
     def capacity(self) -> float:
@@ -169,10 +171,10 @@ def as_columns(samples: Any, name: str, discrete: Any = "auto") -> Columns:
     columns = columns[:, varying]
     words = np.isin(np.flatnonzero(varying), list(variable.levels))
     found = np.array([is_discrete(column) for column in columns.T]) | words if chosen is None else chosen[varying]
-    warnings += _unusual(columns, found, name) + _doubtful(
-        columns, found, words if chosen is None else np.full(len(found), True), name
-    )
-    return Columns(columns, varying, found, warnings, variable.levels, chosen is not None)
+    said = chosen is not None
+    in_doubt = np.array([not said and _may_be_codes(column) for column in columns.T]) & ~found
+    warnings += _unusual(columns, found, name) + _doubtful(columns, found, in_doubt, name)
+    return Columns(columns, varying, found, warnings, variable.levels, said, in_doubt)
 
 
 def few_samples(n: int) -> list[str]:
@@ -224,14 +226,13 @@ def _unusual(columns: Float[Array, "n d"], discrete: Bool[Array, " d"], name: st
 
 
 def _doubtful(
-    columns: Float[Array, "n d"], discrete: Bool[Array, " d"], said: Bool[Array, " d"], name: str
+    columns: Float[Array, "n d"], discrete: Bool[Array, " d"], in_doubt: Bool[Array, " d"], name: str
 ) -> list[str]:
     """What is open about discrete columns, and about columns of whole numbers that may be."""
     warnings = []
     n, distinct, alone = len(columns), _different(columns), _alone(columns)
     rare = np.flatnonzero(discrete & (alone > MOST_ALONE))
-    tied = np.flatnonzero(~discrete & ~said & (distinct <= CONTINUOUS * n) & (distinct > FEW_LEVELS))
-    whole = tied[[_whole(columns[:, place]) for place in tied]] if len(tied) else tied
+    whole = np.flatnonzero(in_doubt)
     if len(rare):
         warnings.append(
             f"{name}: {_counted(rare, distinct)} categories among {n:,} samples, of which {alone[rare[0]]:.0%} are "
@@ -262,6 +263,11 @@ def _alone(columns: Float[Array, "n d"]) -> Float[Array, " d"]:
     differs = np.concatenate([ends, np.diff(np.sort(columns, axis=0), axis=0) > 0, ends])
     alone: Array = (differs[:-1] & differs[1:]).mean(axis=0)
     return alone
+
+
+def _may_be_codes(column: Float[Array, " n"]) -> bool:
+    """Whether whole numbers have equal ones among them, and are no few."""
+    return FEW_LEVELS < len(np.unique(column)) <= CONTINUOUS * len(column) and _whole(column)
 
 
 def _whole(column: Float[Array, " n"]) -> bool:
