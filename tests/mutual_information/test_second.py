@@ -43,7 +43,7 @@ WORDS = np.array(["a", "b", "c"])[codes(3)]
 )
 def test_the_estimator_that_suits_is_asked(x, y, name, truth):
     found = opinion(x, y)
-    assert found.name.startswith(name)
+    assert found.words.startswith(name)
     assert abs(found.value - truth) < 4 * found.error + 1e-6
     assert found.error < 0.05
 
