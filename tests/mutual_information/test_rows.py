@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import kstest, pearsonr
 
+from deep_infomax.mutual_information import Fitting, estimate_mi
 from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.independence import combined_p_value, critic_p_value, normal_p_value
 from deep_infomax.mutual_information.order import autocorrelations, block_length, is_series
@@ -320,6 +321,66 @@ def test_autocorrelations_by_a_plain_sum():
 
 def test_there_are_no_noisy_copies_among_few_rows():
     assert noisy_copies([draws(50, 2), draws(50, 2, seed=1)]) is None
+
+
+# Estimates
+
+
+def estimate(x, y, estimator="auto", **options):
+    return estimate_mi(x, y, estimator, progress=False, fitting=Fitting(steps=40), **options)
+
+
+@pytest.mark.parametrize(("kind", "estimator"), [("repeated", "gaussian"), ("shuffled", "gaussian"), ("noisy", "auto")])
+def test_nothing_is_claimed_of_copies_of_independent_pairs(kind, estimator):
+    r = estimate(*_copies(kind), estimator, folds=2, permutations=99)
+    assert r.lower_bound < 0.02
+    assert r.interval[0] < 0.02
+    assert r.p_value > 0.05
+    assert any("rows repeat others" in warning for warning in r.warnings)
+
+
+@pytest.mark.parametrize("kind", ["slow", "walks", "subjects"])
+def test_nothing_is_claimed_of_what_remembers_too_long(kind):
+    r = estimate(*_series(kind), "gaussian", permutations=19)
+    assert (r.interval, r.lower_bound, r.p_value) == (None, None, None)
+    assert any("are withheld" in warning for warning in r.warnings)
+    assert "no interval" in str(r)
+    assert r.to_json()["interval"] is None
+
+
+def test_subjects_count_once():
+    who = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 15))
+    x, y = (draws(40, 2, seed=s)[who] + 0.3 * draws(600, 2, seed=s + 2) for s in (0, 1))
+    r = estimate(x, y, "gaussian", groups=who, permutations=99)
+    assert r.standard_errors["dv"] > 1.5 * estimate(x, y, "gaussian").standard_errors["dv"]
+    assert r.lower_bound < 0.02
+    assert r.p_value > 0.05
+
+
+@pytest.mark.parametrize("blocks", [None, "auto", 40])
+def test_dependence_of_series_is_found(blocks):
+    rho = 0.6
+    x, noise = (autoregressive(0.9, 1000, seed=seed) for seed in range(2))
+    r = estimate(x, rho * x + math.sqrt(1 - rho**2) * noise, "gaussian", blocks=blocks, permutations=99)
+    assert r.lower_bound > 0.1
+    assert r.interval[0] < -math.log(1 - rho**2) / 2 < r.interval[1]
+    assert r.p_value < 0.05
+
+
+def test_faint_dependence_is_found():
+    x, noise = draws(2, 1000, seed=3)
+    assert estimate(x, 0.2 * x + noise, "gaussian", permutations=99).p_value == pytest.approx(0.02)
+
+
+def test_independent_rows_are_read_as_if_each_were_said_to_be():
+    x, y = draws(2, 300)
+    assert estimate(x, y, "gaussian").folds == estimate(x, y, "gaussian", groups=np.arange(300)).folds
+
+
+def test_neighbours_of_copies_have_no_interval():
+    r = estimate(*_copies("noisy"), "ksg")
+    assert r.interval is None
+    assert r.warnings[-1] == "ksg takes rows for independent, so its interval is withheld; use auto"
 
 
 # What is said

@@ -164,8 +164,9 @@ def estimate_mi(
         if method.alone is not None:
             watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
             estimate = method.alone(x, y, level, facts.warnings, watch)
-            if rows.kind != "independent":
-                estimate = replace(estimate, interval=None)
+            if rows.kind != "independent" and estimate.interval is not None:
+                said = f"{estimator} takes rows for independent, so its interval is withheld; use auto"
+                estimate = replace(estimate, interval=None, warnings=(*estimate.warnings, said))
             return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
         work = Work(method, on, ranks, critic, folds * permutations, fitting or Fitting(), rows, discrete)
         began = time.monotonic()
