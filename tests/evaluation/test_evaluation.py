@@ -220,7 +220,7 @@ def test_value_and_spread_are_over_the_seeds(
 @pytest.mark.parametrize("metric", ["linear", "svm", "knn"])
 def test_a_seed_of_a_small_evaluation_is_worth_the_same_alone(encoder: Encoder, dataset: Dataset, metric: str) -> None:
     small = replace(dataset, train=first(dataset.train, 60), test=first(dataset.test, 40))
-    alone, several = (evaluate(encoder, small, metrics=[metric], layers=["Y"], seeds=seeds)[0] for seeds in (1, 3))
+    alone, several = (evaluate(encoder, small, metrics=[metric], layers=["Y"], seeds=seeds)[0] for seeds in (1, 2))
     assert several.values[:1] == alone.values == (alone.value,)
 
 
@@ -378,7 +378,7 @@ def test_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:
 
 def test_more_results_than_any_evaluation_has_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
-    path.write_text(json.dumps({"schema": 1, "data": {}, "results": [RESULT.to_json()] * 20_000}))
+    path.write_text(json.dumps({"schema": 1, "data": {}, "results": [RESULT.to_json()] * 2_001}))
     with pytest.raises(ValueError, match=r"expected a list of length <= 2000 at results; move it away"):
         read_results(path)
 
