@@ -56,7 +56,7 @@ def combine(
     second = facts.second
     z = rows.quantile((1 + level) / 2, len(folds))
     readout = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
-    reach = means[readout] + _still_missing(folds) + z * errors[readout]
+    reach = means[readout] + still_missing(folds) + z * errors[readout]
     outdone = _outdone(facts, means[readout], errors[readout], z) and ESTIMATORS[estimator].second
     if math.isfinite(second.value):
         means, errors = means | {second.name: second.value}, errors | {second.name: second.error}
@@ -104,7 +104,7 @@ def _outdone(facts: Facts, value: float, error: float, z: float) -> bool:
     return facts.second.value - value > z * math.hypot(error, facts.second.error)
 
 
-def _still_missing(folds: Sequence[Fold]) -> float:
+def still_missing(folds: Sequence[Fold]) -> float:
     """What more samples and a longer training might add: the allowance above the estimate."""
     learnt_by_heart = float(np.mean([max(0.0, fold.fitted - fold.values["dv"]) for fold in folds]))
     return 2 * learnt_by_heart + float(np.mean([fold.history.gained_after(0.5) for fold in folds]))
@@ -135,13 +135,13 @@ def _doubts(
     if means["infonce"] > NEAR_CEILING * ceiling:
         doubts.append(
             Doubt(
-                f"infonce reads {means['infonce']:.2f} under its ceiling of {ceiling:.2f}: the true value may lie far "
-                "above, so the interval is open there; more samples raise the ceiling",
+                f"infonce reads {means['infonce']:.2f} nats under its ceiling of {ceiling:.2f} nats: the true value "
+                "may lie far above, so the interval is open there; more samples raise the ceiling",
                 True,
             )
         )
     elif abs(means["dv"] - means["nwj"]) > max(LEAST_DISAGREEMENT, z * math.hypot(errors["dv"], errors["nwj"])):
-        words = f"dv ({means['dv']:.3f}) and nwj ({means['nwj']:.3f}) disagree beyond their errors"
+        words = f"dv ({means['dv']:.3f} nats) and nwj ({means['nwj']:.3f} nats) disagree beyond their errors"
         doubts.append(Doubt(f"{words}: the interval is open above", True))
     if (paired := sum(len(fold.test) for fold in folds)) < sum(fold.held_out for fold in folds):
         doubts.append(Doubt(f"read on {paired:,} held-out samples, a part of all, in pairs within each fold", False))
@@ -160,7 +160,10 @@ def _of_data(
         )
         doubts.append(Doubt(words, True))
     elif _outdone(facts, means[best], errors[best], z):
-        words = f"{facts.second.words} read {facts.second.value:.3f}, more than the {means[best]:.3f} of the critic: "
+        words = (
+            f"{facts.second.words} read {facts.second.value:.3f} nats, more than the {means[best]:.3f} nats of the "
+            "critic: "
+        )
         taken = "that is the estimate" if ESTIMATORS[estimator].second else "the interval reaches up from there"
         doubts.append(Doubt(words + taken, False))
     nothing = sum(fold.gain == 0 for fold in folds) > len(folds) / 2

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from deep_infomax.mutual_information.arrangement import rows_of
-from deep_infomax.mutual_information.combining import combine
+from deep_infomax.mutual_information.combining import combine, still_missing
 from deep_infomax.mutual_information.differences import Difference, Term, common_readout, interval_of, spread_of, sum_of
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import facts_of
@@ -192,14 +192,15 @@ class Informations:
         ]
         error = math.sqrt(max(sum(variances) / read**2, spread_of([one.value for one in sums])))
         quantile = self.rows.quantile((1 + self.level) / 2, self.folds)
-        known, series = finished and self.rows.trusted, self.rows.kind == "blocks"
+        known = finished and self.rows.trusted
+        alike = [still_missing(done) for done in folds] if self.rows.kind == "blocks" else []
         of_variables = [warning for columns in self.columns.values() for warning in columns.warnings]
         of_terms = [f"{name}: {warning}" for _, name, estimate in terms for warning in estimate.warnings]
         return Difference(
             quantity=quantity,
             title=title,
             mi=mi,
-            interval=interval_of(mi, quantile * error, terms, readout, quantile, alike=series) if known else None,
+            interval=interval_of(mi, quantile * error, terms, readout, quantile, alike=alike) if known else None,
             level=self.level,
             standard_error=error,
             readout=readout,

@@ -169,7 +169,7 @@ def spread_of(values: Sequence[float]) -> float:
 
 
 def interval_of(
-    value: float, reach: float, terms: Sequence[Term], readout: str, quantile: float, *, alike: bool
+    value: float, reach: float, terms: Sequence[Term], readout: str, quantile: float, *, alike: Sequence[float] = ()
 ) -> tuple[float, float]:
     """The interval of a sum of informations with signs, which allows for all that its terms' intervals allow for.
 
@@ -179,8 +179,9 @@ def interval_of(
         terms: What it is made of.
         readout: That they are read by.
         quantile: Standard errors to which their own intervals reach, before they allow for more.
-        alike: Whether folds are stretches of time. All terms then fall short of the truth by what a stretch's own level
-            hides, and the least of their allowances above, which is common to all, cancels.
+        alike: Where folds are stretches of time, what each critic's learning leaves open. All terms then fall short of
+            the truth by what a stretch's own level hides, which also opens intervals above. So the least of their
+            allowances above, which is common to all, cancels; where all are open these stand for them.
     """
     if any(estimate.interval is None for _, _, estimate in terms):
         return -math.inf, math.inf
@@ -190,8 +191,9 @@ def interval_of(
         reading, error = estimate.readouts[readout], quantile * estimate.standard_errors[readout]
         below.append(max(0.0, reading - error - estimate.interval[0]))
         above.append(max(0.0, estimate.interval[1] - reading - error))
-    if alike and math.isfinite(common := min(above)):
-        above = [one - common for one in above]
+    if alike:
+        above = list(alike) if math.isinf(min(above)) else above
+        above = [one - min(above) for one in above]
     low, high = value - reach, value + reach
     for (sign, _, _), down, up in zip(terms, below, above, strict=True):
         low -= down if sign > 0 else up

@@ -161,8 +161,8 @@ def _doubts(folds: Sequence[Fold], value: float, fitted: float, size: float, det
         doubts.append("the training was cut short; give more time for a higher and surer figure")
     if fitted - value > max(0.2 * abs(value), 0.05):
         doubts.append(
-            f"the critic reads {fitted:.3f} on the samples it was fitted to and {value:.3f} on new ones: more samples "
-            "or fewer coordinates are needed"
+            f"the critic reads {fitted:.3f} nats on the samples it was fitted to and {value:.3f} nats on new ones: "
+            "more samples or fewer coordinates are needed"
         )
     if size < LEAST_EFFECTIVE:
         doubts.append(
