@@ -231,7 +231,7 @@ def fold(value=1.0, *, by_network=True, size=1e4, latents=None, n=200, **changed
     readout = Readout(value, influence)
     fields = {
         "method": "joint", "reason": "", "total": readout, "fitted": value, "validated": value, "normal": readout,
-        "readouts": {"gaussian": value}, "per_factor": (readout,) * 3, "dual": readout, "by_network": by_network,
+        "readouts": {"gaussian": value, "density": value}, "per_factor": (readout,) * 3, "dual": readout, "by_network": by_network,
         "departure": departure(np.random.default_rng(1).normal(size=(500, 3)) if latents is None else latents),
         "disagreement": None, "held_out": n, "read": np.arange(n), "effective_sample_size": size, "late": 0.0,
         "history": History((), (), True), "determined": False,
@@ -273,6 +273,13 @@ def test_a_network_that_adds_nothing_to_many_coordinates_is_believed_with_many_s
     r = combine(*[fold(0.0, by_network=False)] * 2, d=d, rows=independent(n))
     assert math.isinf(r.interval[1]) == opens
     assert any("the network adds nothing" in warning for warning in r.warnings) == said
+
+
+def test_many_coordinates_with_more_than_correlations_leave_the_interval_open():
+    beyond = fold(0.5, by_network=False, readouts={"gaussian": 0.1, "density": 0.5})
+    r = combine(*[beyond] * 2, d=64, rows=independent(10**4))
+    assert r.interval[1] == math.inf
+    assert "beyond correlations" in r.warnings[-1]
 
 
 def test_joint_and_chain_that_disagree_are_named():
