@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from deep_infomax.mutual_information import Fitting, estimate_mi
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.inputs import as_columns
 from deep_infomax.mutual_information.second import NO_SECOND, second_opinion
@@ -79,3 +80,19 @@ def test_codes_of_too_few_samples_open_the_interval():
     for y in (sensor + 300 * RNG.normal(size=3000), np.sin(sensor / 400), RNG.normal(size=3000)):
         assert not facts_of(as_columns(sensor, "x"), as_columns(y, "y"), []).crowded
     assert not facts_of(as_columns(code, "x", False), as_columns(RNG.permutation(1000)[code], "y", False), []).crowded
+
+
+def test_words_of_many_levels_are_read_from_end_to_end():
+    x = codes(50)
+    y = RNG.permutation(50)[(x + codes(5)) % 50]
+    found = estimate_mi(x.astype(str), y.astype(str), progress=False, folds=2, fitting=Fitting(steps=10))
+    assert found.mi == pytest.approx(math.log(10), abs=0.05)
+    assert found.interval[0] < math.log(10) < found.interval[1] < math.log(50) + 0.1
+    assert any(warning.startswith("counts of pairs read") for warning in found.warnings)
+
+
+def test_independent_codes_of_many_levels_are_not_overfitted():
+    found = estimate_mi(codes(300), codes(300), progress=False, folds=2, fitting=Fitting(steps=10))
+    assert abs(found.mi) < 0.03
+    assert found.lower_bound < 0.02
+    assert found.interval[0] < 0 < found.interval[1]
