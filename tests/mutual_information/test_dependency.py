@@ -231,7 +231,8 @@ def fold(value=1.0, *, by_network=True, size=1e4, latents=None, n=200, **changed
     readout = Readout(value, influence)
     fields = {
         "method": "joint", "reason": "", "total": readout, "fitted": value, "validated": value, "normal": readout,
-        "readouts": {"gaussian": value, "density": value}, "per_factor": (readout,) * 3, "dual": readout, "by_network": by_network,
+        "readouts": {"gaussian": value, "density": value}, "per_factor": (readout,) * 3, "dual": readout,
+        "by_network": by_network,
         "departure": departure(np.random.default_rng(1).normal(size=(500, 3)) if latents is None else latents),
         "disagreement": None, "held_out": n, "read": np.arange(n), "effective_sample_size": size, "late": 0.0,
         "history": History((), (), True), "determined": False,

@@ -122,8 +122,8 @@ def _unlearnt(folds: Sequence[Fold], n: int, d: int) -> _Unlearnt:
     if d > MANY_COORDINATES and any(fold.readouts.get("density") != fold.readouts["gaussian"] for fold in folds):
         return _Unlearnt(
             True,
-            f"{d} coordinates depend on one another beyond correlations, and the network adds nothing to a density that "
-            "is only near the true one: the interval is open above",
+            f"{d} coordinates depend on one another beyond correlations, and the network adds nothing to a density "
+            "that is only near the true one: the interval is open above",
         )
     if d > MANY_COORDINATES:
         return _Unlearnt(
