@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
-from torch.multiprocessing.spawn import ProcessExitedException
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.baselines import AdversarialAutoencoder, ContrastivePredictiveCoding, NoiseAsTargets
@@ -468,8 +467,8 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place:
         assert all(process.is_alive() for process in context.processes)
         time.sleep(0.05)
     os.kill(context.pids()[place], signal.SIGKILL)
-    with pytest.raises(ProcessExitedException):  # once it has sent SIGTERM to the other, as torchrun does, which ends
-        context.join()
+    for process in context.processes:  # the other one ends by itself
+        process.join()
     [code, said] = [(tmp_path / f"{1 - place}.{kind}").read_text() for kind in ("code", "err")]
     assert code == "1", said
     [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
