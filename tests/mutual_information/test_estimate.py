@@ -209,6 +209,12 @@ def test_functions_that_no_line_shows_leave_the_interval_open(function):
     assert estimate(x, function(x) + 0.2 * noise).interval[1] < math.inf
 
 
+def test_neighbours_of_identical_variables_leave_the_interval_open():
+    r = estimate(BIVARIATE.x, BIVARIATE.x, "ksg")
+    assert r.interval[0] < r.mi < r.interval[1] == math.inf
+    assert said(r, "some coordinate of y is a function of x")
+
+
 def test_identical_variables_read_no_less_than_the_bound():
     r = estimate(BIVARIATE.x, BIVARIATE.x)
     assert r.mi >= r.lower_bound

@@ -10,10 +10,12 @@ from sklearn.feature_selection import mutual_info_regression
 from deep_infomax.mutual_information import TASKS
 from deep_infomax.mutual_information.critics import PairCritic, ZeroCritic
 from deep_infomax.mutual_information.facts import functions_of, has_function, has_function_within
+from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.gaussian import fit_normal_ratio
 from deep_infomax.mutual_information.ksg import ksg_pointwise
 from deep_infomax.mutual_information.pairing import fit_column_pairing
 from deep_infomax.mutual_information.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.trials import trials_of
 
 
 def test_ranks_become_standard_normal_and_keep_their_order():
@@ -133,3 +135,46 @@ def test_a_critic_that_was_dropped_scores_what_a_new_network_does():
     new, dropped = PairCritic(2, 3, separable=4), ZeroCritic()
     assert torch.equal(dropped(x, y), new(x, y))
     assert torch.equal(dropped.chosen(x, y, partners), new.chosen(x, y, partners))
+
+
+def rotated(n, condition, seed=0):
+    """Ten normal coordinates of each of x and y, turned so that small directions lie across the columns; 3 nats."""
+    rng = np.random.default_rng(seed)
+    u, v = rng.normal(size=(2, n, 10))
+    r = np.sqrt(1 - np.exp(-2 * 3.0 / 10))
+    v = r * u + np.sqrt(1 - r**2) * v
+    turns = [np.linalg.qr(np.random.default_rng(part).normal(size=(10, 10)))[0] for part in (1, 2)]
+    scales = np.geomspace(1, np.sqrt(condition), 10)
+    return [z * scales @ turn for z, turn in zip((u, v), turns, strict=True)]
+
+
+def test_validation_chooses_standardised_columns_where_ranks_lose_small_directions():
+    x, y = rotated(1500, 400)
+    pairing = fit_column_pairing(x[:1200], y[:1200], (x[1200:], y[1200:]), ranks=True)
+    alone = fit_normal_ratio(x[:1200], y[:1200])
+    np.testing.assert_allclose(
+        pairing.normal.ratio.correlations, alone.correlations[: len(pairing.normal.ratio.correlations)], atol=1e-6
+    )
+    assert pairing.baseline is pairing.normal
+
+
+def test_validation_chooses_ranks_where_columns_are_bent():
+    x, y = rotated(1500, 1)
+    x, y = np.sinh(2 * x), np.sinh(2 * y)
+    pairing = fit_column_pairing(x[:1200], y[:1200], (x[1200:], y[1200:]), ranks=True)
+    assert pairing.normal.to_x is pairing.x.columns.to_normal
+
+
+def test_a_network_of_some_columns_is_tried_before_one_of_all():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 1500, 12))
+    y[:, 5] += x[:, 2] ** 2
+    pairing = fit_column_pairing(x[:1200], y[:1200], (x[1200:], y[1200:]), ranks=True)
+    few, everything = trials_of(pairing, 1200, Fitting())
+    assert np.unique(pairing.x.owners[few.network.places_x]).tolist() == [2]
+    assert np.unique(pairing.y.owners[few.network.places_y]).tolist() == [5]
+    assert (few.rate, everything.rate) == (1.0, 0.1)
+    assert len(everything.network.places_x) == 24
+    assert len(trials_of(pairing, 1000, Fitting())) == 1
+    independent = fit_column_pairing(x[:1200], x[300:], (x[1200:], y[1200:]), ranks=True)
+    assert independent.few is None

@@ -28,6 +28,11 @@ LEAST_DISAGREEMENT: Final = 0.01
 MANY_COORDINATES: Final = 40
 """Coordinates of x and y together, above which a network that finds nothing says little."""
 
+FUNCTION: Final = (
+    "some coordinate of y is a function of x, or of x one of y, as far as can be seen: between continuous variables "
+    "the true information is then infinite, and the figure no more than a lower bound"
+)
+
 
 class Doubt(NamedTuple):
     """What speaks against an estimate."""
@@ -55,9 +60,10 @@ def combine(
     errors = {name: _error(name, folds, rows) for name in means}
     second = facts.second
     z = rows.quantile((1 + level) / 2, len(folds))
-    readout = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
+    readout = _readout(folds, estimator, facts, means)
     reach = means[readout] + still_missing(folds) + z * errors[readout]
-    outdone = _outdone(facts, means[readout], errors[readout], z) and ESTIMATORS[estimator].second
+    taken = ESTIMATORS[estimator].second and not _determined(folds, facts)
+    outdone = taken and _outdone(facts, means[readout], errors[readout], z)
     if math.isfinite(second.value):
         means, errors = means | {second.name: second.value}, errors | {second.name: second.error}
         beyond = second.value + second.above + z * second.error
@@ -97,6 +103,17 @@ def _error(name: str, folds: Sequence[Fold], rows: Rows) -> float:
     values = [fold.values[name] for fold in folds]
     between = float(np.var(values, ddof=1)) / len(folds) if len(folds) > 1 else 0.0
     return math.sqrt(max(within, between))
+
+
+def _determined(folds: Sequence[Fold], facts: Facts) -> bool:
+    return facts.determined or any(fold.determined for fold in folds)
+
+
+def _readout(folds: Sequence[Fold], estimator: str, facts: Facts, means: dict[str, float]) -> str:
+    """The largest of the estimator's readouts; of an infinite log-ratio the one that has a ceiling."""
+    if _determined(folds, facts):
+        return "infonce"
+    return max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
 
 
 def _outdone(facts: Facts, value: float, error: float, z: float) -> bool:
@@ -152,13 +169,9 @@ def _of_data(
     folds: Sequence[Fold], estimator: str, facts: Facts, means: dict[str, float], errors: dict[str, float], z: float
 ) -> list[Doubt]:
     doubts = []
-    best = max(ESTIMATORS[estimator].readouts, key=lambda name: means[name])
-    if facts.determined or any(fold.determined for fold in folds):
-        words = (
-            "some coordinate of y is a function of x, or of x one of y, as far as can be seen: between continuous "
-            "variables the true information is then infinite, and the figure no more than a lower bound"
-        )
-        doubts.append(Doubt(words, True))
+    best = _readout(folds, estimator, facts, means)
+    if _determined(folds, facts):
+        doubts.append(Doubt(FUNCTION, True))
     elif _outdone(facts, means[best], errors[best], z):
         words = (
             f"{facts.second.words} read {facts.second.value:.3f} nats, more than the {means[best]:.3f} nats of the "

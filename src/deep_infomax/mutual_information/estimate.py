@@ -34,7 +34,7 @@ from jaxtyping import Float
 from torch import nn
 
 from deep_infomax.mutual_information.arrangement import rows_of
-from deep_infomax.mutual_information.combining import combine
+from deep_infomax.mutual_information.combining import FUNCTION, combine
 from deep_infomax.mutual_information.estimators import ESTIMATORS, Estimator
 from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
@@ -167,6 +167,9 @@ def estimate_mi(
             if rows.kind != "independent" and estimate.interval is not None:
                 said = f"{estimator} takes rows for independent, so its interval is withheld; use auto"
                 estimate = replace(estimate, interval=None, warnings=(*estimate.warnings, said))
+            elif facts.determined and estimate.interval is not None:
+                interval = (estimate.interval[0], facts.capacity)
+                estimate = replace(estimate, interval=interval, warnings=(*estimate.warnings, FUNCTION))
             return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
         work = Work(method, on, ranks, critic, folds * permutations, fitting or Fitting(), rows, discrete)
         began = time.monotonic()

@@ -190,7 +190,7 @@ def _pairing_and_trials(
         x[fit], y[fit], (x[validation], y[validation]), work.ranks, work.discrete, work.method.loss is not None
     )
     # To an infinite log-ratio a network could add nothing but noise.
-    trials = [] if pairing.determined else trials_of(pairing, work.fitting)
+    trials = [] if pairing.determined else trials_of(pairing, len(fit), work.fitting)
     for trial in trials:
         trial.network.to(work.device)
     return pairing, trials

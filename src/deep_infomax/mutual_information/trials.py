@@ -20,6 +20,8 @@ from deep_infomax.mutual_information.scoring import chosen_scores, derangements,
 VALIDATION_OTHERS: Final = 64
 LOW_DIMENSION: Final = 16
 """Coordinates of x and y together, above which a network has a separable part beside the concatenated one."""
+ENOUGH_PER_COORDINATE: Final = 50
+"""Samples for each coordinate, from which on a network of all is tried beside one of some."""
 HIGH_DIMENSION_RATE: Final = 0.1
 """Share of the learning rate that such a network is trained with."""
 
@@ -43,10 +45,16 @@ class Outcome:
     """How much more than the baseline it reads on validation pairs, in nats; 0 of a `ZeroCritic`."""
 
 
-def trials_of(pairing: ColumnPairing, fitting: Fitting) -> list[Trial]:
-    """A network of all columns, after one of those that depend on one another pair by pair, where these are few."""
+def trials_of(pairing: ColumnPairing, n: int, fitting: Fitting) -> list[Trial]:
+    """A network of all columns, after one of those that depend on one another pair by pair, where these are some.
+
+    With such a one, that of all is tried only where n samples are enough to find more among so many.
+    """
     everything = _trial(pairing, fitting, None)
-    return [everything] if pairing.few is None else [_trial(pairing, fitting, pairing.few), everything]
+    if pairing.few is None:
+        return [everything]
+    enough = n >= ENOUGH_PER_COORDINATE * pairing.coordinates(None)
+    return [_trial(pairing, fitting, pairing.few), *([everything] if enough else [])]
 
 
 def run_trials(
