@@ -71,7 +71,7 @@ def test_two_bounds_that_disagree_open_the_interval():
     apart = dict.fromkeys(NAMES, 1.0) | {"nwj": 0.8}
     r = combined([fold(number=i, values=apart) for i in range(FOLDS)])
     assert r.interval[1] == math.inf
-    assert said(r, "dv (1.000) and nwj (0.800) disagree beyond their errors: the interval is open above")
+    assert said(r, "dv (1.000 nats) and nwj (0.800 nats) disagree beyond their errors: the interval is open above")
 
 
 @pytest.mark.parametrize(("coordinates", "opened"), [(40, False), (100, True)])
@@ -87,7 +87,7 @@ def test_a_second_opinion_that_is_clearly_higher_is_the_estimate():
     r = combined(folds, facts)
     assert (r.readout, r.mi, r.readouts["ksg"]) == ("ksg", 1.5, 1.5)
     assert r.interval == pytest.approx((1.5 - 1.96 * 0.02, 1.6 + 1.96 * 0.02), abs=1e-4)
-    assert said(r, "nearest neighbours read 1.500, more than the 1.000 of the critic: that is the estimate")
+    assert said(r, "nearest neighbours read 1.500 nats, more than the 1.000 nats of the critic: that is the estimate")
     named = combined(folds, facts, "infonce")
     assert (named.readout, named.mi) == ("infonce", 1.0)
     assert named.interval[1] == pytest.approx(r.interval[1])
