@@ -360,8 +360,8 @@ CASES = [
     Case("blocks in a word", f"{_ESTIMATE} --blocks weekly"),
     Case("blocks too long for the samples", f"{_ESTIMATE} --blocks 60"),
     Case("groups and blocks", f"{_ESTIMATE} --blocks 3 --groups left.npy"),
-    Case("groups that are nowhere", f"{_ESTIMATE} --groups subject"),
     Case("groups and blocks of a dependency", "dependency both.npy --blocks 3 --groups left.npy"),
+    Case("groups that are nowhere", f"{_ESTIMATE} --groups subject"),
     Case("groups of two columns", f"{_ESTIMATE} --groups both.npy"),
     Case("groups for fewer rows", f"{_ESTIMATE} --groups 3.csv", write("3.csv", "who\na\nb\na\n")),
     Case(

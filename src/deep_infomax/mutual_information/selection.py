@@ -35,8 +35,8 @@ def dependent_coordinates(
         x: Features of x, and the coordinate that each belongs to; every coordinate has one at least.
         y: Features of y, row by row, likewise.
 
-    >>> rng = np.random.default_rng(0)
-    >>> x, y = rng.normal(size=(2, 2000, 3))
+    >>> from deep_infomax.mutual_information.columns import fit_reader
+    >>> x, y = np.random.default_rng(0).normal(size=(2, 2000, 3))
     >>> y[:, 2] += x[:, 0] ** 2
     >>> dependent_coordinates(rank_features(fit_reader(x, True), x), rank_features(fit_reader(y, True), y))
     (array([ True, False, False]), array([False, False,  True]))

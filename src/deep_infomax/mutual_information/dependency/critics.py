@@ -51,8 +51,8 @@ class JointCritic(nn.Module):
         hidden: Units of each hidden layer.
         depth: Hidden layers.
 
-    >>> JointCritic(6, np.eye(3))(Samples(torch.randn(4, 6), torch.randn(4, 3), torch.zeros(4, 3)))
-    tensor([0., 0., 0., 0.], grad_fn=<SubBackward0>)
+    >>> JointCritic(6, np.eye(3))(Samples(torch.randn(4, 6), torch.randn(4, 3), torch.zeros(4, 3))).tolist()
+    [0.0, 0.0, 0.0, 0.0]
     """
 
     precision: Tensor

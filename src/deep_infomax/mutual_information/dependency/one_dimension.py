@@ -28,8 +28,8 @@ def log_spacings(column: Float[Array, " n"]) -> Float[Array, " n"]:
     spacings are those of the inverse hyperbolic sine of the standardised values, whose tails are light. Source:
     Vasicek, "A test for normality based on sample entropy", 1976, with the exact means of spacings.
 
-    >>> round(-log_spacings(np.random.default_rng(0).random(2000)).mean(), 2)
-    -0.0
+    >>> abs(float(log_spacings(np.random.default_rng(0).random(2000)).mean())) < 0.02
+    True
     """
     n = len(column)
     reach = max(3, round(n**0.25))
