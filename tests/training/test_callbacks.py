@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class Failing(Callback):
         self.error = error
 
     def on_epoch(self, epoch: float, encoder: Encoder) -> None:
-        if epoch == 2:
+        if epoch == 1:
             raise self.error
 
 
@@ -74,12 +75,27 @@ def weights(run: Path) -> bytes:
     return (run / "encoder.safetensors").read_bytes()
 
 
-def test_a_callback_that_listens_hears_the_log_and_changes_nothing(tmp_path: Path) -> None:
-    _, alone = trained(tmp_path / "alone")
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
+    """A training without callbacks."""
+    out = tmp_path_factory.mktemp("alone")
+    return out, trained(out)[1]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Encoder, Training]:
+    """A training that was stopped early."""
+    out = tmp_path_factory.mktemp("stopped")
+    return out, *trained(out, Listener(), StopAfter(2))
+
+
+def test_a_callback_that_listens_hears_the_log_and_changes_nothing(
+    tmp_path: Path, alone: tuple[Path, Training]
+) -> None:
     listener = Listener()
     _, heard = trained(tmp_path / "heard", listener)
-    assert weights(tmp_path / "heard") == weights(tmp_path / "alone")
-    assert heard.terms == alone.terms
+    assert weights(tmp_path / "heard") == weights(alone[0])
+    assert heard.terms == alone[1].terms
     written = records(tmp_path / "heard")
     for line in listener.lines:
         line.get("terms", {}).pop("mine", None)
@@ -96,29 +112,30 @@ def test_the_end_of_a_training_within_an_epoch_is_told_too() -> None:
     assert listener.epochs == [1, 1.4]
 
 
-def test_a_training_stopped_early_ends_well(tmp_path: Path) -> None:
-    encoder, result = trained(tmp_path, Listener(), StopAfter(2))
+def test_a_training_stopped_early_ends_well(stopped: tuple[Path, Encoder, Training]) -> None:
+    out, encoder, result = stopped
     assert (result.steps, result.stopped_early) == (10, True)
-    log = records(tmp_path)
+    log = records(out)
     assert [line["step"] for line in log if line["kind"] == "train"] == [4, 8, 10]
     assert [line["step"] for line in log if line["kind"] == "health"] == [5, 10]
     end = {name: value for name, value in log[-1].items() if name != "seconds"}
     assert end == {"kind": "end", "step": 10, "epoch": 2.0, "stopped_early": True, "steps_planned": 15}
     assert not encoder.training
-    assert torch.equal(load_file(tmp_path / "encoder.safetensors")["output.weight"], encoder.output.weight)
-    assert [path.stem for path in (tmp_path / "checkpoints").iterdir()] == ["step-000000010"]
+    assert torch.equal(load_file(out / "encoder.safetensors")["output.weight"], encoder.output.weight)
+    assert [path.stem for path in (out / "checkpoints").iterdir()] == ["step-000000010"]
 
 
 @pytest.mark.parametrize("saved", [True, False])
-def test_a_training_stopped_early_has_ended_for_a_resume(tmp_path: Path, saved: bool) -> None:
-    trained(tmp_path, StopAfter(2))
-    before, log = weights(tmp_path), records(tmp_path)
+def test_a_training_stopped_early_has_ended_for_a_resume(
+    stopped: tuple[Path, Encoder, Training], tmp_path: Path, saved: bool
+) -> None:
+    run = shutil.copytree(stopped[0], tmp_path / "run")
     if not saved:  # as where it is killed after the last checkpoint
-        (tmp_path / "encoder.safetensors").unlink()
-    _, result = trained(tmp_path, resume=True)
+        (run / "encoder.safetensors").unlink()
+    _, result = trained(run, resume=True)
     assert (result.steps, result.stopped_early) == (10, True)
-    assert weights(tmp_path) == before
-    assert records(tmp_path) == log
+    assert weights(run) == weights(stopped[0])
+    assert records(run) == records(stopped[0])
 
 
 def test_a_stop_at_the_last_step_is_not_early(tmp_path: Path) -> None:
@@ -129,15 +146,16 @@ def test_a_stop_at_the_last_step_is_not_early(tmp_path: Path) -> None:
 
 # An error of the system's is not told as a file of the run that cannot be written, nor another as a lost process.
 @pytest.mark.parametrize("error", [KeyError("mine"), OSError("no such tracker"), RuntimeError("gloo")])
-def test_an_error_of_a_callback_is_raised_and_the_last_checkpoint_kept(tmp_path: Path, error: Exception) -> None:
+def test_an_error_of_a_callback_is_raised_and_the_last_checkpoint_kept(
+    tmp_path: Path, alone: tuple[Path, Training], error: Exception
+) -> None:
     training = TrainingConfig(**{**vars(TRAINING), "checkpoint_seconds": 0.0})
     with pytest.raises(type(error)) as caught:
         trained(tmp_path / "failed", Failing(error), training=training)
     assert caught.value is error
-    assert max(path.stem for path in (tmp_path / "failed" / "checkpoints").iterdir()) == "step-000000009"
-    trained(tmp_path / "failed", training=training, resume=True)
-    trained(tmp_path / "whole", training=training)
-    assert weights(tmp_path / "failed") == weights(tmp_path / "whole")
+    assert max(path.stem for path in (tmp_path / "failed" / "checkpoints").iterdir()) == "step-000000004"
+    trained(tmp_path / "failed", resume=True)
+    assert weights(tmp_path / "failed") == weights(alone[0])
 
 
 @pytest.mark.parametrize("callbacks", [StopAfter(1), [print], {"mine": StopAfter(1)}])

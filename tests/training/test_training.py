@@ -38,6 +38,7 @@ from deep_infomax.training.state import TrainingState
 
 SERIES = np.random.default_rng(0).normal(size=(40, 2, 32)).astype(np.float32)
 TRAINING = TrainingConfig(epochs=3, batch_size=8, device="cpu", log_every=4)
+ONE_EPOCH = dataclasses.replace(TRAINING, epochs=1)
 # Everything random at once: other inputs are drawn, the prior is sampled, an adversary has an optimiser of its own.
 FLIP = CropAndFlip(flip=True)
 OBJECTIVE = ObjectiveConfig(alpha=0.5, beta=1.0, gamma=0.1, others=3, units=16)
@@ -78,8 +79,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Enc
     return trained
 
 
-@pytest.mark.parametrize(("precision", "place"), [("float32", "memory"), ("bfloat16", "memory"), ("float32", "disk")])
-@pytest.mark.parametrize("step", [1, 6, 14])
+@pytest.mark.parametrize(
+    ("step", "precision", "place"),
+    [(1, "float32", "memory"), (1, "bfloat16", "memory"), (6, "float32", "disk"), (14, "bfloat16", "memory")],
+)
 def test_an_interrupted_training_resumes_to_identical_weights(
     whole: Callable[[str], tuple[Encoder, nn.Module, Path]],
     tmp_path: Path,
@@ -123,7 +126,7 @@ def test_weights_depend_on_the_seed_and_on_nothing_drawn_before(tmp_path: Path) 
     for seed, drawn in ((0, 1), (0, 100), (1, 1)):
         encoder, objective = built()
         torch.rand(drawn)
-        fit(encoder, objective, SERIES, TRAINING, seed=seed, progress=False)
+        fit(encoder, objective, SERIES, ONE_EPOCH, seed=seed, progress=False)
         finals.append(encoder.output.weight.detach().clone())
     assert torch.equal(finals[0], finals[1])
     assert not torch.equal(finals[0], finals[2])
@@ -133,7 +136,7 @@ def test_fit_leaves_the_global_random_numbers_alone() -> None:
     encoder, objective = built()
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    fit(encoder, objective, SERIES, TRAINING, progress=False)
+    fit(encoder, objective, SERIES, ONE_EPOCH, progress=False)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -630,7 +633,7 @@ def test_tensorboard_gets_the_same_log(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     encoder, objective = built()
-    training = dataclasses.replace(TRAINING, trackers=("tensorboard",))
+    training = dataclasses.replace(ONE_EPOCH, trackers=("tensorboard",))
     fit(encoder, objective, SERIES, training, out=tmp_path, progress=False)
     events = EventAccumulator(str(tmp_path / "deep-infomax")).Reload()
     logged = [record for record in records(tmp_path) if record["kind"] == "train"]
