@@ -1,13 +1,16 @@
 """Slurm's commands for one machine and one queue that is never full: enough for jobs, requeues and cancellations.
 
-Links to this file, named as the commands, stand on the PATH; what they know lies in the folder $FAKE_SLURM.
+Links to this file, named as the commands, stand on the PATH; what they know lies in the folder $FAKE_SLURM. What srun
+is to run, ``carry_out`` runs, which is called by whoever has a process to call it in.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,13 +56,23 @@ def sbatch(script: str) -> None:
 
 def srun(*words: str) -> None:
     words = words[1:]  # --unbuffered
+    asked = {"words": words, "environment": dict(os.environ)}
+    (STATE / "asked").write_text(json.dumps(asked))
+    (STATE / "asked").rename(STATE / f"{os.environ['SLURM_JOB_ID']}.asked")
+
+
+def carry_out(state: Path, words: Sequence[str]) -> None:
+    """Run what srun was given, a job of submitit, in this process."""
+    from submitit.core.submission import process_job
+
     job = os.environ["SLURM_JOB_ID"]
     for stream, flag in ((1, "--output"), (2, "--error")):
         path = words[words.index(flag) + 1].replace("%j", job).replace("%t", "0")
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    (STATE / f"{job}.pid").write_text(str(os.getpid()))
-    (STATE / f"{job}.queued").unlink()
-    os.execvp(words[4], words[4:])
+    (state / f"{job}.pid").write_text(str(os.getpid()))
+    (state / f"{job}.queued").unlink()
+    assert list(words[5:8]) == ["-u", "-m", "submitit.core._submit"]
+    process_job(*words[8:])
 
 
 def sacct(*words: str) -> None:
@@ -78,7 +91,7 @@ def scontrol(order: str, job: str) -> None:
 def scancel(*jobs: str) -> None:
     for job in jobs:
         os.kill(pid(job), signal.SIGTERM)
-        time.sleep(3)  # to write a checkpoint
+        time.sleep(0.5)  # one that ends by itself shows
         os.kill(pid(job), signal.SIGKILL)
         (STATE / f"{job}.cancelled").touch()
 

@@ -1,19 +1,20 @@
 """A series on a cluster: submitit's local executor stands for it, and Slurm's commands as scripts where it matters."""
 
+import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import fake_slurm
 import numpy as np
 import pytest
 import submitit
+from forked import Forked, wait_for
+from submitit.core.submission import process_job
+from submitit.local import local
 
 from deep_infomax.cli import main
 from deep_infomax.experiments.comparison import compare
@@ -28,9 +29,20 @@ def data(tmp_path: Path) -> str:
     return str(tmp_path / "series.npz")
 
 
+def job_of_submitit(folder: Path) -> None:
+    os.environ["SUBMITIT_LOCAL_JOB_ID"] = str(os.getpid())
+    process_job(folder)
+
+
 def test_a_job_for_each_training_ends_as_in_this_process(
-    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def begun(folder: Path, **_: object) -> Forked:
+        """As submitit begins a job of this machine, without a process that watches its time."""
+        return Forked(job_of_submitit, folder, out=tmp_path / "said", environment={"SUBMITIT_EXECUTOR": "local"})
+
+    monkeypatch.setattr(local, "start_controller", begun)
+    monkeypatch.setattr(Slurm, "poll_seconds", 0.02)
     executor = submitit.LocalExecutor(tmp_path / "slurm")
     executor.update_parameters(timeout_min=60)
     common = {"epochs": 1, "training": {"batch_size": 32, "device": "cpu"}, "metrics": ["knn"], "layers": ["Y"]}
@@ -47,10 +59,11 @@ def test_a_job_for_each_training_ends_as_in_this_process(
     assert "1 of 2: random-0\nrandom-0 is job" in capsys.readouterr().err
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+def impatient(words: list[str]) -> int:
+    """The command, which neither waits long between two looks nor for files that a network brings late."""
+    Slurm.poll_seconds = 0.05
+    submitit.Job._results_timeout_s = 0
+    return main(words)
 
 
 def test_jobs_outlive_the_command_and_their_time(
@@ -63,14 +76,24 @@ def test_jobs_outlive_the_command_and_their_time(
     monkeypatch.setattr(fake_slurm, "STATE", state)
     flags = f"--recipes nat --metrics knn --layers Y --batch_size 32 --epochs 100000 --out {tmp_path} --data {data}"
     cluster = ["--launcher", "slurm", "--slurm.partition", "long", "--slurm.time", "60", "--slurm.mem", "4GB"]
-    command = [sys.executable, "-m", "deep_infomax.cli", "compare", *shlex.split(flags), *cluster]
+    words = ["compare", *shlex.split(flags), *cluster]
     steps, log = tmp_path / "nat-0" / "metrics.jsonl", tmp_path / "nat-0.log"
+    jobs = []
 
-    first = again = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    def begin_what_srun_was_asked(number: int) -> None:
+        wait_for((state / "1.asked").exists, command)
+        asked = json.loads((state / "1.asked").read_text())
+        (state / "1.asked").unlink()
+        environment = asked["environment"]
+        said = tmp_path / f"job{number}"
+        jobs.append(Forked(fake_slurm.carry_out, state, asked["words"], out=said, environment=environment))
+
+    command = first = Forked(impatient, words, out=tmp_path / "first.out", err=tmp_path / "first.err")
     try:
+        begin_what_srun_was_asked(1)
         wait_for(lambda: steps.exists() and steps.stat().st_size > 0, first)
         first.send_signal(signal.SIGINT)
-        said = first.communicate()[1]
+        said = first.end()
         assert first.returncode == 130
         assert "what is in the cluster goes on; to stop it: scancel 1" in said
         assert said.splitlines()[-1] == "dim: interrupted; give the same command again to continue with all"
@@ -80,26 +103,27 @@ def test_jobs_outlive_the_command_and_their_time(
         assert main(["compare", *shlex.split(flags)]) == 2
         assert "nat-0 was given to a cluster, whose job may still run" in capsys.readouterr().err
 
-        again = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert again.stderr is not None
-        assert again.stderr.readline() == "1 of 1: nat-0\n"
-        assert again.stderr.readline().startswith("nat-0 is job 1 already, which goes on (RUNNING)")
+        command = again = Forked(impatient, words, out=tmp_path / "again.out", err=tmp_path / "again.err")
+        wait_for(lambda: again.said().count("\n") > 1, again)
+        begun, found = again.said().splitlines()[:2]
+        assert begun == "1 of 1: nat-0"
+        assert found.startswith("nat-0 is job 1 already, which goes on (RUNNING)")
         os.kill(fake_slurm.pid("1"), signal.SIGUSR2)  # as Slurm does when the time is almost up
         wait_for(lambda: "interrupted after step" in log.read_text(), again)
         written = steps.stat().st_size
+        begin_what_srun_was_asked(2)
         wait_for(lambda: steps.stat().st_size > written, again)
+        os.kill(fake_slurm.pid("1"), signal.SIGTERM)  # as scancel does, which gives it time to write a checkpoint
+        wait_for(lambda: log.read_text().count("interrupted after step") == 2, again)
         subprocess.run(["scancel", "1"], check=True)
-        said = again.communicate()[1]
+        said = again.end()
         assert again.returncode == 130
         told = "dim: nat-0: job 1 was cancelled; give the same command again to continue with all"
         assert said.splitlines()[-1] == told
         assert [path.name for path in state.glob("*.sh")] == ["1.sh"]
     finally:
-        for process in (first, again):
+        for process in (first, command, *jobs):
             process.kill()
-        for path in state.glob("*.pid"):
-            with suppress(ProcessLookupError):
-                os.kill(int(path.read_text()), signal.SIGKILL)
 
 
 def test_without_submitit_one_sentence_says_how_to_get_it(

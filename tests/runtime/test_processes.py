@@ -6,8 +6,6 @@ import math
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -21,6 +19,7 @@ import psutil
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from forked import Forked, wait_for
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -54,10 +53,6 @@ from deep_infomax.training.log import RunningMeans
 from deep_infomax.training.prepare import Model
 
 INPUTS, UNITS, WORLDS = 12, 16, (2, 3)
-
-multiprocessing.set_forkserver_preload(
-    ["pytest", "psutil", "torch._dynamo", "deep_infomax.baselines", "deep_infomax.cli.training"]
-)
 
 
 def in_processes(work: Callable[[int, int, Path], None], world: int, folder: Path) -> None:
@@ -399,10 +394,16 @@ def words(run: Path, *options: str) -> list[str]:
     return [*flags.split(), *device, "--out", str(run), *options]
 
 
-def launched(world: int, run: Path, *options: str) -> list[str]:
-    """The same in several processes."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(world), "-m", "deep_infomax.cli"]
-    return [*launch, *words(run, *options)]
+def launched(world: int, run: Path, *options: str) -> Forked:
+    """The same in several processes, begun by PyTorch's launcher."""
+    launch = ["--nproc_per_node", str(world), "-m", "deep_infomax.cli", *words(run, *options)]
+    return Forked(torchrun, launch, out=run.with_name("launched.out"), err=run.with_name("launched.err"))
+
+
+def torchrun(words: list[str]) -> None:
+    from torch.distributed.run import main
+
+    main(words)
 
 
 def command(rank: int, world: int, folder: Path) -> None:
@@ -443,18 +444,27 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path) -> None:
-    options = ["--epochs", "1", "--training.log_every", "1", "--training.precision", "float32"]
-    done = subprocess.run(launched(2, tmp_path / "two", *options), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stderr.count("trained 13 steps") == 1
-    assert main(words(tmp_path / "one", *options)) == 0
-    one, two = train_terms(tmp_path / "one"), train_terms(tmp_path / "two")
-    assert len(one) == len(two) == 1297 // 96
-    for expected, found in zip(one, two, strict=True):
+OPTIONS = ["--epochs", "2", "--training.log_every", "1", "--training.precision", "float32"]
+STEPS = 2 * (1297 // 96)
+
+
+@pytest.fixture(scope="module")
+def in_one(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
+    """The terms of all steps of a training in this process."""
+    run = tmp_path_factory.mktemp("one") / "run"
+    assert main(words(run, *OPTIONS)) == 0
+    return train_terms(run)
+
+
+def test_a_training_in_several_processes_is_that_in_one(tmp_path: Path, in_one: list[dict[str, float]]) -> None:
+    codes, said = in_processes_of_a_launcher(2, tmp_path, words(tmp_path / "two", *OPTIONS))
+    assert codes == [0, 0], said
+    assert "".join(said).count(f"trained {STEPS} steps") == 1
+    two = train_terms(tmp_path / "two")
+    assert len(in_one) == len(two) == STEPS
+    for expected, found in zip(in_one, two, strict=True):
         assert found == pytest.approx(expected, rel=5e-3)
-    assert two[0] == pytest.approx(one[0], rel=1e-5)
+    assert two[0] == pytest.approx(in_one[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -480,29 +490,27 @@ def test_a_training_that_loses_a_process_goes_on_in_fewer(tmp_path: Path, place:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_signal_to_all_stops_them_at_a_checkpoint_from_which_more_go_on(tmp_path: Path) -> None:
+def test_a_signal_to_all_stops_them_at_a_checkpoint_from_which_more_go_on(
+    tmp_path: Path, in_one: list[dict[str, float]]
+) -> None:
     run = tmp_path / "run"
-    options = ["--epochs", "2", "--training.log_every", "1", "--training.precision", "float32"]
-    process = subprocess.Popen(launched(2, run, *options), stderr=subprocess.PIPE, text=True)
+    process = launched(2, run, *OPTIONS)
     try:
-        while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text()):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        wait_for(lambda: (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text(), process)
         launcher = psutil.Process(process.pid)
         for one in [*launcher.children(), launcher]:  # as a scheduler does; the launcher sends it on once more
             one.terminate()
-        said = process.communicate()[1]
+        said = process.end()
     finally:
         process.kill()
     [line] = [line for line in said.splitlines() if line.startswith("dim: ")]
     assert line.startswith("dim: interrupted after step ")
-    assert line.endswith(f" of 26; continue with: dim train --resume {run}")
+    assert line.endswith(f" of {STEPS}; continue with: dim train --resume {run}")
     codes, sentences = in_processes_of_a_launcher(3, tmp_path, ["train", "--resume", str(run)])
     assert codes == [0, 0, 0], sentences
-    assert main(words(tmp_path / "one", *options)) == 0
-    one, resumed = train_terms(tmp_path / "one"), train_terms(run)
-    assert len(one) == len(resumed) == 26
-    for expected, found in zip(one, resumed, strict=True):
+    resumed = train_terms(run)
+    assert len(in_one) == len(resumed) == STEPS
+    for expected, found in zip(in_one, resumed, strict=True):
         assert found == pytest.approx(expected, rel=0.02)
 
 
