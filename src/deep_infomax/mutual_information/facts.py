@@ -74,8 +74,11 @@ def _reads_codes_as_numbers(x: Columns, y: Columns) -> bool:
     """Whether a column of x that may hold codes tells more of y by equal values than by neighbouring ones."""
     if x.in_doubt is None or not x.in_doubt.any():
         return False
-    normal = _normal(y.values)
-    return any(more_alike_than_neighbours(column, normal) for column in x.values[:, x.in_doubt].T)
+    normal, codes = _normal(y.values), y.values[:, y.in_doubt if y.in_doubt is not None else []]
+    return any(
+        more_alike_than_neighbours(column, normal) or more_often_equal_than_neighbours(column, codes)
+        for column in x.values[:, x.in_doubt].T
+    )
 
 
 def more_alike_than_neighbours(column: Float[Array, " n"], outputs: Float[Array, "n m"]) -> bool:
@@ -91,14 +94,40 @@ def more_alike_than_neighbours(column: Float[Array, " n"], outputs: Float[Array,
     >>> more_alike_than_neighbours(codes * 1.0, codes[:, None] + noise[:, None] / 5)
     False
     """
+    equal, next_one = _steps(column, outputs)
+    return bool(_clearly_above(next_one**2, equal**2).any())
+
+
+def more_often_equal_than_neighbours(column: Float[Array, " n"], outputs: Float[Array, "n m"]) -> bool:
+    """Whether samples of equal values share some output's value, and thrice as often as samples of the next value do.
+
+    >>> codes, noise = np.random.default_rng(0).integers(500, size=(2, 1000))
+    >>> shuffled = np.random.default_rng(1).permutation(500)
+    >>> more_often_equal_than_neighbours(shuffled[codes] * 1.0, (codes + noise % 3)[:, None] * 1.0)
+    True
+    >>> more_often_equal_than_neighbours(codes * 1.0, codes[:, None] + noise[:, None] % 7 * 1.0)
+    False
+    """
+    equal, next_one = ((steps == 0) * 1.0 for steps in _steps(column, outputs))
+    often = equal.sum(axis=0) * len(next_one) > 3 * next_one.sum(axis=0) * len(equal)
+    return bool((often & _clearly_above(equal, next_one)).any())
+
+
+def _steps(column: Float[Array, " n"], outputs: Float[Array, "n m"]) -> tuple[Float[Array, "e m"], Float[Array, "o m"]]:
+    """Differences of outputs between samples of equal values, and between samples of a value and the next one."""
     order = np.lexsort([np.random.default_rng(0).random(len(column)), column])
     same = np.diff(column[order]) == 0
-    squares = np.diff(outputs[order], axis=0) ** 2
-    if min(same.sum(), (~same).sum()) < LEAST_COMPARED:
-        return False
-    equal, next_one = squares[same], squares[~same]
-    error = np.sqrt(equal.var(axis=0) / len(equal) + next_one.var(axis=0) / len(next_one))
-    return bool((next_one.mean(axis=0) - equal.mean(axis=0) > UNLIKELY * error).any())
+    steps = np.diff(outputs[order], axis=0)
+    return steps[same], steps[~same]
+
+
+def _clearly_above(larger: Float[Array, "e m"], smaller: Float[Array, "o m"]) -> Bool[Array, " m"]:
+    """Whether a mean is above another by more than chance; never where either is of a few."""
+    if min(len(larger), len(smaller)) < LEAST_COMPARED:
+        return np.zeros(larger.shape[1], dtype=bool)
+    error = np.sqrt(larger.var(axis=0) / len(larger) + smaller.var(axis=0) / len(smaller))
+    above: Array = larger.mean(axis=0) - smaller.mean(axis=0) > UNLIKELY * error
+    return above
 
 
 def _determines(inputs: Columns, outputs: Columns) -> bool:
