@@ -4,9 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from forked import Forked, wait_for
 from PIL import Image
 from wrong_input import CASES, LABELLED, RUN, SENTENCES, WRONG_LINES, Case, changed, prepare_runs
 
@@ -516,16 +514,15 @@ def test_a_second_interrupt_ends_the_last_checkpoint_with_the_resume_command(
 
 
 def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deep_infomax.cli", "train", "--data", "digits", "--epochs", "1000"]
-    command += ["--training.log_every", "1", "--objective.units", "32"]
-    run = tmp_path / "run with space"
-    process = subprocess.Popen([*command, "--out", run], stderr=subprocess.PIPE, text=True)
-    metrics = run / "metrics.jsonl"
-    while not (metrics.exists() and metrics.read_text()):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.terminate()
-    _, error = process.communicate()
+    words = ["train", "--data", "digits", "--epochs", "1000", "--training.log_every", "1", "--objective.units", "32"]
+    run, metrics = tmp_path / "run with space", tmp_path / "run with space" / "metrics.jsonl"
+    process = Forked(main, [*words, "--out", str(run)], out=tmp_path / "out", err=tmp_path / "err")
+    try:
+        wait_for(lambda: metrics.exists() and metrics.read_text(), process)
+        process.send_signal(signal.SIGTERM)
+        error = process.end()
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert f"dim train --resume '{run}'" in error
     assert list((run / "checkpoints").glob("step-*.safetensors"))
@@ -533,7 +530,7 @@ def test_an_interrupt_keeps_a_checkpoint_and_prints_the_resume_command(tmp_path:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains(name: str, tmp_path: Path) -> None:
-    small = "--epochs 0.1 --training.batch_size 16 --data digits"
+    small = "--epochs 0.03 --training.batch_size 16 --data digits"
     small += " --objective.units 16" if RECIPES[name].objective.method == "deep-infomax" else ""
     assert dim(f"train --recipe {name} {small} --out {tmp_path / name}") == 0
 
