@@ -1,7 +1,7 @@
 """Runs the blocks of README and guides: Python as it stands, and the commands of console blocks.
 
-Each document runs in a folder of its own, which holds small data under the names that the documents use. Commands
-that take a reader minutes get the arguments of `SMALL` as well, so that they take seconds here.
+Each document runs in a folder of its own, which holds small data under the names that the documents use. What
+takes a reader minutes takes seconds here: commands get the arguments of `SMALL` as well, and `shortened` holds for all.
 """
 
 import os
@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -72,17 +74,42 @@ def run_command(command: str) -> None:
 def enter_folder(namespace: dict[str, Any]) -> None:
     """Go to a new folder with the data that the documents name."""
     namespace["_left"] = Path.cwd()
+    namespace["_short"] = ExitStack()
     namespace["_folder"] = tempfile.TemporaryDirectory()
     os.chdir(namespace["_folder"].name)
     make_data(Path())
-    # A map of t-SNE takes longer than the rest of a page; the tests of the report draw it.
-    namespace["_mapped"] = mock.patch("deep_infomax.report.vector_figures.tsne", return_value=None)
-    namespace["_mapped"].start()
+    shortened(namespace["_short"])
+
+
+def shortened(stack: ExitStack) -> None:
+    """Trainings of a few steps, and a report without what takes longest to draw; the tests of each have them whole."""
+    from matplotlib.figure import Figure
+
+    import deep_infomax
+    from deep_infomax.experiments.run import train
+    from deep_infomax.mutual_information.fitting import Fitting
+
+    def short(*arguments: Any, epochs: float, **options: Any) -> Any:
+        return train(*arguments, epochs=min(epochs, 0.2), **options)
+
+    def savefig(figure: Figure, file: Any, **options: Any) -> None:
+        if options.get("format") == "svg":
+            file.write('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+        else:
+            drawn(figure, file, **options)
+
+    drawn = Figure.savefig
+    for place in ("estimate", "conditional", "dependency.estimate"):
+        short_fitting = partial(Fitting, steps=100)
+        stack.enter_context(mock.patch(f"deep_infomax.mutual_information.{place}.Fitting", short_fitting))
+    stack.enter_context(mock.patch.object(Figure, "savefig", savefig))
+    stack.enter_context(mock.patch.object(deep_infomax, "train", short))
+    stack.enter_context(mock.patch("deep_infomax.report.vector_figures.tsne", return_value=None))
 
 
 def leave_folder(namespace: dict[str, Any]) -> None:
     """Go back, and remove the folder."""
-    namespace["_mapped"].stop()
+    namespace["_short"].close()
     os.chdir(namespace["_left"])
     namespace["_folder"].cleanup()
 
