@@ -30,7 +30,7 @@ def test_a_bias_of_one_over_n_is_extrapolated_away() -> None:
 def test_parts_are_disjoint_and_all_of_the_samples() -> None:
     x, noise = np.random.default_rng(0).normal(size=(2, 1000))
     frame = pd.DataFrame({"x": x, "y": x + noise}, index=np.arange(1000)[::-1])
-    check = check_sample_size(frame["x"], frame["y"], estimator="gaussian", progress=False, unit="bits")
+    check = check_sample_size(frame["x"], frame["y"], estimator="gaussian", folds=2, progress=False, unit="bits")
     assert [one.n for one in check.halves + check.quarters] == [500] * 2 + [250] * 4
     assert check.settled
     assert abs(check.extrapolated - 0.5) < 0.2
@@ -41,7 +41,7 @@ def test_groups_stay_whole() -> None:
     groups = np.repeat(np.arange(100), 10)
     shared = np.random.default_rng(0).normal(size=(100, 2))[groups]
     x, y = (shared + np.random.default_rng(1).normal(size=(1000, 2))).T
-    check = check_sample_size(x, y, estimator="gaussian", groups=groups, progress=False)
+    check = check_sample_size(x, y, estimator="gaussian", groups=groups, folds=2, progress=False)
     assert len(check.quarters) == 4
     assert not math.isnan(check.extrapolated)
 

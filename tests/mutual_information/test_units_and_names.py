@@ -42,7 +42,7 @@ def test_bits_are_nats_by_log_2_in_every_figure(estimator: str, frame: pd.DataFr
 
 def test_bits_of_a_dependency(frame: pd.DataFrame) -> None:
     nats, bits = (
-        neural_dependency(frame, "joint", fitting=FEW, progress=False, unit=unit) for unit in ("nats", "bits")
+        neural_dependency(frame, "joint", fitting=FEW, folds=2, progress=False, unit=unit) for unit in ("nats", "bits")
     )
     assert bits.total_correlation == pytest.approx(nats.total_correlation / BIT)
     assert bits.per_factor == pytest.approx(nats.per_factor / BIT)
@@ -67,7 +67,7 @@ def test_names_of_a_table_reach_the_result(frame: pd.DataFrame) -> None:
     arrays = estimate_mi(frame[["age", "noise"]].to_numpy(), frame["pulse"].to_numpy(), "gaussian", progress=False)
     assert arrays.mi == found.mi
     assert arrays.x_names == ()
-    dependency = neural_dependency(frame, "joint", fitting=FEW, progress=False)
+    dependency = neural_dependency(frame, "joint", fitting=FEW, folds=2, progress=False)
     assert dependency.names == ("age", "pulse", "noise")
     assert "pulse" in str(dependency)
 

@@ -70,9 +70,9 @@ def conditional_mi(
         ValueError: The samples or an option cannot be used.
 
     Example:
-        >>> x, y = np.random.default_rng(0).integers(2, size=(2, 1000))
-        >>> found = conditional_mi(x, y, x ^ y, fitting=Fitting(steps=100), progress=False, unit="bits")  # truth: 1
-        >>> round(found.mi, 1), found.interval[0] < 1 < found.interval[1]
+        >>> x, y = np.random.default_rng(0).integers(2, size=(2, 600))
+        >>> found = conditional_mi(x, y, x ^ y, fitting=Fitting(steps=50), folds=2, unit="bits", progress=False)
+        >>> round(found.mi, 1), found.interval[0] < 1 < found.interval[1]  # truth: 1
         (1.0, True)
     """
     discrete = {"x": discrete_x, "y": discrete_y, "z": discrete_z}

@@ -109,7 +109,7 @@ def check_sample_size(x: Any, y: Any, *, whole: Estimate | None = None, **option
 
     Example:
         >>> x, noise = np.random.default_rng(0).normal(size=(2, 1000))
-        >>> check = check_sample_size(x, x + noise, estimator="gaussian", progress=False)
+        >>> check = check_sample_size(x, x + noise, estimator="gaussian", folds=2, progress=False)
         >>> check.settled, abs(check.extrapolated - 0.3466) < 0.1
         (True, True)
     """

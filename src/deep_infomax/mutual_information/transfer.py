@@ -68,7 +68,7 @@ def transfer_entropy(
         ValueError: The series or an option cannot be used.
 
     Example:
-        >>> x, noise = np.random.default_rng(0).normal(size=(2, 2000))
+        >>> x, noise = np.random.default_rng(0).normal(size=(2, 1000))
         >>> y = np.append(0, x[:-1]) + noise
         >>> there, back = (transfer_entropy(*series, "gaussian", progress=False) for series in ((x, y), (y, x)))
         >>> there.interval[0] < 0.3466 < there.interval[1], back.interval[0] < 0 < back.interval[1]  # log(2) / 2, 0
