@@ -84,7 +84,7 @@ def test_estimate_prints_a_table(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_network_is_trained(printed) -> None:
-    assert dim("estimate x.npy y.npy --time_budget 2 --json") == 0
+    assert dim("estimate x.npy y.npy --time_budget 1 --json") == 0
     result, error = printed()
     assert result["interval"][0] < np.log(2) / 2 < result["interval"][1]
     assert "fitting critics: 5,000 done" in error
@@ -100,7 +100,7 @@ def test_ranks_can_be_left_out(printed) -> None:
 
 
 def test_dependency_prints_one_object_and_nothing_else(printed) -> None:
-    assert dim("dependency z.npy --time_budget 2 --json") == 0
+    assert dim("dependency z.npy --time_budget 1 --json") == 0
     result, error = printed()
     assert {"total_correlation", "interval", "method", "per_factor", "warnings", "seconds"} <= result.keys()
     assert result["interval"][0] < np.log(2) / 2 < result["interval"][1]

