@@ -24,7 +24,10 @@ def test_every_table_is_printed_and_written(
 
     shape, file = "encode-and-dot (4, 8)", tmp_path / "new" / "bench.json"
     small = {"SHAPES": {shape: ("local-infonce-paper", 4, 8)}, "RECIPES_TIMED": ["random"], "BLOCK": 1}
-    for name, value in (small | {"EPOCH_STEPS": 2, "can_compile": lambda device: False}).items():
+    for name, value in (
+        small
+        | {"BLOCKS": {"library": 1, "direct": 1, "expanded": 1}, "EPOCH_STEPS": 2, "can_compile": lambda device: False}
+    ).items():
         monkeypatch.setattr(training_step, name, value)
     monkeypatch.setattr(training_step, "measured", in_this_process)
     monkeypatch.setattr("sys.argv", ["training_step.py", "--device", "cpu", "--json", str(file)])
