@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import kstest, pearsonr
 
-from deep_infomax.mutual_information import Fitting, estimate_mi
+from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi
 from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.independence import combined_p_value, critic_p_value, normal_p_value
 from deep_infomax.mutual_information.order import autocorrelations, block_length, is_series
@@ -435,3 +435,9 @@ def test_blocks_are_a_number_or_found():
 def test_wrong_groups_and_blocks(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         rows_of([*draws(2, 60)], **options)
+
+
+@pytest.mark.parametrize("task", ["atoms-and-normal", "counts-with-zeros", "censored"])
+def test_rows_on_atoms_are_no_copies_with_noise(task):
+    x, y, _ = TASKS[task].sample(1000, seed=1000)
+    assert rows_of((x, y)).kind == "independent"

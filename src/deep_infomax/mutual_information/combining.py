@@ -66,7 +66,9 @@ def combine(
     outdone = taken and _outdone(facts, means[readout], errors[readout], z)
     if math.isfinite(second.value):
         means, errors = means | {second.name: second.value}, errors | {second.name: second.error}
-        beyond = second.value + second.above + z * second.error
+        if outdone:  # the larger of two was taken
+            errors[second.name] = math.hypot(second.error, errors[readout])
+        beyond = second.value + second.above + z * errors[second.name]
         reach = beyond if outdone else max(reach, beyond)
     readout = second.name if outdone else readout
     lower_bound = means["infonce"] - rows.quantile(level, len(folds)) * errors["infonce"]

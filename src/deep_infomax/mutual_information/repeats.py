@@ -73,27 +73,39 @@ def exact_copies(variables: Sequence[Shaped[Array, "n ..."]], whole_only: bool =
 
 
 def noisy_copies(variables: Sequence[Shaped[Array, "n ..."]]) -> Int[Array, " n"] | None:
-    """Likewise for copies with a little noise, among rows of which none is an exact copy; None where there are none.
+    """Likewise for copies with a little noise, among the rows that no other equals; None where there are none.
 
     All rows are one set where there are such copies, and too many rows to tell them all.
     """
-    n = len(variables[0])
-    if n < FEWEST_LOOKED_AT or not any(_has_measured(z.reshape(n, -1)) for z in variables):
+    columns = [z.reshape(len(z), -1) for z in variables]
+    whole = numbered(np.stack([numbered(z) for z in columns], axis=1))
+    alone = np.flatnonzero(np.bincount(whole)[whole] == 1)  # rows on atoms are as near as can be
+    n = len(alone)
+    if n < FEWEST_LOOKED_AT or not any(map(_has_measured, columns)):
         return None
-    points = np.concatenate([normal_coordinates(z) for z in variables], axis=1)
+    points = np.concatenate([normal_coordinates(z) for z in variables], axis=1)[alone]
     looked_at = min(MOST_LOOKED_AT, max(FEWEST_LOOKED_AT, MOST_DISTANCES // 10 // n))
     dimension = _dimension_between_gaps(_nearest(points, np.random.default_rng(0).permutation(n)[:looked_at])[0])
     if dimension is None:
         return None
     if points.shape[1] > MOST_IN_TREE and n * n > MOST_DISTANCES:
-        return np.zeros(n, int)
+        return np.zeros(len(whole), int)
+    names = np.arange(len(whole))
+    names[alone] = alone[_firsts(_of_each_other(points, dimension))]
+    return _in_order(names)
+
+
+def _of_each_other(points: Float[Array, "m d"], dimension: float) -> Int[Array, " m"]:
+    """Numbers of sets of points that are copies of each other."""
+    n = len(points)
     distances, places = _nearest(points, np.arange(n))
     chances = _chances(distances, dimension)
     copies = np.where(chances.min(axis=1) < LINKED, chances.argmin(axis=1) + 1, 0)
     chosen = np.arange(places.shape[1]) < copies[:, None]
     of, near = np.nonzero(chosen)
     links = coo_array((np.ones(len(of)), (of, places[of, near])), (n, n)).tocsr()
-    return _in_order(connected_components(links.multiply(links.T), directed=False)[1])  # copies of each other
+    found: Array = connected_components(links.multiply(links.T), directed=False)[1]
+    return found
 
 
 def is_measured(column: Shaped[Array, " n"]) -> bool:
