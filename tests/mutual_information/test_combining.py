@@ -102,9 +102,10 @@ def test_a_second_opinion_within_the_errors_is_none():
 
 def test_a_function_is_read_by_the_bound_that_has_a_ceiling():
     values = dict.fromkeys(NAMES, 3e6) | {"infonce": 5.2}
-    r = combined([fold(number=i, values=values) for i in range(FOLDS)], Facts((), determined=True))
+    r = combined([fold(number=i, values=values, fitted=4e6) for i in range(FOLDS)], Facts((), determined=True))
     assert (r.readout, r.mi, r.interval[1]) == ("infonce", 5.2, math.inf)
     assert said(r, "some coordinate of y is a function of x")
+    assert not said(r, "more on the pairs it was fitted to")  # the difference of two figures without meaning
 
 
 def test_divergence_is_said():

@@ -141,7 +141,7 @@ def _doubts(
     folds: Sequence[Fold], estimator: str, facts: Facts, means: dict[str, float], errors: dict[str, float], z: float
 ) -> list[Doubt]:
     """What speaks against an estimate, in words."""
-    doubts = [*_of_data(folds, estimator, facts, means, errors, z), *_of_trainings(folds, means)]
+    doubts = [*_of_data(folds, estimator, facts, means, errors, z), *_of_trainings(folds)]
     size, ceiling = _effective(folds), _ceiling(folds)
     if size < FEWEST_EFFECTIVE:
         doubts.append(
@@ -181,6 +181,13 @@ def _of_data(
         )
         taken = "that is the estimate" if ESTIMATORS[estimator].second else "the interval reaches up from there"
         doubts.append(Doubt(words + taken, False))
+    gap = float(np.mean([fold.fitted for fold in folds])) - means["dv"]
+    if gap > max(0.2 * abs(means["dv"]), 0.05) and not _determined(folds, facts):
+        words = (
+            f"the critic reads {gap:.3f} nats more on the pairs it was fitted to than on new ones: more samples or "
+            "fewer coordinates are needed"
+        )
+        doubts.append(Doubt(words, False))
     nothing = sum(fold.gain == 0 for fold in folds) > len(folds) / 2
     if ESTIMATORS[estimator].loss is not None and nothing and facts.coordinates > MANY_COORDINATES:
         words = (
@@ -193,7 +200,7 @@ def _of_data(
     return doubts
 
 
-def _of_trainings(folds: Sequence[Fold], means: dict[str, float]) -> list[Doubt]:
+def _of_trainings(folds: Sequence[Fold]) -> list[Doubt]:
     doubts = []
     if diverged := sum(fold.history.diverged for fold in folds):
         words = f"the training of {diverged} of {len(folds)} folds diverged at every rate; its best weights are read"
@@ -202,11 +209,4 @@ def _of_trainings(folds: Sequence[Fold], means: dict[str, float]) -> list[Doubt]
         doubts.append(Doubt("the figure on validation pairs was still rising: more steps would read higher", False))
     if not all(fold.history.complete or fold.history.diverged for fold in folds):
         doubts.append(Doubt("the training was cut short; give more time for a higher and surer figure", False))
-    gap = float(np.mean([fold.fitted for fold in folds])) - means["dv"]
-    if gap > max(0.2 * abs(means["dv"]), 0.05):
-        words = (
-            f"the critic reads {gap:.3f} nats more on the pairs it was fitted to than on new ones: more samples or "
-            "fewer coordinates are needed"
-        )
-        doubts.append(Doubt(words, False))
     return doubts
