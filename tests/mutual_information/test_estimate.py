@@ -69,7 +69,7 @@ def test_intervals_of_the_normal_model_cover_the_truth(name):
 @pytest.mark.parametrize("name", ["double-angle", "crossed-normals", "symmetric-channel"])
 def test_network_finds_what_the_normal_model_cannot(name):
     task = TASKS[name]
-    r = estimate(*task.sample(600, seed=0)[:2], fitting=Fitting(steps=100))
+    r = estimate(*task.sample(600, seed=0)[:2], fitting=Fitting(steps=200))
     assert abs(r.readouts["gaussian"]) < 0.05 * task.truth
     assert 0.4 * task.truth < r.lower_bound < r.mi < 1.05 * task.truth
 
@@ -368,6 +368,21 @@ def test_critic_that_does_not_score_all_pairs():
 
 
 # Options
+
+
+def test_folds_side_by_side_change_no_figure():
+    threads, found = torch.get_num_threads(), []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        shares = []
+        r = estimate(
+            fitting=Fitting(steps=100), progress=lambda task, done, total, shares=shares: shares.append(done / total)
+        )
+        found.append((r.mi, r.interval, r.folds, r.history))
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+    torch.set_num_threads(threads)
+    assert found[0] == found[1]
 
 
 def test_time_budget(monkeypatch):

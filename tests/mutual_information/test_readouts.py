@@ -14,12 +14,22 @@ from deep_infomax.bounds import BOUNDS, donsker_varadhan, info_nce_bound, nwj
 from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information import Fitting
 from deep_infomax.mutual_information.critics import AllPairs, PairCritic
-from deep_infomax.mutual_information.fitting import LOSSES, History, MovingDonskerVaradhan, Watch, batches, fit_critic
+from deep_infomax.mutual_information.fitting import (
+    LOSSES,
+    AdamW,
+    History,
+    MovingDonskerVaradhan,
+    Watch,
+    Weights,
+    batches,
+    fit_critic,
+)
 from deep_infomax.mutual_information.readouts import (
     effective_sample_size,
     log_mean,
     read_out,
 )
+from deep_infomax.mutual_information.scoring import derangements
 from deep_infomax.negatives import all_pairs
 
 NAMES = ["dv", "nwj", "infonce", "smile"]
@@ -177,6 +187,24 @@ def test_chosen_scores_are_those_of_all_pairs(depth, separable):
 
 
 @each_critic
+def test_gradient_of_chosen_scores_is_that_of_all_pairs(depth, separable):
+    critic, x, y = trained_critic(depth, separable).double(), torch.randn(6, 3).double(), torch.randn(6, 2).double()
+    partners, of_scores = torch.randint(6, (6, 4)), torch.randn(6, 4).double()
+    for rows in (slice(None), slice(4)):
+        ours, plain = (
+            torch.autograd.grad((scores * of_scores[rows]).sum(), list(critic.parameters()))
+            for scores in (critic.chosen(x[rows], y, partners[rows]), critic(x, y).gather(1, partners)[rows])
+        )
+        torch.testing.assert_close(ours, plain)
+
+
+def test_scores_of_more_pairs_than_a_block_are_those_of_its_parts():
+    critic, x, y = trained_critic(2, 0), torch.randn(130, 3), torch.randn(70, 2)
+    parts = torch.cat([critic(x[rows], y) for rows in torch.arange(130).split(13)])
+    torch.testing.assert_close(critic(x, y), parts)
+
+
+@each_critic
 def test_order_of_a_critics_samples_is_irrelevant(depth, separable):
     critic, x, y = trained_critic(depth, separable), torch.randn(6, 3), torch.randn(5, 2)
     rows, columns = torch.randperm(6), torch.randperm(5)
@@ -188,9 +216,9 @@ def test_every_parameter_of_a_critic_gets_a_gradient_after_one_step(depth, separ
     critic, x = PairCritic(3, 2, hidden=16, depth=depth, separable=separable), torch.randn(32, 3)
     optimizer = torch.optim.Adam(critic.parameters(), lr=0.1)
     for _ in range(2):
-        joint, others = all_pairs(critic(x, x[:, :2])[..., None])
+        scores = critic.chosen(x, x[:, :2], derangements(32, 31))
         optimizer.zero_grad()
-        LOSSES["jsd"]()(joint[:, 0], others[..., 0]).backward()
+        scores.backward(LOSSES["jsd"]()(scores.detach())[1])
         optimizer.step()
     assert all(parameter.grad.count_nonzero() for parameter in critic.parameters())
 
@@ -213,11 +241,12 @@ class Level(nn.Module):
 
 
 def climb(critic):
-    return critic.value.expand(4), torch.zeros(4, 2)
+    return torch.cat([critic.value.expand(4, 1), torch.zeros(4, 2)], dim=1)
 
 
 def difference():
-    return lambda joint, others: others.mean() - joint.mean()
+    gradient = torch.tensor([-1 / 4, 1 / 8, 1 / 8]).expand(4, 3)
+    return lambda scores: ((scores * gradient).sum(), gradient)
 
 
 def value_of(critic):
@@ -266,8 +295,7 @@ def test_after_a_loss_that_is_not_finite_the_training_goes_on_from_its_best_weig
     drawn = itertools.count()
 
     def draw(critic):
-        joint, others = climb(critic)
-        return joint + (bad if next(drawn) == 25 else 0), others
+        return climb(critic) + (bad if next(drawn) == 25 else 0)
 
     critic = Level()
     history = fit_critic(critic, draw, value_of, difference, Fitting(steps=100, checks=20))
@@ -281,7 +309,7 @@ def test_after_a_loss_that_is_not_finite_the_training_goes_on_from_its_best_weig
 
 def test_a_loss_that_is_never_finite_is_divergence():
     critic = Level()
-    history = fit_critic(critic, lambda c: (climb(c)[0] + math.nan, climb(c)[1]), value_of, difference, Fitting())
+    history = fit_critic(critic, lambda c: climb(c) + math.nan, value_of, difference, Fitting())
     assert (history.steps, history.diverged, history.complete) == ((0, 1, 2, 3, 4), True, False)
     assert value_of(critic) == 0
 
@@ -369,32 +397,61 @@ def test_batches_give_each_index_once_a_round():
 
 @pytest.mark.parametrize("name", ["infonce", "jsd", "nwj"])
 def test_losses_are_those_of_the_bounds(name):
-    joint, others = torch.randn(6), torch.randn(6, 3)
-    expected = BOUNDS[name].loss(Scores(joint[:, None], others[..., None]))
-    torch.testing.assert_close(LOSSES[name]()(joint, others), expected)
+    scores = torch.randn(6, 4, requires_grad=True)
+    expected = BOUNDS[name].loss(Scores(scores[:, :1], scores[:, 1:, None]))
+    value, gradient = LOSSES[name]()(scores.detach())
+    torch.testing.assert_close(value, expected.detach())
+    torch.testing.assert_close(gradient, *torch.autograd.grad(expected, scores))
 
 
 def test_moving_average_gives_the_gradient_of_a_plain_loop():
     loss, average = MovingDonskerVaradhan(rate=0.25), None
     for scale in (1.0, 3.0, 0.5):
-        joint, others = torch.randn(6, requires_grad=True), (scale * torch.randn(6, 3)).requires_grad_()
-        gradient_joint, gradient_others = torch.autograd.grad(loss(joint, others), (joint, others))
-        exponentials = others.detach().exp()
+        scores = scale * torch.randn(6, 4)
+        _, gradient = loss(scores)
+        exponentials = scores[:, 1:].exp()
         mean = exponentials.mean()
         average = mean if average is None else 0.75 * average + 0.25 * mean
-        torch.testing.assert_close(gradient_joint, torch.full((6,), -1 / 6))
-        torch.testing.assert_close(gradient_others, exponentials / 18 / average)
+        torch.testing.assert_close(gradient[:, 0], torch.full((6,), -1 / 6))
+        torch.testing.assert_close(gradient[:, 1:], exponentials / 18 / average)
 
 
 def test_moving_average_of_one_batch_gives_the_donsker_varadhan_gradient():
-    joint, others = torch.randn(6, requires_grad=True), torch.randn(6, 3, requires_grad=True)
-    plain = -donsker_varadhan(Scores(joint[:, None], others[..., None]))
-    ours = MovingDonskerVaradhan()(joint, others)
-    for a, b in zip(*(torch.autograd.grad(f, (joint, others)) for f in (ours, plain)), strict=True):
-        torch.testing.assert_close(a, b)
+    scores = torch.randn(6, 4, requires_grad=True)
+    plain = -donsker_varadhan(Scores(scores[:, :1], scores[:, 1:, None]))
+    torch.testing.assert_close(MovingDonskerVaradhan()(scores.detach())[1], *torch.autograd.grad(plain, scores))
 
 
 def test_moving_average_of_large_scores_stays_finite():
     loss = MovingDonskerVaradhan()
     for size in (1e4, 1e4, -1e4):
-        assert loss(torch.zeros(4), torch.full((4, 2), size)).isfinite()
+        value, gradient = loss(torch.cat([torch.zeros(4, 1), torch.full((4, 2), size)], dim=1))
+        assert value.isfinite()
+        assert gradient.isfinite().all()
+
+
+def test_weights_as_one_vector_are_trained_as_by_the_optimizer_of_pytorch():
+    ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    weights = Weights(ours)
+    optimizer = AdamW(weights.vector, 0.1)
+    reference = torch.optim.AdamW(theirs.parameters(), weight_decay=0.1)
+    for step in range(20):
+        x, of_outputs = torch.randn(5, 3), torch.randn(5, 2)
+        reference.param_groups[0]["lr"] = 0.01 * (step + 1)
+        reference.zero_grad()
+        theirs(x).backward(of_outputs)
+        reference.step()
+        optimizer.step(weights.gradient(ours(x), of_outputs), 0.01 * (step + 1))
+        torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+
+def test_parameters_that_are_not_trained_or_not_used_stay():
+    module = nn.ModuleDict({"frozen": nn.Linear(3, 1), "used": nn.Linear(3, 1), "unused": nn.Linear(3, 1)})
+    module["frozen"].requires_grad_(False)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    weights, x = Weights(module), torch.randn(5, 3)
+    scores = module["frozen"](x) + module["used"](x)
+    AdamW(weights.vector, 0.0).step(weights.gradient(scores, torch.ones(5, 1)), 0.1)
+    changed = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"used.weight", "used.bias"}

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from deep_infomax.mutual_information.columns import Standardiser
 from deep_infomax.mutual_information.gaussian import NormalRatio, fit_normal_ratio
-from deep_infomax.mutual_information.readouts import Readout, read_out
+from deep_infomax.mutual_information.readouts import Readout, read_donsker_varadhan
 
 Array = np.ndarray
 Samples = tuple[Float[Array, "_ dx"], Float[Array, "_ dy"]]
@@ -58,17 +58,17 @@ def fit_normal_baseline(fit: Samples, validation: Samples, to_x: Standardiser, t
     return NormalBaseline(to_x, to_y, fit_normal_ratio(to_x(x), to_y(y), (to_x(seen_x), to_y(seen_y))))
 
 
-def likeliest(candidates: Sequence[B], validation: Samples) -> B:
-    """The first baseline, or one that reads more by Donsker-Varadhan on all validation pairs, by a standard error."""
+def likeliest(candidates: Sequence[B], validation: Samples, errors: float = 1.0) -> B:
+    """The first baseline, or one that reads more by Donsker-Varadhan on all validation pairs, by so many errors."""
     best, reading = candidates[0], _read(candidates[0], validation)
     for candidate in candidates[1:]:
         other = _read(candidate, validation)
         error = float((other.influence - reading.influence).std()) / math.sqrt(len(other.influence))
-        if other.value - reading.value > error:
+        if other.value - reading.value > errors * error:
             best, reading = candidate, other
     return best
 
 
 def _read(baseline: Baseline, pairs: Samples) -> Readout:
     rows_x, rows_y = (torch.from_numpy(rows.astype(np.float32)) for rows in baseline.factors(*pairs))
-    return read_out(rows_x @ rows_y.T, 0.0)["dv"]
+    return read_donsker_varadhan(rows_x @ rows_y.T)

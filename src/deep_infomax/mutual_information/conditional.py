@@ -25,10 +25,10 @@ from deep_infomax.mutual_information.differences import Difference, Term, common
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.folds import Work, fit_folds
+from deep_infomax.mutual_information.folds import Work, at_once, fit_folds
 from deep_infomax.mutual_information.inputs import Columns, as_columns, check_lengths, check_options, few_samples
 from deep_infomax.mutual_information.names import check_indexes
-from deep_infomax.mutual_information.running import choose_device, running, watch_part
+from deep_infomax.mutual_information.running import choose_device, running, watches_of
 from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.mutual_information.variables import read_variable
 from deep_infomax.runtime.progress import Progress
@@ -170,12 +170,12 @@ class Informations:
         with running(self.progress, self.seed, self.device) as (tell, stopped):
             began, parts = time.monotonic(), len(wanted) * self.folds
             split = self.rows.split(self.folds, self.seed)
+            watches = watches_of(tell, stopped, self.time_budget, parts, at_once(self.folds, self.device, False))
             terms, folds = [], []
             for number, (sign, others) in enumerate(wanted):
-                places = range(number * self.folds, (number + 1) * self.folds)
-                watches = [watch_part(tell, stopped, began, self.time_budget, place, parts) for place in places]
+                own = watches[number * self.folds : (number + 1) * self.folds]
                 x, y = self.columns[target], _together([self.columns[name] for name in others])
-                done = fit_folds(x.values, y.values, split, self._work(x, y), watches)
+                done = fit_folds(x.values, y.values, split, self._work(x, y), own)
                 facts = replace(facts_of(x, y, []).of_rows(self.rows), warnings=())  # said once, of each variable
                 seconds = time.monotonic() - began
                 estimate = combine(done, self.estimator, facts, self.level, self.rows, None, seconds, not stopped())

@@ -38,7 +38,7 @@ from deep_infomax.mutual_information.combining import FUNCTION, combine
 from deep_infomax.mutual_information.estimators import ESTIMATORS, Estimator
 from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.folds import Work, fit_folds
+from deep_infomax.mutual_information.folds import Work, at_once, fit_folds
 from deep_infomax.mutual_information.independence import combined_p_value, normal_p_value
 from deep_infomax.mutual_information.inputs import (
     as_columns,
@@ -50,7 +50,7 @@ from deep_infomax.mutual_information.inputs import (
 )
 from deep_infomax.mutual_information.names import check_indexes, column_names
 from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.running import choose_device, running, watch_part
+from deep_infomax.mutual_information.running import choose_device, running, watches_of
 from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.mutual_information.variables import Variable, read_variable
 from deep_infomax.runtime.progress import Progress
@@ -162,7 +162,7 @@ def estimate_mi(
     on = torch.device("cpu") if method.alone is not None else choose_device(device)
     with running(progress, seed, on) as (tell, stopped):
         if method.alone is not None:
-            watch = watch_part(tell, stopped, time.monotonic(), time_budget, 0, 1)
+            [watch] = watches_of(tell, stopped, time_budget, 1)
             estimate = method.alone(x, y, level, facts.warnings, watch)
             if rows.kind != "independent" and estimate.interval is not None:
                 said = f"{estimator} takes rows for independent, so its interval is withheld; use auto"
@@ -173,7 +173,7 @@ def estimate_mi(
             return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
         work = Work(method, on, ranks, critic, folds * permutations, fitting or Fitting(), rows, discrete)
         began = time.monotonic()
-        watches = [watch_part(tell, stopped, began, time_budget, number, folds) for number in range(folds)]
+        watches = watches_of(tell, stopped, time_budget, folds, at_once(folds, on, critic is not None))
         done = fit_folds(x, y, rows.split(folds, seed), work, watches)
         p_value = None
         if permutations:

@@ -1,7 +1,8 @@
 """One fold of an estimate: a critic fitted to some pairs and read out on others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -23,11 +24,14 @@ from deep_infomax.mutual_information.readouts import (
     Readout,
     effective_sample_size,
     log_mean,
+    read_donsker_varadhan,
     read_out,
 )
 from deep_infomax.mutual_information.scoring import own_scores, score_matrix
 from deep_infomax.mutual_information.structure import Rows
 from deep_infomax.mutual_information.trials import Outcome, Trial, run_trials, trials_of
+from deep_infomax.runtime.random_numbers import default_generator
+from deep_infomax.runtime.threads import side_by_side
 
 Array = np.ndarray
 
@@ -97,39 +101,98 @@ def fit_folds(
 ) -> list[Fold]:
     """Fit a critic for each part of a split, (rest, test), watched by its own watch; fewer where one says stop.
 
-    A fold whose network gained much less on validation pairs than those of the other folds is trained again, at a lower
-    rate and from other weights; of the two the one that gained more is kept.
+    As many at a time as `at_once` says. A fold whose network gained much less on validation pairs than those of the
+    other folds is trained again, at a lower rate and from other weights; of the two the one that gained more is kept.
     """
-    done = []
-    for (rest, test), watch in zip(split, watches, strict=True):
-        done.append(fit_fold(x, y, rest, test, work, watch))
-        if watch.stop():
-            return done
+    done = _fit_all(x, y, split, work, watches)
+    if len(done) < len(split):
+        return done
     usual = float(np.median([fold.gain for fold in done]))
-    for number, ((rest, test), watch) in enumerate(zip(split, watches, strict=True)):
-        if usual > WORTH_REPEATING and done[number].gain < FAR_BELOW * usual and not watch.over():
-            again = fit_fold(x, y, rest, test, work, replace(watch, report=lambda share: None), AGAIN)
-            done[number] = max(done[number], again, key=lambda fold: fold.gain)
+    low = [
+        number
+        for number, fold in enumerate(done)
+        if usual > WORTH_REPEATING and fold.gain < FAR_BELOW * usual and not watches[number].over()
+    ]
+    silent = [replace(watches[number], report=lambda share: None) for number in low]
+    again = _fit_all(x, y, [split[number] for number in low], work, silent, AGAIN)
+    for number, fold in zip(low, again, strict=False):
+        done[number] = max(done[number], fold, key=lambda fold: fold.gain)
     return done
 
 
-def fit_fold(
+def _fit_all(
+    x: Shaped[Array, "n *dx"],
+    y: Shaped[Array, "n *dy"],
+    split: Sequence[tuple[Int[Array, " _f"], Int[Array, " _t"]]],
+    work: Work,
+    watches: Sequence[Watch],
+    rate: float = 1.0,
+) -> list[Fold]:
+    """Fit a critic for each part of a split, at a share of the learning rate; those that were begun before a stop.
+
+    What draws from torch's own generator is done here in the order of the folds, and each training draws from another:
+    how many run at a time changes no figure.
+    """
+
+    def prepared() -> Iterator[Callable[[], Fold]]:
+        for (rest, test), watch in zip(split, watches, strict=True):
+            yield partial(read_fold, x, y, prepare_fold(x, y, rest, test, work, rate), work, watch)
+            if watch.stop():
+                return
+
+    return side_by_side(prepared(), at_once(len(split), work.device, work.critic is not None))
+
+
+def at_once(folds: int, device: torch.device, own_critic: bool) -> int:
+    """How many folds are fitted at a time: one for each thread that torch may use on a CPU.
+
+    The networks are small, so that two cores train two of them faster than one after the other. A critic of the user's
+    may be large and may draw from torch's own generator, so those are fitted one by one, as is all on a GPU.
+    """
+    return 1 if own_critic or device.type != "cpu" else max(1, min(folds, torch.get_num_threads()))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A fold before its training."""
+
+    test: Int[Array, " p"]
+    held_out: int
+    pairing: Pairing
+    trials: Sequence[Trial]
+    fit: Int[Array, " f"]
+    validation: Int[Array, " v"]
+    fitting: Fitting
+    generator: torch.Generator
+    """Which the training draws from."""
+    seed: int
+    """Of shuffles."""
+
+
+def prepare_fold(
     x: Shaped[Array, "n *dx"],
     y: Shaped[Array, "n *dy"],
     rest: Int[Array, " f"],
     test: Int[Array, " t"],
     work: Work,
-    watch: Watch,
     rate: float = 1.0,
-) -> Fold:
-    """Fit a critic to the pairs of ``rest``, at a share of the learning rate, and read it out on those of ``test``."""
+) -> Prepared:
+    """Fit how the pairs of ``rest`` are read, and make the networks to be tried on them."""
     validation, fit = held_back(rest, work.fitting, work.rows)
     pairing, trials = _pairing_and_trials(x, y, fit, validation, work)
     fitting = replace(work.fitting, learning_rate=rate * work.fitting.learning_rate)
+    own, shuffles = torch.randint(2**62, (2,)).tolist()
+    generator = default_generator(work.device) if work.critic else torch.Generator(work.device).manual_seed(own)
+    return Prepared(test[:MOST_PAIRED], len(test), pairing, trials, fit, validation, fitting, generator, shuffles)
+
+
+def read_fold(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"], fold: Prepared, work: Work, watch: Watch) -> Fold:
+    """Train the networks of a fold, and read the one that is kept on the pairs that were held out."""
+    pairing, fit, validation, test = fold.pairing, fold.fit, fold.validation, fold.test
     fitted, validated = (pairing(x[rows], y[rows]).to(work.device) for rows in (fit, validation))
     outcome = Outcome(ZeroCritic(), History((), (), True), 0.0)
-    if work.method.loss is not None and trials:
-        outcome = run_trials(trials, fitted, validated, work.method.loss, fitting, watch)
+    if work.method.loss is not None and fold.trials:
+        outcome = run_trials(fold.trials, fitted, validated, work.method.loss, fold.fitting, fold.generator, watch)
     network = outcome.network
     # Nothing is left for validation pairs to decide; where they are few beside the others, they add only time.
     few_fitted = len(validation) > WORTH_FITTING * len(fit)
@@ -139,22 +202,22 @@ def fit_fold(
         fitted = pairing(x[rows], y[rows]).to(work.device)
     if not watch.stop():
         watch.report(1.0)
-    read = test[:MOST_PAIRED]
-    held_out = pairing(x[read], y[read]).to(work.device)
+    held_out = pairing(x[test], y[test]).to(work.device)
     scores = score_matrix(network, held_out)
     same = fitted[: len(held_out)]
     shift = log_mean(score_matrix(network, same[: len(same) // 2]))
-    readouts = read_out(scores, shift) | {"gaussian": _normal_readout(pairing, x[read], y[read])}
+    readouts = read_out(scores, shift) | {"gaussian": _normal_readout(pairing, x[test], y[test])}
+    p_value = critic_p_value(scores, test, work.rows, work.permutations, fold.seed) if work.permutations else None
     return Fold(
         values={name: readout.value for name, readout in readouts.items()},
         influences={name: readout.influence.cpu() for name, readout in readouts.items()},
         fitted=float(own_scores(network, fitted).mean()) - shift,
-        held_out=len(test),
-        test=read,
+        held_out=fold.held_out,
+        test=test,
         effective_sample_size=effective_sample_size(scores),
         history=outcome.history,
         gain=outcome.gain,
-        p_value=_p_value(scores, read, work) if work.permutations else None,
+        p_value=p_value,
         determined=isinstance(pairing, ColumnPairing) and pairing.determined,
         log_ratio=lambda new_x, new_y: _log_ratio(network, pairing, new_x, new_y, shift, work.device),
     )
@@ -165,12 +228,7 @@ def _normal_readout(pairing: Pairing, x: Shaped[Array, "p *dx"], y: Shaped[Array
     if not isinstance(pairing, ColumnPairing):
         return Readout(0.0, torch.zeros(len(x)))
     rows_x, rows_y = (torch.from_numpy(rows.astype(np.float32)) for rows in pairing.normal.factors(x, y))
-    return read_out(rows_x @ rows_y.T, 0.0)["dv"]
-
-
-def _p_value(scores: Float[Tensor, "p p"], test: Int[Array, " p"], work: Work) -> float:
-    seed = int(torch.randint(2**62, ()))
-    return critic_p_value(scores, test, work.rows, work.permutations, seed)
+    return read_donsker_varadhan(rows_x @ rows_y.T)
 
 
 def held_back(rest: Int[Array, " f"], fitting: Fitting, rows: Rows) -> tuple[Int[Array, " v"], Int[Array, " g"]]:

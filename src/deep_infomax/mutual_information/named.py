@@ -97,9 +97,10 @@ def mine(
     steps, values = [0], [figure()]
     for step in range(1, MINE_STEPS + 1):
         rows, others = torch.randperm(n)[:batch], torch.randperm(n)[:batch]
-        value = loss(scores(rows, rows), scores(rows, others)[:, None])
+        scored = torch.stack([scores(rows, rows), scores(rows, others)], dim=1)
+        _, gradient = loss(scored.detach())
         optimizer.zero_grad()
-        value.backward()
+        (scored * gradient).sum().backward()
         optimizer.step()
         watch.report(step / MINE_STEPS)
         ended = watch.stop() or time.monotonic() > watch.deadline

@@ -104,7 +104,8 @@ def fit_column_pairing(
     """Fit how columns are read, and the baseline that validation pairs choose.
 
     Normal models of ranks follow any monotone map, those of standardised columns see the small directions in which
-    columns that are nearly equal differ.
+    columns that are nearly equal differ. Where there are such directions, the model that reads more is taken; else that
+    of ranks, unless the other reads more by a standard error.
 
     Args:
         x: Columns to fit to.
@@ -121,7 +122,9 @@ def fit_column_pairing(
     side_x, side_y = fit_variable(x, ranks, waves, discrete_x), fit_variable(y, ranks, waves, discrete_y)
     maps = [(side_x.columns.to_normal, side_y.columns.to_normal)]
     maps += [(side_x.standard, side_y.standard)] if ranks else []
-    normal = likeliest([fit_normal_baseline((x, y), validation, *both) for both in maps], validation)
+    collinear = side_x.directions is not None or side_y.directions is not None
+    models = [fit_normal_baseline((x, y), validation, *both) for both in maps]
+    normal = likeliest(models, validation, 0.0 if collinear else 1.0)
     others = category_baselines((x, y), validation, discrete, *maps[0]) if categories and discrete is not None else ()
     return ColumnPairing(side_x, side_y, normal, likeliest([normal, *others], validation), few)
 

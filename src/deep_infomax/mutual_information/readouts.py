@@ -62,8 +62,14 @@ def read_out(scores: Float[Tensor, "n n"], shift: float) -> dict[str, Readout]:
             _centred(joint) - _centred(row_means) - _centred(column_means),
         ),
         "infonce": Readout(float(nce.mean()), _centred(nce) - _centred(softmax_columns)),
-        "smile": _smile(scores),
+        "smile": read_donsker_varadhan(scores.clamp(-SMILE_CLIP, SMILE_CLIP).diagonal_scatter(joint)),
     }
+
+
+def read_donsker_varadhan(scores: Float[Tensor, "n n"]) -> Readout:
+    """``dv`` alone, as in `read_out`."""
+    n, others = len(scores), others_only(scores)
+    return donsker_varadhan_readout(scores.diagonal(), [others.logsumexp(1), others.logsumexp(0)], n * (n - 1))
 
 
 def donsker_varadhan_readout(
@@ -96,15 +102,10 @@ def effective_sample_size(scores: Float[Tensor, "n n"]) -> float:
     >>> effective_sample_size(torch.zeros(5, 5))
     20.0
     """
-    others = others_only(scores.double())
-    return round(math.exp(float(2 * others.logsumexp((0, 1)) - (2 * others).logsumexp((0, 1)))), 9)
-
-
-def _smile(scores: Tensor) -> Readout:
-    clipped = others_only(scores.clamp(-SMILE_CLIP, SMILE_CLIP))
-    n = len(scores)
-    log_sums = [clipped.logsumexp(1), clipped.logsumexp(0)]
-    return donsker_varadhan_readout(scores.diagonal(), log_sums, n * (n - 1))
+    others = others_only(scores)
+    weights = (others - others.max()).exp_()
+    squares = torch.linalg.vector_norm(weights, dtype=torch.double).square()
+    return round(float(weights.sum(dtype=torch.double).square() / squares), 9)
 
 
 def _centred(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

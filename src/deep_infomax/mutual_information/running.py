@@ -2,8 +2,11 @@
 
 import math
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -35,16 +38,28 @@ def running(
         yield tell, lambda: stop.requested
 
 
-def watch_part(
-    tell: Progress, stopped: Callable[[], bool], began: float, time_budget: float | None, number: int, parts: int
-) -> Watch:
-    """The watch of one of several trainings, which share the time between them."""
+def watches_of(
+    tell: Progress,
+    stopped: Callable[[], bool],
+    time_budget: float | None,
+    parts: int,
+    at_once: int = 1,
+) -> list[Watch]:
+    """A watch for each of several trainings, of which some run at a time; they share the time between them."""
+    began, shares, lock = time.monotonic(), [0.0] * parts, Lock()
 
-    def report(share: float) -> None:
-        tell("fitting critics", round(1000 * (number + share)), 1000 * parts)
+    def report(number: int, share: float) -> None:
+        with lock:
+            shares[number] = max(share, shares[number])
+            shares[: max(0, number + 1 - at_once)] = [1.0] * max(0, number + 1 - at_once)  # which have ended
+            tell("fitting critics", round(1000 * sum(shares)), 1000 * parts)
 
-    deadline = math.inf if time_budget is None else began + time_budget * (number + _TRAINED) / parts
-    return Watch(stopped, report, deadline)
+    rounds = math.ceil(parts / at_once)
+    ends = [
+        math.inf if time_budget is None else began + time_budget * (n // at_once + _TRAINED) / rounds
+        for n in range(parts)
+    ]
+    return [Watch(stopped, partial(report, number), end) for number, end in enumerate(ends)]
 
 
 def choose_device(device: torch.device | str | None) -> torch.device:

@@ -15,7 +15,7 @@ from deep_infomax.mutual_information.critics import SomeInputs, ZeroCritic
 from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
 from deep_infomax.mutual_information.pairing import ColumnPairing, Columns, Pairs
 from deep_infomax.mutual_information.readouts import read_out
-from deep_infomax.mutual_information.scoring import chosen_scores, derangements, score_matrix
+from deep_infomax.mutual_information.scoring import chosen_in_parts, chosen_scores, derangements, score_matrix
 
 VALIDATION_OTHERS: Final = 64
 LOW_DIMENSION: Final = 16
@@ -58,11 +58,17 @@ def trials_of(pairing: ColumnPairing, n: int, fitting: Fitting) -> list[Trial]:
 
 
 def run_trials(
-    trials: Sequence[Trial], fitted: Pairs, validated: Pairs, loss: str, fitting: Fitting, watch: Watch
+    trials: Sequence[Trial],
+    fitted: Pairs,
+    validated: Pairs,
+    loss: str,
+    fitting: Fitting,
+    generator: torch.Generator,
+    watch: Watch,
 ) -> Outcome:
     """Train all networks, which share the time between them, and keep the one that reads most on validation pairs."""
     histories = [
-        _train(trial, fitted, validated, loss, fitting, _part(watch, number, len(trials)))
+        _train(trial, fitted, validated, loss, fitting, generator, _part(watch, number, len(trials)))
         for number, trial in enumerate(trials)
     ]
     baseline = read_out(validated.baseline(), 0.0)
@@ -84,17 +90,26 @@ def _trial(pairing: ColumnPairing, fitting: Fitting, few: Columns | None) -> Tri
     return Trial(network, HIGH_DIMENSION_RATE if high else 1.0)
 
 
-def _train(trial: Trial, fitted: Pairs, validated: Pairs, loss: str, fitting: Fitting, watch: Watch) -> History:
-    order = batches(len(fitted), fitting.batch_size, fitted.x.device)
+def _train(
+    trial: Trial,
+    fitted: Pairs,
+    validated: Pairs,
+    loss: str,
+    fitting: Fitting,
+    generator: torch.Generator,
+    watch: Watch,
+) -> History:
+    order = batches(len(fitted), fitting.batch_size, generator)
 
-    def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
+    def draw(critic: nn.Module) -> Tensor:
         chosen = fitted[next(order)]
-        return chosen_scores(critic, chosen, derangements(len(chosen), fitting.others, chosen.x.device))
+        return chosen_scores(critic, chosen, derangements(len(chosen), fitting.others, generator))
 
-    partners = derangements(len(validated), VALIDATION_OTHERS, validated.x.device)
+    partners = derangements(len(validated), VALIDATION_OTHERS, generator)
 
     def validate(critic: nn.Module) -> float:
-        joint, others = chosen_scores(critic, validated, partners)
+        scores = chosen_in_parts(critic, validated, partners)
+        joint, others = scores[:, 0], scores[:, 1:]
         if _decisive(loss) == "infonce":
             return info_nce_bound(Scores(joint[:, None], others[..., None])).item()
         return float(joint.mean() - others.flatten().logsumexp(0)) + math.log(others.numel())

@@ -20,6 +20,14 @@ def seed_generators(seed: int, device: torch.device) -> None:
         torch.get_device_module(device).manual_seed(seed)
 
 
+def default_generator(device: torch.device) -> torch.Generator:
+    """The generator that torch itself draws from on a device: the CPU, or a CUDA device."""
+    if device.type != "cuda":
+        return torch.default_generator
+    torch.cuda.init()
+    return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+
+
 @contextmanager
 def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
     """Random numbers of the host and a device from a seed; on leaving, host and CUDA device are as they were.

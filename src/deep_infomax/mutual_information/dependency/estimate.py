@@ -29,7 +29,7 @@ from deep_infomax.mutual_information.estimators import DEPENDENCIES
 from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.inputs import as_columns, check_options, few_samples
 from deep_infomax.mutual_information.names import column_names
-from deep_infomax.mutual_information.running import choose_device, running, watch_part
+from deep_infomax.mutual_information.running import choose_device, running, watches_of
 from deep_infomax.mutual_information.units import check_unit
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
@@ -117,10 +117,8 @@ def neural_dependency(
         work = Work(with_margins(read, rows), method, ranks, on)
         fitting = fitting or Fitting()
         split = rows.split(folds, seed)
-        watches = [
-            [watch_part(tell, stopped, began, time_budget, half, 2 * folds) for half in (2 * number, 2 * number + 1)]
-            for number in range(folds)
-        ]
+        halves = watches_of(tell, stopped, time_budget, 2 * folds)
+        watches = list(zip(halves[::2], halves[1::2], strict=True))
         done: list[Fold] = []
         for (rest, test), pair in zip(split, watches, strict=True):
             done.append(work.fold(rest, test, fitting, pair, done))

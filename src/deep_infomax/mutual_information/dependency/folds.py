@@ -14,7 +14,7 @@ from deep_infomax.mutual_information.dependency.critics import JointCritic, Mask
 from deep_infomax.mutual_information.dependency.model import Model
 from deep_infomax.mutual_information.fitting import Fitting, History, MovingDonskerVaradhan, Watch, batches, fit_critic
 from deep_infomax.mutual_information.readouts import Readout, donsker_varadhan_readout
-from deep_infomax.runtime.random_numbers import own_random_numbers
+from deep_infomax.runtime.random_numbers import default_generator, own_random_numbers
 
 Array = np.ndarray
 
@@ -45,13 +45,13 @@ def fit_joint(model: Model, held_out: Samples, fitting: Fitting, watch: Watch) -
     fitted, validated, owners = model.samples(model.fit), model.samples(model.validation), model.owners
     network = JointCritic(len(owners), model.correlations, fitting.hidden, fitting.depth).to(model.device)
     start = copy.deepcopy(network)
-    order = batches(len(fitted), fitting.batch_size, model.device)
+    order = batches(len(fitted), fitting.batch_size, default_generator(model.device))
 
-    def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
+    def draw(critic: nn.Module) -> Tensor:
         batch = fitted[next(order)]
         parts = [batch] + [_shuffled(batch, owners)[0] for _ in range(fitting.others)]
-        scores = critic(_stacked(parts))
-        return scores[0], scores[1:].T
+        scores: Tensor = critic(_stacked(parts))
+        return scores.T
 
     checks = [_shuffled(validated, owners)[0] for _ in range(VALIDATION_SHUFFLES)]
 
@@ -98,17 +98,17 @@ def fit_terms(
         fitting.depth,
     ).to(model.device)  # fmt: skip
     start = copy.deepcopy(network)
-    order = batches(len(fitted), fitting.batch_size, model.device)
+    order = batches(len(fitted), fitting.batch_size, default_generator(model.device))
     every = (0, len(factors))
 
-    def draw(critic: nn.Module) -> tuple[Tensor, Tensor]:
+    def draw(critic: nn.Module) -> Tensor:
         return _score_terms(critic, fitted[next(order)], every, fitting.others)
 
     def looked(critic: nn.Module, terms: tuple[int, int]) -> Readout:
         with own_random_numbers(0, model.device):  # the same terms and partners at every look
             drawn = [_score_terms(critic, validated, terms, fitting.others) for _ in range(VALIDATION_SHUFFLES)]
-        joint, others = (torch.cat(scores) for scores in zip(*drawn, strict=True))
-        return _pooled(joint, others)
+        scores = torch.cat(drawn)
+        return _pooled(scores[:, 0], scores[:, 1:])
 
     history = fit_critic(
         network, draw, lambda critic: looked(critic, every).value, MovingDonskerVaradhan, fitting, watch
@@ -144,9 +144,7 @@ def _gain(trained: Readout, start: Readout) -> float:
     return gain if gain > 2 * float(difference.std()) / math.sqrt(len(difference)) else 0.0
 
 
-def _score_terms(
-    critic: nn.Module, samples: Samples, terms: tuple[int, int], others: int
-) -> tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]:
+def _score_terms(critic: nn.Module, samples: Samples, terms: tuple[int, int], others: int) -> Float[Tensor, "n k1"]:
     """For each sample and a term drawn for it, scores of its context with its own value and those of k others."""
     n = len(samples)
     device = samples.normal.device
@@ -154,8 +152,8 @@ def _score_terms(
     own = torch.arange(n, device=device)
     shifts = torch.cat([own[:1], torch.randperm(n - 1, device=device)[:others] + 1])
     partners = samples[(own[:, None] + shifts) % n]
-    scores = critic(term, samples, partners)
-    return scores[:, 0], scores[:, 1:]
+    scores: Tensor = critic(term, samples, partners)
+    return scores
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information.dependency.result import Dependency
 from deep_infomax.mutual_information.fitting import History, batches
 from deep_infomax.runtime.progress import Progress
-from deep_infomax.runtime.random_numbers import own_random_numbers
+from deep_infomax.runtime.random_numbers import default_generator, own_random_numbers
 
 Array = np.ndarray
 
@@ -78,7 +78,7 @@ def dim_dependency(
     with own_random_numbers(seed, device), torch.enable_grad():
         network = _network(samples.shape[1]).to(device)
         optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-        order = batches(len(samples), BATCH, device)
+        order = batches(len(samples), BATCH, default_generator(device))
         course = [(0, _figure(network, samples))]
         for step in range(steps):
             epoch, begun = divmod(step, steps_per_epoch)
