@@ -25,7 +25,7 @@ from deep_infomax.mutual_information.differences import Difference, Term, common
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.folds import Work, at_once, fit_folds
+from deep_infomax.mutual_information.folds import Work, fit_folds
 from deep_infomax.mutual_information.inputs import Columns, as_columns, check_lengths, check_options, few_samples
 from deep_infomax.mutual_information.names import check_indexes
 from deep_infomax.mutual_information.running import choose_device, running, watches_of
@@ -168,14 +168,13 @@ class Informations:
         """A sum with signs of the informations of the first variable with others."""
         target, *_ = self.columns
         with running(self.progress, self.seed, self.device) as (tell, stopped):
-            began, parts = time.monotonic(), len(wanted) * self.folds
+            began = time.monotonic()
             split = self.rows.split(self.folds, self.seed)
-            watches = watches_of(tell, stopped, self.time_budget, parts, at_once(self.folds, self.device, False))
+            watches = watches_of(tell, stopped, self.time_budget, len(wanted))
             terms, folds = [], []
-            for number, (sign, others) in enumerate(wanted):
-                own = watches[number * self.folds : (number + 1) * self.folds]
+            for (sign, others), watch in zip(wanted, watches, strict=True):
                 x, y = self.columns[target], _together([self.columns[name] for name in others])
-                done = fit_folds(x.values, y.values, split, self._work(x, y), own)
+                done = fit_folds(x.values, y.values, split, self._work(x, y), watch)
                 facts = replace(facts_of(x, y, []).of_rows(self.rows), warnings=())  # said once, of each variable
                 seconds = time.monotonic() - began
                 estimate = combine(done, self.estimator, facts, self.level, self.rows, None, seconds, not stopped())

@@ -1,17 +1,11 @@
 """Critics: networks that score pairs (x, y), the higher the likelier the two belong together."""
 
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding
-
-embedding_dense_backward, threshold_backward = (
-    torch.ops.aten.embedding_dense_backward,
-    torch.ops.aten.threshold_backward.grad_input,
-)
 
 CACHED: Final = 64
 """Rows of x and of y, of whose pairs the hidden units stay in a processor's cache."""
@@ -69,73 +63,33 @@ class PairCritic(nn.Module):
         block = CACHED if x.device.type == "cpu" else MANY
         columns = self.first_y(y).split(block)
         scores = torch.cat(
-            [torch.cat([self._block(row, column) for column in columns], 1) for row in self.first_x(x).split(block)]
+            [
+                torch.cat([self._scores(row[:, None] + column) for column in columns], 1)
+                for row in self.first_x(x).split(block)
+            ]
         )
         if self.side_x is None or self.side_y is None:
             return scores
         separable: Tensor = self.side_x(x) @ self.side_y(y).T
         return scores + separable
 
-    def _block(self, x: Float[Tensor, "n h"], y: Float[Tensor, "p h"]) -> Float[Tensor, "n p"]:
-        hidden = (x[:, None] + y).relu_().flatten(0, 1)
-        for layer in self.hidden:
-            hidden = layer(hidden).relu_()
-        scores: Tensor = self.last(hidden).view(len(x), len(y))
-        return scores
-
     def chosen(
         self, x: Float[Tensor, "n dx"], y: Float[Tensor, "p dy"], partners: Int[Tensor, "n k"]
     ) -> Float[Tensor, "n k"]:
         """Scores of each x with k of the y."""
-        layers = [parameter for layer in self.hidden for parameter in (layer.weight, layer.bias)]
-        scores: Tensor = _ChosenScores.apply(  # type: ignore[no-untyped-call]
-            x, y, partners, self.first_x.weight, self.first_x.bias, self.first_y.weight, self.last.weight[0], *layers
-        )
+        # Rows taken by `embedding`: the gradient of plain indexing is summed in an order that differs from run to run.
+        scores = self._scores(self.first_x(x)[:, None] + embedding(partners, self.first_y(y)))
         if self.side_x is None or self.side_y is None:
             return scores
         separable: Tensor = self.side_x(x) @ self.side_y(y).T
         return scores + separable.gather(1, partners)
 
-
-class _ChosenScores(torch.autograd.Function):
-    """The concatenated part of a `PairCritic`, with its gradient by hand, for some of the pairs.
-
-    It is where a training on a CPU spends its time: by autograd a step takes more than twice as long.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, y: Tensor, partners: Int[Tensor, "n k"], first_x: Float[Tensor, "h dx"],
-        bias: Float[Tensor, " h"], first_y: Float[Tensor, "h dy"], last: Float[Tensor, " h"], *layers: Tensor,
-    ) -> Float[Tensor, "n k"]:  # fmt: skip
-        of_y = embedding(partners, y @ first_y.T)
-        hidden = [of_y.add_(torch.addmm(bias, x, first_x.T)[:, None]).relu_().flatten(0, 1)]
-        for weight, shift in zip(layers[::2], layers[1::2], strict=True):
-            hidden.append(torch.addmm(shift, hidden[-1], weight.T).relu_())
-        ctx.save_for_backward(x, y, partners, last, *layers[::2], *hidden)
-        return (hidden[-1] @ last).view(partners.shape)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, of_scores: Float[Tensor, "n k"]) -> tuple[Tensor | None, ...]:
-        """Gradients of the parameters; x and y get none."""
-        x, y, partners, last, *saved = ctx.saved_tensors
-        weights, hidden = saved[: len(saved) // 2], saved[len(saved) // 2 :]
-        flat, of_layers = of_scores.flatten(), []
-        of_hidden = torch.outer(flat, last)
-        threshold_backward(of_hidden, hidden[-1], 0, grad_input=of_hidden)
-        for weight, below in zip(reversed(weights), reversed(hidden[:-1]), strict=True):
-            of_layers += [of_hidden.sum(0), of_hidden.T @ below]
-            of_hidden = of_hidden @ weight
-            threshold_backward(of_hidden, below, 0, grad_input=of_hidden)
-        of_hidden = of_hidden.view(*partners.shape, -1)
-        of_x = of_hidden.sum(1)
-        # The gradient of plain indexing would be summed in an order that differs from run to run.
-        of_y = embedding_dense_backward(of_hidden, partners, len(y), -1, False)
-        return (
-            *(None, None, None, of_x.T @ x, of_x.sum(0), of_y.T @ y, hidden[-1].T @ flat),
-            *reversed(of_layers),
-        )
+    def _scores(self, first: Float[Tensor, "n p h"]) -> Float[Tensor, "n p"]:
+        hidden = first.relu_().flatten(0, 1)  # a layer of a matrix gives no view, so it is changed in place for nothing
+        for layer in self.hidden:
+            hidden = layer(hidden).relu_()
+        scores: Tensor = self.last(hidden).view(first.shape[:2])
+        return scores
 
 
 class SomeInputs(PairCritic):

@@ -38,7 +38,7 @@ from deep_infomax.mutual_information.combining import FUNCTION, combine
 from deep_infomax.mutual_information.estimators import ESTIMATORS, Estimator
 from deep_infomax.mutual_information.facts import Facts, facts_of
 from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.folds import Work, at_once, fit_folds
+from deep_infomax.mutual_information.folds import Work, fit_folds
 from deep_infomax.mutual_information.independence import combined_p_value, normal_p_value
 from deep_infomax.mutual_information.inputs import (
     as_columns,
@@ -173,8 +173,8 @@ def estimate_mi(
             return replace(estimate, x_names=x_names, y_names=y_names).in_unit(unit)
         work = Work(method, on, ranks, critic, folds * permutations, fitting or Fitting(), rows, discrete)
         began = time.monotonic()
-        watches = watches_of(tell, stopped, time_budget, folds, at_once(folds, on, critic is not None))
-        done = fit_folds(x, y, rows.split(folds, seed), work, watches)
+        [watch] = watches_of(tell, stopped, time_budget, 1)
+        done = fit_folds(x, y, rows.split(folds, seed), work, watch)
         p_value = None
         if permutations:
             p_value = combined_p_value(

@@ -1,8 +1,7 @@
 """One fold of an estimate: a critic fitted to some pairs and read out on others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -29,9 +28,7 @@ from deep_infomax.mutual_information.readouts import (
 )
 from deep_infomax.mutual_information.scoring import own_scores, score_matrix
 from deep_infomax.mutual_information.structure import Rows
-from deep_infomax.mutual_information.trials import Outcome, Trial, run_trials, trials_of
-from deep_infomax.runtime.random_numbers import default_generator
-from deep_infomax.runtime.threads import side_by_side
+from deep_infomax.mutual_information.trials import Contest, Outcome, Trial, run_contests, trials_of
 
 Array = np.ndarray
 
@@ -97,26 +94,20 @@ def fit_folds(
     y: Shaped[Array, "n *dy"],
     split: Sequence[tuple[Int[Array, " _f"], Int[Array, " _t"]]],
     work: Work,
-    watches: Sequence[Watch],
+    watch: Watch,
 ) -> list[Fold]:
-    """Fit a critic for each part of a split, (rest, test), watched by its own watch; fewer where one says stop.
+    """Fit a critic for each part of a split, (rest, test), all in step.
 
-    As many at a time as `at_once` says. A fold whose network gained much less on validation pairs than those of the
-    other folds is trained again, at a lower rate and from other weights; of the two the one that gained more is kept.
+    A fold whose network gained much less on validation pairs than those of the other folds is trained again, at a lower
+    rate and from other weights; of the two the one that gained more is kept.
     """
-    done = _fit_all(x, y, split, work, watches)
-    if len(done) < len(split):
-        return done
+    done = _fit_all(x, y, split, work, watch)
     usual = float(np.median([fold.gain for fold in done]))
-    low = [
-        number
-        for number, fold in enumerate(done)
-        if usual > WORTH_REPEATING and fold.gain < FAR_BELOW * usual and not watches[number].over()
-    ]
-    silent = [replace(watches[number], report=lambda share: None) for number in low]
-    again = _fit_all(x, y, [split[number] for number in low], work, silent, AGAIN)
-    for number, fold in zip(low, again, strict=False):
-        done[number] = max(done[number], fold, key=lambda fold: fold.gain)
+    low = [place for place, fold in enumerate(done) if fold.gain < FAR_BELOW * usual]
+    if usual > WORTH_REPEATING and low and not watch.over():
+        again = _fit_all(x, y, [split[place] for place in low], work, replace(watch, report=lambda share: None), AGAIN)
+        for place, fold in zip(low, again, strict=True):
+            done[place] = max(done[place], fold, key=lambda fold: fold.gain)
     return done
 
 
@@ -125,31 +116,18 @@ def _fit_all(
     y: Shaped[Array, "n *dy"],
     split: Sequence[tuple[Int[Array, " _f"], Int[Array, " _t"]]],
     work: Work,
-    watches: Sequence[Watch],
+    watch: Watch,
     rate: float = 1.0,
 ) -> list[Fold]:
-    """Fit a critic for each part of a split, at a share of the learning rate; those that were begun before a stop.
-
-    What draws from torch's own generator is done here in the order of the folds, and each training draws from another:
-    how many run at a time changes no figure.
-    """
-
-    def prepared() -> Iterator[Callable[[], Fold]]:
-        for (rest, test), watch in zip(split, watches, strict=True):
-            yield partial(read_fold, x, y, prepare_fold(x, y, rest, test, work, rate), work, watch)
-            if watch.stop():
-                return
-
-    return side_by_side(prepared(), at_once(len(split), work.device, work.critic is not None))
-
-
-def at_once(folds: int, device: torch.device, own_critic: bool) -> int:
-    """How many folds are fitted at a time: one for each thread that torch may use on a CPU.
-
-    The networks are small, so that two cores train two of them faster than one after the other. A critic of the user's
-    may be large and may draw from torch's own generator, so those are fitted one by one, as is all on a GPU.
-    """
-    return 1 if own_critic or device.type != "cpu" else max(1, min(folds, torch.get_num_threads()))
+    """Fit a critic for each part of a split, at a share of the learning rate."""
+    prepared = [prepare_fold(x, y, rest, test, work, rate) for rest, test in split]
+    outcomes = [Outcome(ZeroCritic(), History((), (), True), 0.0)] * len(split)
+    if work.method.loss is not None:
+        contests = [fold.contest for fold in prepared]
+        outcomes = run_contests(contests, work.method.loss, work.fitting, watch)
+    if not watch.stop():
+        watch.report(1.0)
+    return [read_fold(x, y, fold, outcome, work) for fold, outcome in zip(prepared, outcomes, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -158,15 +136,11 @@ class Prepared:
 
     test: Int[Array, " p"]
     held_out: int
-    pairing: Pairing
-    trials: Sequence[Trial]
+    """Samples of the fold, of which ``test`` are read."""
     fit: Int[Array, " f"]
     validation: Int[Array, " v"]
-    fitting: Fitting
-    generator: torch.Generator
-    """Which the training draws from."""
-    seed: int
-    """Of shuffles."""
+    pairing: Pairing
+    contest: Contest
 
 
 def prepare_fold(
@@ -180,19 +154,18 @@ def prepare_fold(
     """Fit how the pairs of ``rest`` are read, and make the networks to be tried on them."""
     validation, fit = held_back(rest, work.fitting, work.rows)
     pairing, trials = _pairing_and_trials(x, y, fit, validation, work)
-    fitting = replace(work.fitting, learning_rate=rate * work.fitting.learning_rate)
-    own, shuffles = torch.randint(2**62, (2,)).tolist()
-    generator = default_generator(work.device) if work.critic else torch.Generator(work.device).manual_seed(own)
-    return Prepared(test[:MOST_PAIRED], len(test), pairing, trials, fit, validation, fitting, generator, shuffles)
-
-
-def read_fold(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"], fold: Prepared, work: Work, watch: Watch) -> Fold:
-    """Train the networks of a fold, and read the one that is kept on the pairs that were held out."""
-    pairing, fit, validation, test = fold.pairing, fold.fit, fold.validation, fold.test
+    trials = [replace(trial, rate=rate * trial.rate) for trial in trials]
     fitted, validated = (pairing(x[rows], y[rows]).to(work.device) for rows in (fit, validation))
-    outcome = Outcome(ZeroCritic(), History((), (), True), 0.0)
-    if work.method.loss is not None and fold.trials:
-        outcome = run_trials(fold.trials, fitted, validated, work.method.loss, fold.fitting, fold.generator, watch)
+    own = torch.Generator(work.device).manual_seed(int(torch.randint(2**62, ())))
+    contest = Contest(trials, fitted, validated, own)
+    return Prepared(test[:MOST_PAIRED], len(test), fit, validation, pairing, contest)
+
+
+def read_fold(
+    x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"], fold: Prepared, outcome: Outcome, work: Work
+) -> Fold:
+    """Read the network that was kept on the pairs that were held out."""
+    pairing, fit, validation, test, fitted = fold.pairing, fold.fit, fold.validation, fold.test, fold.contest.fitted
     network = outcome.network
     # Nothing is left for validation pairs to decide; where they are few beside the others, they add only time.
     few_fitted = len(validation) > WORTH_FITTING * len(fit)
@@ -200,14 +173,11 @@ def read_fold(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"], fold: Prepar
         rows = np.concatenate([validation, fit])
         pairing = pairing.refitted(x[rows], y[rows])
         fitted = pairing(x[rows], y[rows]).to(work.device)
-    if not watch.stop():
-        watch.report(1.0)
     held_out = pairing(x[test], y[test]).to(work.device)
     scores = score_matrix(network, held_out)
     same = fitted[: len(held_out)]
     shift = log_mean(score_matrix(network, same[: len(same) // 2]))
     readouts = read_out(scores, shift) | {"gaussian": _normal_readout(pairing, x[test], y[test])}
-    p_value = critic_p_value(scores, test, work.rows, work.permutations, fold.seed) if work.permutations else None
     return Fold(
         values={name: readout.value for name, readout in readouts.items()},
         influences={name: readout.influence.cpu() for name, readout in readouts.items()},
@@ -217,7 +187,7 @@ def read_fold(x: Shaped[Array, "n *dx"], y: Shaped[Array, "n *dy"], fold: Prepar
         effective_sample_size=effective_sample_size(scores),
         history=outcome.history,
         gain=outcome.gain,
-        p_value=p_value,
+        p_value=_p_value(scores, test, work) if work.permutations else None,
         determined=isinstance(pairing, ColumnPairing) and pairing.determined,
         log_ratio=lambda new_x, new_y: _log_ratio(network, pairing, new_x, new_y, shift, work.device),
     )
@@ -229,6 +199,11 @@ def _normal_readout(pairing: Pairing, x: Shaped[Array, "p *dx"], y: Shaped[Array
         return Readout(0.0, torch.zeros(len(x)))
     rows_x, rows_y = (torch.from_numpy(rows.astype(np.float32)) for rows in pairing.normal.factors(x, y))
     return read_donsker_varadhan(rows_x @ rows_y.T)
+
+
+def _p_value(scores: Float[Tensor, "p p"], test: Int[Array, " p"], work: Work) -> float:
+    seed = int(torch.randint(2**62, ()))
+    return critic_p_value(scores, test, work.rows, work.permutations, seed)
 
 
 def held_back(rest: Int[Array, " f"], fitting: Fitting, rows: Rows) -> tuple[Int[Array, " v"], Int[Array, " g"]]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 from torch import nn
 
-from deep_infomax.mutual_information.fitting import History, MovingDonskerVaradhan, Watch
+from deep_infomax.mutual_information.fitting import History, Watch, moving_donsker_varadhan
 from deep_infomax.mutual_information.ksg import NearestPairs
 from deep_infomax.mutual_information.result import Estimate
 
@@ -81,7 +81,7 @@ def mine(
         nn.Linear(x.shape[1] + y.shape[1], units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 1)
     )
     optimizer = torch.optim.Adam(network.parameters(), MINE_LEARNING_RATE)
-    loss = MovingDonskerVaradhan(rate=0.01)
+    average = torch.full((1,), math.nan)
     n, batch = len(x), min(MINE_BATCH, len(x))
 
     def scores(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
@@ -98,9 +98,9 @@ def mine(
     for step in range(1, MINE_STEPS + 1):
         rows, others = torch.randperm(n)[:batch], torch.randperm(n)[:batch]
         scored = torch.stack([scores(rows, rows), scores(rows, others)], dim=1)
-        _, gradient = loss(scored.detach())
+        _, gradient, average = moving_donsker_varadhan(scored.detach()[None], average, rate=0.01)
         optimizer.zero_grad()
-        (scored * gradient).sum().backward()
+        (scored * gradient[0]).sum().backward()
         optimizer.step()
         watch.report(step / MINE_STEPS)
         ended = watch.stop() or time.monotonic() > watch.deadline

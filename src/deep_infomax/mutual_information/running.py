@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -38,26 +37,16 @@ def running(
         yield tell, lambda: stop.requested
 
 
-def watches_of(
-    tell: Progress,
-    stopped: Callable[[], bool],
-    time_budget: float | None,
-    parts: int,
-    at_once: int = 1,
-) -> list[Watch]:
-    """A watch for each of several trainings, of which some run at a time; they share the time between them."""
-    began, shares, lock = time.monotonic(), [0.0] * parts, Lock()
+def watches_of(tell: Progress, stopped: Callable[[], bool], time_budget: float | None, parts: int) -> list[Watch]:
+    """A watch for each of several trainings, which share the time between them."""
+    began = time.monotonic()
 
     def report(number: int, share: float) -> None:
-        with lock:
-            shares[number] = max(share, shares[number])
-            shares[: max(0, number + 1 - at_once)] = [1.0] * max(0, number + 1 - at_once)  # which have ended
-            tell("fitting critics", round(1000 * sum(shares)), 1000 * parts)
+        tell("fitting critics", round(1000 * (number + share)), 1000 * parts)
 
-    rounds = math.ceil(parts / at_once)
     ends = [
-        math.inf if time_budget is None else began + time_budget * (n // at_once + _TRAINED) / rounds
-        for n in range(parts)
+        math.inf if time_budget is None else began + time_budget * (number + _TRAINED) / parts
+        for number in range(parts)
     ]
     return [Watch(stopped, partial(report, number), end) for number, end in enumerate(ends)]
 

@@ -9,15 +9,28 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from deep_infomax.bounds import info_nce_bound
-from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information.critics import SomeInputs, ZeroCritic
-from deep_infomax.mutual_information.fitting import LOSSES, Fitting, History, Watch, batches, fit_critic
+from deep_infomax.mutual_information.fitting import (
+    LOSSES,
+    Fitting,
+    History,
+    Watch,
+    batches,
+    fit_critic,
+    fit_networks,
+)
+from deep_infomax.mutual_information.pair_networks import (
+    PairNetworks,
+    decisive,
+    validation_figure,
+    validation_partners,
+)
 from deep_infomax.mutual_information.pairing import ColumnPairing, Columns, Pairs
 from deep_infomax.mutual_information.readouts import read_out
-from deep_infomax.mutual_information.scoring import chosen_in_parts, chosen_scores, derangements, score_matrix
+from deep_infomax.mutual_information.scoring import chosen_scores, derangements, score_matrix
 
-VALIDATION_OTHERS: Final = 64
+MOST_HELD: Final = 2**28
+"""Inputs of pairs, a gigabyte of them, that are held for trainings in step."""
 LOW_DIMENSION: Final = 16
 """Coordinates of x and y together, above which a network has a separable part beside the concatenated one."""
 ENOUGH_PER_COORDINATE: Final = 50
@@ -57,27 +70,101 @@ def trials_of(pairing: ColumnPairing, n: int, fitting: Fitting) -> list[Trial]:
     return [_trial(pairing, fitting, pairing.few), *([everything] if enough else [])]
 
 
-def run_trials(
-    trials: Sequence[Trial],
-    fitted: Pairs,
-    validated: Pairs,
-    loss: str,
-    fitting: Fitting,
-    generator: torch.Generator,
-    watch: Watch,
-) -> Outcome:
-    """Train all networks, which share the time between them, and keep the one that reads most on validation pairs."""
-    histories = [
-        _train(trial, fitted, validated, loss, fitting, generator, _part(watch, number, len(trials)))
-        for number, trial in enumerate(trials)
-    ]
-    baseline = read_out(validated.baseline(), 0.0)
+@dataclass(frozen=True)
+class Contest:
+    """Networks that are tried on the pairs of a fold."""
+
+    trials: Sequence[Trial]
+    fitted: Pairs
+    validated: Pairs
+    generator: torch.Generator
+    """Which the trainings draw from."""
+
+
+def run_contests(contests: Sequence[Contest], loss: str, fitting: Fitting, watch: Watch) -> list[Outcome]:
+    """Train all networks, and keep of each contest the one that reads most on validation pairs.
+
+    Those of several contests are trained in step, as far as they are alike and memory allows.
+    """
+    histories: list[list[History]] = [[] for _ in contests]
+    together = _alike(contests)
+    for number, (place, numbers) in enumerate(together):
+        found = _train([contests[i] for i in numbers], place, loss, fitting, _part(watch, number, len(together)))
+        for i, history in zip(numbers, found, strict=True):
+            histories[i].append(history)
+    return [_outcome(contest, found, loss) for contest, found in zip(contests, histories, strict=True)]
+
+
+def _alike(contests: Sequence[Contest]) -> list[tuple[int, list[int]]]:
+    """Places of trials, and the contests whose trials at these places are trained in step."""
+    together: list[tuple[int, list[int]]] = []
+    for place in range(max((len(contest.trials) for contest in contests), default=0)):
+        by_kind: dict[object, list[int]] = {}
+        for number, contest in enumerate(contests):
+            if place < len(contest.trials):
+                network = contest.trials[place].network
+                alike = isinstance(network, SomeInputs)
+                by_kind.setdefault(network.side_x is None if alike else number, []).append(number)
+        for numbers in by_kind.values():
+            pairs = max(len(contests[number].fitted) for number in numbers)
+            width = max(_width(contests[number].fitted) for number in numbers)
+            many = max(1, MOST_HELD // (pairs * width))
+            together += [(place, numbers[start : start + many]) for start in range(0, len(numbers), many)]
+    return together
+
+
+def _width(pairs: Pairs) -> int:
+    return sum(part[0].numel() for part in (pairs.x, pairs.y, pairs.base_x, pairs.base_y))
+
+
+def _train(contests: Sequence[Contest], place: int, loss: str, fitting: Fitting, watch: Watch) -> list[History]:
+    """Train the network at a place of each contest."""
+    trials = [contest.trials[place] for contest in contests]
+    rates = [fitting.learning_rate * trial.rate for trial in trials]
+    networks = [trial.network for trial in trials if isinstance(trial.network, SomeInputs)]
+    if not networks:
+        fitting = replace(fitting, learning_rate=rates[0])
+        return [_train_module(contests[0], trials[0].network, loss, fitting, watch)]
+    several = PairNetworks(
+        networks,
+        [contest.fitted for contest in contests],
+        [contest.validated for contest in contests],
+        loss,
+        fitting,
+        [contest.generator for contest in contests],
+    )
+    found = fit_networks(several, rates, fitting, watch)
+    for number, (_, kept) in enumerate(found):
+        several.load_network(number, kept)
+    return [history for history, _ in found]
+
+
+def _train_module(contest: Contest, network: nn.Module, loss: str, fitting: Fitting, watch: Watch) -> History:
+    """Train a critic of the user's."""
+    fitted, validated, generator = contest.fitted, contest.validated, contest.generator
+    order = batches(len(fitted), fitting.batch_size, generator)
+
+    def draw(critic: nn.Module) -> Tensor:
+        chosen = fitted[next(order)]
+        return chosen_scores(critic, chosen, derangements(len(chosen), fitting.others, generator))
+
+    partners = validation_partners(len(validated), generator)
+    return fit_critic(
+        network, draw, lambda critic: validation_figure(critic, validated, partners, loss), LOSSES[loss], fitting, watch
+    )
+
+
+def _outcome(contest: Contest, histories: Sequence[History], loss: str) -> Outcome:
+    """The network that reads most on validation pairs, if that is more than its baseline by an error."""
+    if not histories:
+        return Outcome(ZeroCritic(), History((), (), True), 0.0)
+    validated, name = contest.validated, decisive(loss)
+    baseline = read_out(validated.baseline(), 0.0)[name]
     kept = Outcome(ZeroCritic(), histories[-1], 0.0)
-    for trial, history in zip(trials, histories, strict=True):
-        trained = read_out(score_matrix(trial.network, validated), 0.0)
-        name = _decisive(loss)
-        gain = trained[name].value - baseline[name].value
-        error = float((trained[name].influence - baseline[name].influence).std()) / math.sqrt(len(validated))
+    for trial, history in zip(contest.trials, histories, strict=True):
+        trained = read_out(score_matrix(trial.network, validated), 0.0)[name]
+        gain = trained.value - baseline.value
+        error = float((trained.influence - baseline.influence).std()) / math.sqrt(len(validated))
         if gain > max(error, kept.gain):
             kept = Outcome(trial.network, history, gain)
     return kept
@@ -88,39 +175,6 @@ def _trial(pairing: ColumnPairing, fitting: Fitting, few: Columns | None) -> Tri
     high = pairing.coordinates(few) > LOW_DIMENSION
     network = SomeInputs(inputs[0], inputs[1], fitting.hidden, fitting.depth, fitting.hidden if high else 0)
     return Trial(network, HIGH_DIMENSION_RATE if high else 1.0)
-
-
-def _train(
-    trial: Trial,
-    fitted: Pairs,
-    validated: Pairs,
-    loss: str,
-    fitting: Fitting,
-    generator: torch.Generator,
-    watch: Watch,
-) -> History:
-    order = batches(len(fitted), fitting.batch_size, generator)
-
-    def draw(critic: nn.Module) -> Tensor:
-        chosen = fitted[next(order)]
-        return chosen_scores(critic, chosen, derangements(len(chosen), fitting.others, generator))
-
-    partners = derangements(len(validated), VALIDATION_OTHERS, generator)
-
-    def validate(critic: nn.Module) -> float:
-        scores = chosen_in_parts(critic, validated, partners)
-        joint, others = scores[:, 0], scores[:, 1:]
-        if _decisive(loss) == "infonce":
-            return info_nce_bound(Scores(joint[:, None], others[..., None])).item()
-        return float(joint.mean() - others.flatten().logsumexp(0)) + math.log(others.numel())
-
-    fitting = replace(fitting, learning_rate=fitting.learning_rate * trial.rate)
-    return fit_critic(trial.network, draw, validate, LOSSES[loss], fitting, watch)
-
-
-def _decisive(loss: str) -> str:
-    """The readout that decides on weights: InfoNCE leaves free what depends on x alone, which the other would read."""
-    return "infonce" if loss == "infonce" else "dv"
 
 
 def _part(watch: Watch, number: int, parts: int) -> Watch:

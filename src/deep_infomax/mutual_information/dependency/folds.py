@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic, Samples
 from deep_infomax.mutual_information.dependency.model import Model
-from deep_infomax.mutual_information.fitting import Fitting, History, MovingDonskerVaradhan, Watch, batches, fit_critic
+from deep_infomax.mutual_information.fitting import (
+    Fitting,
+    History,
+    Watch,
+    batches,
+    fit_critic,
+    moving_donsker_varadhan,
+)
 from deep_infomax.mutual_information.readouts import Readout, donsker_varadhan_readout
 from deep_infomax.runtime.random_numbers import default_generator, own_random_numbers
 
@@ -58,7 +65,7 @@ def fit_joint(model: Model, held_out: Samples, fitting: Fitting, watch: Watch) -
     def looked(critic: nn.Module) -> Readout:
         return _pooled(critic(validated), torch.stack([critic(samples) for samples in checks], dim=1))
 
-    history = fit_critic(network, draw, lambda critic: looked(critic).value, MovingDonskerVaradhan, fitting, watch)
+    history = fit_critic(network, draw, lambda critic: looked(critic).value, moving_donsker_varadhan, fitting, watch)
     with torch.no_grad():
         gain = _gain(looked(network), looked(start))
     total, one_shuffle, size = _read_joint(network, held_out, owners)
@@ -111,7 +118,7 @@ def fit_terms(
         return _pooled(scores[:, 0], scores[:, 1:])
 
     history = fit_critic(
-        network, draw, lambda critic: looked(critic, every).value, MovingDonskerVaradhan, fitting, watch
+        network, draw, lambda critic: looked(critic, every).value, moving_donsker_varadhan, fitting, watch
     )
     parts = ((0, first_compared), (first_compared, len(factors)))
     with torch.no_grad():
