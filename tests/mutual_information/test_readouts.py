@@ -323,6 +323,17 @@ def test_divergence_goes_on_from_the_best_weights_at_a_tenth_of_the_rate():
     assert cliff(critic) == max(history.validation) >= best
 
 
+def test_a_fall_at_the_last_look_is_no_divergence_at_every_rate():
+    critic = Level()
+    history = fit_critic(
+        critic, climb, lambda c: value_of(c) if value_of(c) < 0.44 else -5.0, difference, Fitting(steps=40, checks=4)
+    )
+    assert history.validation[-1] == -5
+    assert history.steps[-1] == 40
+    assert (history.diverged, history.complete) == (False, True)
+    assert value_of(critic) == max(history.validation)
+
+
 def test_standstill_goes_on_from_the_best_weights_at_a_quarter_of_the_rate():
     critic, rates = Level(), []
 

@@ -249,8 +249,9 @@ def fit_networks(
     stopped = watch.stop()
     results = []
     for course in courses:
-        ended = course.ended or (course.steps[-1] == fitting.steps and not stopped)
-        history = History(tuple(course.steps), tuple(course.values), ended and not course.diverged, course.diverged)
+        diverged = course.ended and course.diverged
+        complete = course.ended or (course.steps[-1] == fitting.steps and not stopped)
+        history = History(tuple(course.steps), tuple(course.values), complete and not diverged, diverged)
         results.append((history, course.state))
     return results
 

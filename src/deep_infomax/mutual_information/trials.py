@@ -162,6 +162,8 @@ def _outcome(contest: Contest, histories: Sequence[History], loss: str) -> Outco
     baseline = read_out(validated.baseline(), 0.0)[name]
     kept = Outcome(ZeroCritic(), histories[-1], 0.0)
     for trial, history in zip(contest.trials, histories, strict=True):
+        if isinstance(trial.network, SomeInputs) and max(history.validation) == history.validation[0]:
+            continue  # its start, which adds nothing
         trained = read_out(score_matrix(trial.network, validated), 0.0)[name]
         gain = trained.value - baseline.value
         error = float((trained.influence - baseline.influence).std()) / math.sqrt(len(validated))
