@@ -21,8 +21,8 @@ from deep_infomax.encoders import ENCODERS
 from deep_infomax.evaluation import METRICS
 from deep_infomax.experiments.titles import titles
 from deep_infomax.mutual_information import DEPENDENCIES, ESTIMATORS, estimate_mi, named, neural_dependency
+from deep_infomax.mutual_information.critics.fitting import Fitting
 from deep_infomax.mutual_information.dependency import estimate as dependency
-from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.recipes import CHOICES, RECIPES, Config, ObjectiveConfig, build_encoder, build_objective
 from deep_infomax.runtime.names import Titled
 

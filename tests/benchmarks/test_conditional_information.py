@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deep_infomax.mutual_information.discrete import plug_in
+from deep_infomax.mutual_information.samples.discrete import plug_in
 
 benchmark = pytest.importorskip("conditional_information", reason="the benchmarks are not part of this distribution")
 

@@ -17,7 +17,7 @@ from deep_infomax.cli import main
 from deep_infomax.cli.samples import read_samples
 from deep_infomax.mutual_information import estimate_mi, neural_dependency
 from deep_infomax.mutual_information.checks import check_data_processing, quarters
-from deep_infomax.mutual_information.structure import Rows
+from deep_infomax.mutual_information.rows.structure import Rows
 
 GAUSSIAN = "estimate x.npy y.npy --estimator gaussian"
 N = 400

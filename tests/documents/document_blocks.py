@@ -87,7 +87,7 @@ def shortened(stack: ExitStack) -> None:
 
     import deep_infomax
     from deep_infomax.experiments.run import train
-    from deep_infomax.mutual_information.fitting import Fitting
+    from deep_infomax.mutual_information.critics.fitting import Fitting
 
     def short(*arguments: Any, epochs: float, **options: Any) -> Any:
         return train(*arguments, epochs=min(epochs, 0.2), **options)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from deep_infomax.mutual_information.combining import combine
+from deep_infomax.mutual_information.critics.fitting import History
 from deep_infomax.mutual_information.facts import Facts
-from deep_infomax.mutual_information.fitting import History
 from deep_infomax.mutual_information.folds import Fold
+from deep_infomax.mutual_information.rows.structure import independent
 from deep_infomax.mutual_information.second import Second
-from deep_infomax.mutual_information.structure import independent
 
 N, FOLDS = 1000, 5
 NAMES = ("dv", "nwj", "infonce", "smile", "gaussian")

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from deep_infomax.mutual_information import DEPENDENCIES, DEPENDENCY_TASKS, Fitting, neural_dependency
+from deep_infomax.mutual_information.critics.fitting import History
+from deep_infomax.mutual_information.critics.readouts import Readout
 from deep_infomax.mutual_information.dependency import estimate as dependency
 from deep_infomax.mutual_information.dependency.combining import combined
 from deep_infomax.mutual_information.dependency.correlations import conditionals, fit_correlations, normal_log_ratio
@@ -20,10 +22,8 @@ from deep_infomax.mutual_information.dependency.departure import departure, p_va
 from deep_infomax.mutual_information.dependency.folds import _read_joint, _read_term, _shuffled
 from deep_infomax.mutual_information.dependency.one_dimension import log_spacings
 from deep_infomax.mutual_information.dependency.reading import Fold
-from deep_infomax.mutual_information.fitting import History
-from deep_infomax.mutual_information.inputs import as_columns
-from deep_infomax.mutual_information.readouts import Readout
-from deep_infomax.mutual_information.structure import independent
+from deep_infomax.mutual_information.rows.structure import independent
+from deep_infomax.mutual_information.samples.inputs import as_columns
 from deep_infomax.mutual_information.tasks.joint import correlated_pairs, equicorrelated
 
 QUICK = Fitting(steps=40)

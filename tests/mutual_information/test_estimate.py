@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi, named
-from deep_infomax.mutual_information.columns import fit_reader
+from deep_infomax.mutual_information.critics.columns import fit_reader
+from deep_infomax.mutual_information.critics.pairing import fit_column_pairing, fit_structured_pairing
 from deep_infomax.mutual_information.facts import facts_of
-from deep_infomax.mutual_information.inputs import as_columns, as_samples, few_samples
 from deep_infomax.mutual_information.ksg import ksg_pointwise
-from deep_infomax.mutual_information.pairing import fit_column_pairing, fit_structured_pairing
-from deep_infomax.mutual_information.structure import independent
+from deep_infomax.mutual_information.rows.structure import independent
+from deep_infomax.mutual_information.samples.inputs import as_columns, as_samples, few_samples
 
 SHORT = Fitting(steps=40)
 HARDLY = Fitting(steps=5, checks=1)  # where nothing rests on what a network learns
@@ -373,7 +373,7 @@ def test_critic_that_does_not_score_all_pairs():
 def test_time_budget(monkeypatch):
     began = time.monotonic()
     clock = (began + reading / 100 for reading in itertools.count())  # goes on with each look at it
-    for module in ("estimate", "fitting"):
+    for module in ("estimate", "critics.fitting"):
         watched = SimpleNamespace(monotonic=lambda: next(clock))
         monkeypatch.setattr(sys.modules[f"deep_infomax.mutual_information.{module}"], "time", watched)
     r = estimate(time_budget=1.0, fitting=Fitting(steps=10**7))

@@ -7,7 +7,7 @@ import pytest
 
 from deep_infomax.mutual_information import Fitting, estimate_mi
 from deep_infomax.mutual_information.facts import facts_of
-from deep_infomax.mutual_information.inputs import as_columns
+from deep_infomax.mutual_information.samples.inputs import as_columns
 from deep_infomax.mutual_information.second import NO_SECOND, second_opinion
 
 RNG = np.random.default_rng(0)

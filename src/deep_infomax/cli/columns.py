@@ -80,7 +80,7 @@ def rank(
         KeyboardInterrupt: An interrupt; what is known is printed.
     """
     from deep_infomax.mutual_information import rank_features
-    from deep_infomax.mutual_information.names import NamedColumns
+    from deep_infomax.mutual_information.samples.names import NamedColumns
 
     check_figure(plot)
     wanted = columns if columns is None or target in columns else (*columns, target)

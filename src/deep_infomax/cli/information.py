@@ -224,7 +224,7 @@ def read(readings: Mapping[str, tuple[Path, Reading]], groups: str | None = None
 
 def named(samples: Samples) -> Any:
     """Samples with the names of their columns, where they have names."""
-    from deep_infomax.mutual_information.names import NamedColumns
+    from deep_infomax.mutual_information.samples.names import NamedColumns
 
     columns = samples.description["columns"]
     return NamedColumns(samples.values, tuple(columns)) if columns else samples.values

@@ -298,7 +298,7 @@ def _series_options(folder: str, length: str) -> list[Option]:
 
 
 def _information_options() -> list[Option]:
-    from deep_infomax.mutual_information.units import UNITS
+    from deep_infomax.mutual_information.samples.units import UNITS
 
     return [
         Option("unit", _one_of(UNITS), "nats", "Of every figure."),

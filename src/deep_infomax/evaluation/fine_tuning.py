@@ -25,7 +25,7 @@ from torch.nn import functional
 from deep_infomax.data import Source, require_labels
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation.results import Outcome
-from deep_infomax.mutual_information.fitting import batches
+from deep_infomax.mutual_information.critics.fitting import batches
 from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.random_numbers import own_random_numbers

@@ -49,10 +49,10 @@ from deep_infomax.data import Source, evenly_spaced, floats_of
 from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
 from deep_infomax.mutual_information import Fitting, estimate_mi
-from deep_infomax.mutual_information.critics import PairCritic
+from deep_infomax.mutual_information.critics.critics import PairCritic
+from deep_infomax.mutual_information.critics.fitting import batches
 from deep_infomax.mutual_information.dependency.estimate import neural_dependency
 from deep_infomax.mutual_information.dependency.paper import EPOCHS, dim_dependency
-from deep_infomax.mutual_information.fitting import batches
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.random_numbers import own_random_numbers
 

@@ -33,7 +33,7 @@ from deep_infomax.decoders import Decoder
 from deep_infomax.evaluation.arrays import is_image
 from deep_infomax.evaluation.probes import standardised
 from deep_infomax.evaluation.results import Outcome
-from deep_infomax.mutual_information.fitting import batches
+from deep_infomax.mutual_information.critics.fitting import batches
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.random_numbers import own_random_numbers
 from deep_infomax.training import TrainingConfig, learning_rate_factor, resolve_precision

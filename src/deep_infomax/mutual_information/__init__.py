@@ -10,12 +10,12 @@ from deep_infomax.runtime.lazy import on_first_use
 if TYPE_CHECKING:
     from deep_infomax.mutual_information.checks import ProcessingCheck, check_data_processing
     from deep_infomax.mutual_information.conditional import conditional_mi, interaction_information
+    from deep_infomax.mutual_information.critics.fitting import Fitting
     from deep_infomax.mutual_information.dependency.estimate import neural_dependency
     from deep_infomax.mutual_information.dependency.result import Dependency
     from deep_infomax.mutual_information.differences import Difference
     from deep_infomax.mutual_information.estimate import estimate_mi
     from deep_infomax.mutual_information.estimators import DEPENDENCIES, ESTIMATORS
-    from deep_infomax.mutual_information.fitting import Fitting
     from deep_infomax.mutual_information.pairs import information_scores, pairwise, rank_features
     from deep_infomax.mutual_information.result import Estimate
     from deep_infomax.mutual_information.sample_size import SampleSizeCheck, check_sample_size
@@ -63,7 +63,7 @@ _MODULES = {
     "differences": ("Difference",),
     "estimate": ("estimate_mi",),
     "estimators": ("DEPENDENCIES", "ESTIMATORS"),
-    "fitting": ("Fitting",),
+    "critics.fitting": ("Fitting",),
     "pairs": ("information_scores", "pairwise", "rank_features"),
     "result": ("Estimate",),
     "sample_size": ("SampleSizeCheck", "check_sample_size"),

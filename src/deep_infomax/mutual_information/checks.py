@@ -9,7 +9,7 @@ from jaxtyping import Int, Shaped
 
 from deep_infomax.mutual_information.estimate import estimate_mi
 from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.variables import read_variable
+from deep_infomax.mutual_information.samples.variables import read_variable
 
 Array = np.ndarray
 _WORDS: Final = {

@@ -17,7 +17,7 @@ from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import Facts
 from deep_infomax.mutual_information.folds import Fold
 from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.structure import Rows
+from deep_infomax.mutual_information.rows.structure import Rows
 
 FEWEST_EFFECTIVE: Final = 50.0
 """Pairs that must carry the exponential mean, for an interval that is closed above."""

@@ -19,18 +19,24 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.combining import combine, still_missing
+from deep_infomax.mutual_information.critics.fitting import Fitting
 from deep_infomax.mutual_information.differences import Difference, Term, common_readout, interval_of, spread_of, sum_of
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import facts_of
-from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import Work, fit_folds
-from deep_infomax.mutual_information.inputs import Columns, as_columns, check_lengths, check_options, few_samples
-from deep_infomax.mutual_information.names import check_indexes
+from deep_infomax.mutual_information.rows.arrangement import rows_of
 from deep_infomax.mutual_information.running import choose_device, running, watches_of
-from deep_infomax.mutual_information.units import check_unit
-from deep_infomax.mutual_information.variables import read_variable
+from deep_infomax.mutual_information.samples.inputs import (
+    Columns,
+    as_columns,
+    check_lengths,
+    check_options,
+    few_samples,
+)
+from deep_infomax.mutual_information.samples.names import check_indexes
+from deep_infomax.mutual_information.samples.units import check_unit
+from deep_infomax.mutual_information.samples.variables import read_variable
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 

@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from deep_infomax.mutual_information.critics.readouts import Readout
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.folds import Fold
-from deep_infomax.mutual_information.names import listed
-from deep_infomax.mutual_information.readouts import Readout
 from deep_infomax.mutual_information.result import Estimate, figure, finite_or_none, printed
-from deep_infomax.mutual_information.units import check_unit, conversion, retold
+from deep_infomax.mutual_information.samples.names import listed
+from deep_infomax.mutual_information.samples.units import check_unit, conversion, retold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

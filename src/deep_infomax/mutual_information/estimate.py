@@ -33,14 +33,16 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.combining import FUNCTION, combine
+from deep_infomax.mutual_information.critics.fitting import Fitting
 from deep_infomax.mutual_information.estimators import ESTIMATORS, Estimator
 from deep_infomax.mutual_information.facts import Facts, facts_of
-from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import Work, fit_folds
-from deep_infomax.mutual_information.independence import combined_p_value, normal_p_value
-from deep_infomax.mutual_information.inputs import (
+from deep_infomax.mutual_information.result import Estimate
+from deep_infomax.mutual_information.rows.arrangement import rows_of
+from deep_infomax.mutual_information.rows.independence import combined_p_value, normal_p_value
+from deep_infomax.mutual_information.running import choose_device, running, watches_of
+from deep_infomax.mutual_information.samples.inputs import (
     as_columns,
     as_samples,
     check_lengths,
@@ -48,11 +50,9 @@ from deep_infomax.mutual_information.inputs import (
     few_samples,
     numbers_of,
 )
-from deep_infomax.mutual_information.names import check_indexes, column_names
-from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.running import choose_device, running, watches_of
-from deep_infomax.mutual_information.units import check_unit
-from deep_infomax.mutual_information.variables import Variable, read_variable
+from deep_infomax.mutual_information.samples.names import check_indexes, column_names
+from deep_infomax.mutual_information.samples.units import check_unit
+from deep_infomax.mutual_information.samples.variables import Variable, read_variable
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
@@ -86,7 +86,7 @@ def estimate_mi(
     """Estimate the mutual information of paired samples.
 
     Rows must be independent, or it must be known which belong together: those share a fold and count together
-    (`deep_infomax.mutual_information.structure`). Copies, and two series, are found where neither ``groups`` nor
+    (`deep_infomax.mutual_information.rows.structure`). Copies, and two series, are found where neither ``groups`` nor
     ``blocks`` is given, and a warning says so.
 
     An interrupt (Ctrl-C) or the end of the time budget ends the work early with what is known by then. From here on
@@ -112,7 +112,7 @@ def estimate_mi(
             row its own takes all for independent.
         blocks: Rows over which a series depends on its past; ``auto`` takes them from its autocorrelations.
         discrete_x: Which columns of x are discrete, beside those of words: True for all, False for none, a list of
-            numbers or names; ``auto`` for those whose values recur (`deep_infomax.mutual_information.inputs`).
+            numbers or names; ``auto`` for those whose values recur (`deep_infomax.mutual_information.samples.inputs`).
         discrete_y: Likewise of y.
         unit: Of every figure: ``nats`` or ``bits``.
 

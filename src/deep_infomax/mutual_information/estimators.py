@@ -17,7 +17,7 @@ class Estimator(NamedTuple):
     readouts: tuple[str, ...] = ()
     """The readouts whose largest, over all folds, is its estimate."""
     loss: str | None = None
-    """What critics minimise, in `deep_infomax.mutual_information.fitting.LOSSES`; None trains none."""
+    """What critics minimise, in `deep_infomax.mutual_information.critics.fitting.LOSSES`; None trains none."""
     second: bool = False
     """Whether a second opinion that is clearly higher is the estimate."""
     alone: "Callable[..., Estimate] | None" = None

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import KDTree
 
-from deep_infomax.mutual_information.inputs import Columns
-from deep_infomax.mutual_information.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.critics.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.rows.structure import Rows
+from deep_infomax.mutual_information.samples.inputs import Columns
 from deep_infomax.mutual_information.second import NO_SECOND, Second, second_opinion
-from deep_infomax.mutual_information.structure import Rows
 
 Array = np.ndarray
 NEARLY_ALL: Final = 0.99

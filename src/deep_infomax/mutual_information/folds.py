@@ -9,26 +9,26 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from deep_infomax.mutual_information.critics import AllPairs, ZeroCritic
-from deep_infomax.mutual_information.estimators import Estimator
-from deep_infomax.mutual_information.fitting import Fitting, History, Watch
-from deep_infomax.mutual_information.independence import critic_p_value
-from deep_infomax.mutual_information.pairing import (
+from deep_infomax.mutual_information.critics.critics import AllPairs, ZeroCritic
+from deep_infomax.mutual_information.critics.fitting import Fitting, History, Watch
+from deep_infomax.mutual_information.critics.pairing import (
     ColumnPairing,
     Pairing,
     fit_column_pairing,
     fit_structured_pairing,
 )
-from deep_infomax.mutual_information.readouts import (
+from deep_infomax.mutual_information.critics.readouts import (
     Readout,
     effective_sample_size,
     log_mean,
     read_donsker_varadhan,
     read_out,
 )
-from deep_infomax.mutual_information.scoring import own_scores, score_matrix
-from deep_infomax.mutual_information.structure import Rows
-from deep_infomax.mutual_information.trials import Contest, Outcome, Trial, run_contests, trials_of
+from deep_infomax.mutual_information.critics.scoring import own_scores, score_matrix
+from deep_infomax.mutual_information.critics.trials import Contest, Outcome, Trial, run_contests, trials_of
+from deep_infomax.mutual_information.estimators import Estimator
+from deep_infomax.mutual_information.rows.independence import critic_p_value
+from deep_infomax.mutual_information.rows.structure import Rows
 
 Array = np.ndarray
 

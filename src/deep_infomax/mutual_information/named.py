@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 from torch import nn
 
-from deep_infomax.mutual_information.fitting import History, Watch, moving_donsker_varadhan
+from deep_infomax.mutual_information.critics.fitting import History, Watch, moving_donsker_varadhan
 from deep_infomax.mutual_information.ksg import NearestPairs
 from deep_infomax.mutual_information.result import Estimate
 

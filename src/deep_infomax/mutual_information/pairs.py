@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.estimate import estimate_mi
 from deep_infomax.mutual_information.estimators import ESTIMATORS
-from deep_infomax.mutual_information.inputs import check_lengths, check_options, discrete_levels
-from deep_infomax.mutual_information.names import check_indexes, column_names, listed, names_or_numbers
 from deep_infomax.mutual_information.result import Estimate
+from deep_infomax.mutual_information.rows.arrangement import rows_of
+from deep_infomax.mutual_information.rows.structure import Rows, independent
 from deep_infomax.mutual_information.running import running
+from deep_infomax.mutual_information.samples.inputs import check_lengths, check_options, discrete_levels
+from deep_infomax.mutual_information.samples.names import check_indexes, column_names, listed, names_or_numbers
+from deep_infomax.mutual_information.samples.units import check_unit
+from deep_infomax.mutual_information.samples.variables import read_variable
 from deep_infomax.mutual_information.screening import MOST_ROWS, UNKNOWN, Column, Screened, categorical, numeric, screen
-from deep_infomax.mutual_information.structure import Rows, independent
 from deep_infomax.mutual_information.tables import Pairwise, Ranking, holm
-from deep_infomax.mutual_information.units import check_unit
-from deep_infomax.mutual_information.variables import read_variable
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 

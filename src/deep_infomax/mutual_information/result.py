@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from rich.table import Table
 
-from deep_infomax.mutual_information.fitting import History
-from deep_infomax.mutual_information.names import listed
-from deep_infomax.mutual_information.units import check_unit, conversion, converted, retold
+from deep_infomax.mutual_information.critics.fitting import History
+from deep_infomax.mutual_information.samples.names import listed
+from deep_infomax.mutual_information.samples.units import check_unit, conversion, converted, retold
 from deep_infomax.runtime.terminal import PlainConsole
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from deep_infomax.mutual_information.fitting import Watch
+from deep_infomax.mutual_information.critics.fitting import Watch
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.interrupt import stop_requests
 from deep_infomax.runtime.progress import Progress, progress_bars

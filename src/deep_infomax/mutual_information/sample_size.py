@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from deep_infomax.mutual_information.arrangement import rows_of
 from deep_infomax.mutual_information.estimate import estimate_mi
-from deep_infomax.mutual_information.inputs import as_columns
 from deep_infomax.mutual_information.result import Estimate
-from deep_infomax.mutual_information.units import conversion
-from deep_infomax.mutual_information.variables import read_variable
+from deep_infomax.mutual_information.rows.arrangement import rows_of
+from deep_infomax.mutual_information.samples.inputs import as_columns
+from deep_infomax.mutual_information.samples.units import conversion
+from deep_infomax.mutual_information.samples.variables import read_variable
 
 ERRORS: Final = 2.0
 """Standard errors of the whole beyond which halves differ from it."""

@@ -27,10 +27,10 @@ from jaxtyping import Float, Int
 from scipy.special import ndtri
 from scipy.stats import chi2, norm
 
-from deep_infomax.mutual_information.discrete import grassberger, ross_pointwise
 from deep_infomax.mutual_information.facts import has_function
 from deep_infomax.mutual_information.ksg import ksg_pointwise
-from deep_infomax.mutual_information.structure import Rows
+from deep_infomax.mutual_information.rows.structure import Rows
+from deep_infomax.mutual_information.samples.discrete import grassberger, ross_pointwise
 
 Array = np.ndarray
 MOST_ROWS: Final = 5000

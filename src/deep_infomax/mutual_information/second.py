@@ -13,10 +13,17 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from deep_infomax.mutual_information.discrete import COVERED, codes_of, coverage, grassberger, miller_madow, ross
-from deep_infomax.mutual_information.inputs import Columns
+from deep_infomax.mutual_information.critics.ranks import rank_gaussianiser
 from deep_infomax.mutual_information.ksg import ksg_pointwise
-from deep_infomax.mutual_information.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.samples.discrete import (
+    COVERED,
+    codes_of,
+    coverage,
+    grassberger,
+    miller_madow,
+    ross,
+)
+from deep_infomax.mutual_information.samples.inputs import Columns
 
 Array = np.ndarray
 FEW_COORDINATES: Final = 4

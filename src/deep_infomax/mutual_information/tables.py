@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from rich.table import Table
 
 from deep_infomax.mutual_information.result import figure, finite_or_none, printed
-from deep_infomax.mutual_information.units import check_unit, conversion, retold
+from deep_infomax.mutual_information.samples.units import check_unit, conversion, retold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,9 +24,9 @@ from jaxtyping import Bool, Float, Int
 
 from deep_infomax.mutual_information.conditional import Informations, Sum, require_folds
 from deep_infomax.mutual_information.differences import Difference
-from deep_infomax.mutual_information.inputs import Columns, as_columns, check_lengths
-from deep_infomax.mutual_information.names import check_indexes
-from deep_infomax.mutual_information.variables import read_variable
+from deep_infomax.mutual_information.samples.inputs import Columns, as_columns, check_lengths
+from deep_infomax.mutual_information.samples.names import check_indexes
+from deep_infomax.mutual_information.samples.variables import read_variable
 
 Array = np.ndarray
 TRANSFER: Final[Sum] = ((1, ("past x", "past y")), (-1, ("past y",)))

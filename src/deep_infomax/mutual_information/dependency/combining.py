@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from deep_infomax.mutual_information.critics.readouts import Readout
 from deep_infomax.mutual_information.dependency.departure import DEPARTS, most_missed, p_value
 from deep_infomax.mutual_information.dependency.reading import Fold
 from deep_infomax.mutual_information.dependency.result import Dependency
 from deep_infomax.mutual_information.facts import has_function_within
-from deep_infomax.mutual_information.inputs import Columns
-from deep_infomax.mutual_information.readouts import Readout
-from deep_infomax.mutual_information.structure import Rows
+from deep_infomax.mutual_information.rows.structure import Rows
+from deep_infomax.mutual_information.samples.inputs import Columns
 
 LEAST_EFFECTIVE: Final = 50.0
 """Samples that must carry the exponential mean, for an interval that is closed above."""

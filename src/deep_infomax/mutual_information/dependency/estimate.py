@@ -19,18 +19,18 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from deep_infomax.mutual_information.arrangement import rows_of
+from deep_infomax.mutual_information.critics.fitting import Fitting
 from deep_infomax.mutual_information.dependency.combining import combined
 from deep_infomax.mutual_information.dependency.model import with_margins
 from deep_infomax.mutual_information.dependency.paper import EPOCHS, dim_dependency, dim_result
 from deep_infomax.mutual_information.dependency.reading import Fold, Work
 from deep_infomax.mutual_information.dependency.result import Dependency
 from deep_infomax.mutual_information.estimators import DEPENDENCIES
-from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.inputs import as_columns, check_options, few_samples
-from deep_infomax.mutual_information.names import column_names
+from deep_infomax.mutual_information.rows.arrangement import rows_of
 from deep_infomax.mutual_information.running import choose_device, running, watches_of
-from deep_infomax.mutual_information.units import check_unit
+from deep_infomax.mutual_information.samples.inputs import as_columns, check_options, few_samples
+from deep_infomax.mutual_information.samples.names import column_names
+from deep_infomax.mutual_information.samples.units import check_unit
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 

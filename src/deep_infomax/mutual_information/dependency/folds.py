@@ -10,9 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic, Samples
-from deep_infomax.mutual_information.dependency.model import Model
-from deep_infomax.mutual_information.fitting import (
+from deep_infomax.mutual_information.critics.fitting import (
     Fitting,
     History,
     Watch,
@@ -20,7 +18,9 @@ from deep_infomax.mutual_information.fitting import (
     fit_critic,
     moving_donsker_varadhan,
 )
-from deep_infomax.mutual_information.readouts import Readout, donsker_varadhan_readout
+from deep_infomax.mutual_information.critics.readouts import Readout, donsker_varadhan_readout
+from deep_infomax.mutual_information.dependency.critics import JointCritic, MaskedCritic, Samples
+from deep_infomax.mutual_information.dependency.model import Model
 from deep_infomax.runtime.random_numbers import default_generator, own_random_numbers
 
 Array = np.ndarray

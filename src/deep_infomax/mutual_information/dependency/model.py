@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from deep_infomax.mutual_information.columns import ColumnReader, fit_reader
+from deep_infomax.mutual_information.critics.columns import ColumnReader, fit_reader
+from deep_infomax.mutual_information.critics.fitting import Fitting
+from deep_infomax.mutual_information.critics.readouts import Readout
 from deep_infomax.mutual_information.dependency.critics import Samples
 from deep_infomax.mutual_information.dependency.densities import (
     Density,
@@ -21,11 +23,9 @@ from deep_infomax.mutual_information.dependency.densities import (
 )
 from deep_infomax.mutual_information.dependency.departure import AGREES, Departure, departure, p_value
 from deep_infomax.mutual_information.dependency.one_dimension import log_spacings
-from deep_infomax.mutual_information.fitting import Fitting
 from deep_infomax.mutual_information.folds import held_back
-from deep_infomax.mutual_information.inputs import Columns
-from deep_infomax.mutual_information.readouts import Readout
-from deep_infomax.mutual_information.structure import Rows
+from deep_infomax.mutual_information.rows.structure import Rows
+from deep_infomax.mutual_information.samples.inputs import Columns
 
 Array = np.ndarray
 Index = Int[Array, " _"]

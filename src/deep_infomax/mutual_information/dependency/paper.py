@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from deep_infomax.bounds import donsker_varadhan
 from deep_infomax.contracts import Scores
+from deep_infomax.mutual_information.critics.fitting import History, batches
 from deep_infomax.mutual_information.dependency.result import Dependency
-from deep_infomax.mutual_information.fitting import History, batches
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.random_numbers import default_generator, own_random_numbers
 

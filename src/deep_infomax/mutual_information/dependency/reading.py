@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int
 
+from deep_infomax.mutual_information.critics.fitting import Fitting, History, Watch
+from deep_infomax.mutual_information.critics.readouts import Readout
 from deep_infomax.mutual_information.dependency.departure import Departure
 from deep_infomax.mutual_information.dependency.folds import MOST_READ, JointFold, TermsFold, fit_joint, fit_terms
 from deep_infomax.mutual_information.dependency.model import Index, Model, Variable, fit_model
-from deep_infomax.mutual_information.fitting import Fitting, History, Watch
-from deep_infomax.mutual_information.readouts import Readout
 
 Array = np.ndarray
 MOST_COORDINATES: Final = 32

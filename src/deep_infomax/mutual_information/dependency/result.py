@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from rich.table import Table
 
-from deep_infomax.mutual_information.fitting import History
+from deep_infomax.mutual_information.critics.fitting import History
 from deep_infomax.mutual_information.result import finite_or_none, printed
-from deep_infomax.mutual_information.units import check_unit, conversion, converted, retold
+from deep_infomax.mutual_information.samples.units import check_unit, conversion, converted, retold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from deep_infomax.mutual_information.discrete import codes_of, entropy_limit
-from deep_infomax.mutual_information.variables import LEAST, Variable, columns_said, read_variable
+from deep_infomax.mutual_information.samples.discrete import codes_of, entropy_limit
+from deep_infomax.mutual_information.samples.variables import LEAST, Variable, columns_said, read_variable
 
 Array = np.ndarray
 FEW: Final = 500

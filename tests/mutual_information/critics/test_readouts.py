@@ -13,8 +13,8 @@ from torch import nn
 from deep_infomax.bounds import BOUNDS, donsker_varadhan, info_nce_bound, nwj
 from deep_infomax.contracts import Scores
 from deep_infomax.mutual_information import Fitting
-from deep_infomax.mutual_information.critics import AllPairs, PairCritic
-from deep_infomax.mutual_information.fitting import (
+from deep_infomax.mutual_information.critics.critics import AllPairs, PairCritic
+from deep_infomax.mutual_information.critics.fitting import (
     LOSSES,
     AdamW,
     History,
@@ -23,12 +23,12 @@ from deep_infomax.mutual_information.fitting import (
     fit_critic,
     moving_donsker_varadhan,
 )
-from deep_infomax.mutual_information.readouts import (
+from deep_infomax.mutual_information.critics.readouts import (
     effective_sample_size,
     log_mean,
     read_out,
 )
-from deep_infomax.mutual_information.scoring import derangements
+from deep_infomax.mutual_information.critics.scoring import derangements
 from deep_infomax.negatives import all_pairs
 
 NAMES = ["dv", "nwj", "infonce", "smile"]
@@ -354,7 +354,9 @@ def test_standstill_goes_on_from_the_best_weights_at_a_quarter_of_the_rate():
 def test_deadline_ends_the_training_and_what_it_reached_is_looked_at(monkeypatch):
     critic, began, shares = Level(), time.monotonic(), []
     clock = (began + reading / 100 for reading in itertools.count())  # goes on with each look at it
-    monkeypatch.setattr("deep_infomax.mutual_information.fitting.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(
+        "deep_infomax.mutual_information.critics.fitting.time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
     watch = Watch(report=shares.append, deadline=began + 0.3)
     history = fit_critic(critic, climb, value_of, difference, Fitting(steps=10**9), watch)
     assert 0.3 <= next(clock) - began < 1

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from deep_infomax.mutual_information.columns import Standardiser
-from deep_infomax.mutual_information.gaussian import NormalRatio, fit_normal_ratio
-from deep_infomax.mutual_information.readouts import Readout, read_donsker_varadhan
+from deep_infomax.mutual_information.critics.columns import Standardiser
+from deep_infomax.mutual_information.critics.gaussian import NormalRatio, fit_normal_ratio
+from deep_infomax.mutual_information.critics.readouts import Readout, read_donsker_varadhan
 
 Array = np.ndarray
 Samples = tuple[Float[Array, "_ dx"], Float[Array, "_ dy"]]

@@ -9,8 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from deep_infomax.mutual_information.critics import SomeInputs, ZeroCritic
-from deep_infomax.mutual_information.fitting import (
+from deep_infomax.mutual_information.critics.critics import SomeInputs, ZeroCritic
+from deep_infomax.mutual_information.critics.fitting import (
     LOSSES,
     Fitting,
     History,
@@ -19,15 +19,15 @@ from deep_infomax.mutual_information.fitting import (
     fit_critic,
     fit_networks,
 )
-from deep_infomax.mutual_information.pair_networks import (
+from deep_infomax.mutual_information.critics.pair_networks import (
     PairNetworks,
     decisive,
     validation_figure,
     validation_partners,
 )
-from deep_infomax.mutual_information.pairing import ColumnPairing, Columns, Pairs
-from deep_infomax.mutual_information.readouts import read_out
-from deep_infomax.mutual_information.scoring import chosen_scores, derangements, score_matrix
+from deep_infomax.mutual_information.critics.pairing import ColumnPairing, Columns, Pairs
+from deep_infomax.mutual_information.critics.readouts import read_out
+from deep_infomax.mutual_information.critics.scoring import chosen_scores, derangements, score_matrix
 
 MOST_HELD: Final = 2**28
 """Inputs of pairs, a gigabyte of them, that are held for trainings in step."""

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from deep_infomax.mutual_information.inputs import FEW_LEVELS, is_discrete
-from deep_infomax.mutual_information.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.critics.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.samples.inputs import FEW_LEVELS, is_discrete
 
 Array = np.ndarray
 MOST_CODES: Final = 512

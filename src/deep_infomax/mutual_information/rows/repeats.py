@@ -25,7 +25,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from deep_infomax.mutual_information.independence import MOST_COORDINATES, normal_coordinates
+from deep_infomax.mutual_information.rows.independence import MOST_COORDINATES, normal_coordinates
 
 Array = np.ndarray
 FEWEST_VALUES: Final = 20

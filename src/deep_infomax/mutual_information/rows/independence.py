@@ -21,7 +21,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from torch import Tensor
 
-from deep_infomax.mutual_information.structure import Rows
+from deep_infomax.mutual_information.rows.structure import Rows
 
 Array = np.ndarray
 MOST_COORDINATES: Final = 64

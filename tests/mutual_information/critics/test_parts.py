@@ -8,14 +8,14 @@ from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
 from deep_infomax.mutual_information import TASKS
-from deep_infomax.mutual_information.critics import PairCritic, ZeroCritic
+from deep_infomax.mutual_information.critics.critics import PairCritic, ZeroCritic
+from deep_infomax.mutual_information.critics.fitting import Fitting
+from deep_infomax.mutual_information.critics.gaussian import fit_normal_ratio
+from deep_infomax.mutual_information.critics.pairing import fit_column_pairing
+from deep_infomax.mutual_information.critics.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.critics.trials import trials_of
 from deep_infomax.mutual_information.facts import functions_of, has_function, has_function_within
-from deep_infomax.mutual_information.fitting import Fitting
-from deep_infomax.mutual_information.gaussian import fit_normal_ratio
 from deep_infomax.mutual_information.ksg import ksg_pointwise
-from deep_infomax.mutual_information.pairing import fit_column_pairing
-from deep_infomax.mutual_information.ranks import rank_gaussianiser
-from deep_infomax.mutual_information.trials import trials_of
 
 
 def test_ranks_become_standard_normal_and_keep_their_order():

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from deep_infomax.mutual_information import Fitting
-from deep_infomax.mutual_information.critics import SomeInputs
-from deep_infomax.mutual_information.fitting import LOSSES, Watch
-from deep_infomax.mutual_information.pair_networks import PairNetworks
-from deep_infomax.mutual_information.pairing import Pairs
-from deep_infomax.mutual_information.scoring import chosen_scores
-from deep_infomax.mutual_information.trials import Contest, Trial, run_contests
+from deep_infomax.mutual_information.critics.critics import SomeInputs
+from deep_infomax.mutual_information.critics.fitting import LOSSES, Watch
+from deep_infomax.mutual_information.critics.pair_networks import PairNetworks
+from deep_infomax.mutual_information.critics.pairing import Pairs
+from deep_infomax.mutual_information.critics.scoring import chosen_scores
+from deep_infomax.mutual_information.critics.trials import Contest, Trial, run_contests
 
 FITTING = Fitting(steps=120, batch_size=20, others=6, hidden=16, checks=12)
 
@@ -88,7 +88,7 @@ def copied(one):
 
 @pytest.mark.parametrize("most_held", [2**28, 1])
 def test_in_step_they_become_what_they_become_alone(monkeypatch, most_held):
-    monkeypatch.setattr("deep_infomax.mutual_information.trials.MOST_HELD", most_held)
+    monkeypatch.setattr("deep_infomax.mutual_information.critics.trials.MOST_HELD", most_held)
     contests = [contest(seed) for seed in range(3)]
     alone = [run_contests([copied(one)], "dv", FITTING, Watch())[0] for one in contests]
     together = run_contests([copied(one) for one in contests], "dv", FITTING, Watch())

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deep_infomax.mutual_information.columns import fit_reader
-from deep_infomax.mutual_information.selection import dependent_coordinates, rank_features
+from deep_infomax.mutual_information.critics.columns import fit_reader
+from deep_infomax.mutual_information.critics.selection import dependent_coordinates, rank_features
 
 
 def found(x, y):

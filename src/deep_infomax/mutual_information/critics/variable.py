@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 
-from deep_infomax.mutual_information.columns import ColumnReader, Standardiser, fit_reader, fit_standardiser
+from deep_infomax.mutual_information.critics.columns import ColumnReader, Standardiser, fit_reader, fit_standardiser
 
 Array = np.ndarray
 WAVES: Final = 8

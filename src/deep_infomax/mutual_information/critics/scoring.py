@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deep_infomax.mutual_information.critics import CACHED, Critic
-from deep_infomax.mutual_information.pairing import Pairs
+from deep_infomax.mutual_information.critics.critics import CACHED, Critic
+from deep_infomax.mutual_information.critics.pairing import Pairs
 
 
 def score_matrix(network: Critic, pairs: Pairs) -> Float[Tensor, "n n"]:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from deep_infomax.mutual_information import estimate_mi, pairwise
-from deep_infomax.mutual_information.columns import fit_reader
-from deep_infomax.mutual_information.critics import PairCritic
-from deep_infomax.mutual_information.inputs import as_columns, is_discrete
-from deep_infomax.mutual_information.variables import read_variable
+from deep_infomax.mutual_information.critics.columns import fit_reader
+from deep_infomax.mutual_information.critics.critics import PairCritic
+from deep_infomax.mutual_information.samples.inputs import as_columns, is_discrete
+from deep_infomax.mutual_information.samples.variables import read_variable
 
 N = 60
 CODES = np.resize([2, 0, 1, 1], N)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
-from deep_infomax.mutual_information.names import column_names
+from deep_infomax.mutual_information.samples.names import column_names
 from deep_infomax.runtime.values import suggestion
 
 Array = np.ndarray

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import digamma
 
-from deep_infomax.mutual_information.discrete import (
+from deep_infomax.mutual_information.samples.discrete import (
     codes_of,
     coverage,
     entropy_limit,

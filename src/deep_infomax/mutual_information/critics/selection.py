@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 from scipy.stats import chi2
 
-from deep_infomax.mutual_information.columns import ColumnReader
+from deep_infomax.mutual_information.critics.columns import ColumnReader
 
 Array = np.ndarray
 WAVES: Final = 6
@@ -35,7 +35,7 @@ def dependent_coordinates(
         x: Features of x, and the coordinate that each belongs to; every coordinate has one at least.
         y: Features of y, row by row, likewise.
 
-    >>> from deep_infomax.mutual_information.columns import fit_reader
+    >>> from deep_infomax.mutual_information.critics.columns import fit_reader
     >>> x, y = np.random.default_rng(0).normal(size=(2, 2000, 3))
     >>> y[:, 2] += x[:, 0] ** 2
     >>> dependent_coordinates(rank_features(fit_reader(x, True), x), rank_features(fit_reader(y, True), y))

@@ -17,10 +17,10 @@ from torch.nn.functional import embedding, pad
 
 from deep_infomax.bounds import info_nce_bound
 from deep_infomax.contracts import Scores
-from deep_infomax.mutual_information.critics import SomeInputs
-from deep_infomax.mutual_information.fitting import LOSSES, Fitting, batches
-from deep_infomax.mutual_information.pairing import Pairs
-from deep_infomax.mutual_information.scoring import chosen_in_parts, derangements
+from deep_infomax.mutual_information.critics.critics import SomeInputs
+from deep_infomax.mutual_information.critics.fitting import LOSSES, Fitting, batches
+from deep_infomax.mutual_information.critics.pairing import Pairs
+from deep_infomax.mutual_information.critics.scoring import chosen_in_parts, derangements
 
 embedding_dense_backward, threshold_backward = (
     torch.ops.aten.embedding_dense_backward,

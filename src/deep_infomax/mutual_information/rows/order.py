@@ -33,8 +33,8 @@ from jaxtyping import Float, Int, Shaped
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import gammaln
 
-from deep_infomax.mutual_information.independence import MOST_COORDINATES, normal_coordinates
-from deep_infomax.mutual_information.repeats import numbered
+from deep_infomax.mutual_information.rows.independence import MOST_COORDINATES, normal_coordinates
+from deep_infomax.mutual_information.rows.repeats import numbered
 
 Array = np.ndarray
 SHARE: Final = 20

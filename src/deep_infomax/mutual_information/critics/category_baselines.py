@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
-from deep_infomax.mutual_information.discrete import codes_of, coverage
+from deep_infomax.mutual_information.samples.discrete import codes_of, coverage
 
 Array = np.ndarray
 Samples = tuple[Float[Array, "_ dx"], Float[Array, "_ dy"]]

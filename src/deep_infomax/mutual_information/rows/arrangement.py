@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from deep_infomax.mutual_information.order import SHARE, block_length, is_series
-from deep_infomax.mutual_information.repeats import exact_copies, joined, noisy_copies, numbered
-from deep_infomax.mutual_information.structure import FEWEST_CLUSTERS, Rows, independent
+from deep_infomax.mutual_information.rows.order import SHARE, block_length, is_series
+from deep_infomax.mutual_information.rows.repeats import exact_copies, joined, noisy_copies, numbered
+from deep_infomax.mutual_information.rows.structure import FEWEST_CLUSTERS, Rows, independent
 
 Array = np.ndarray
 MANY_COPIES: Final = 0.01

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from deep_infomax.mutual_information.baselines import Baseline, NormalBaseline, fit_normal_baseline, likeliest
-from deep_infomax.mutual_information.category_baselines import category_baselines
-from deep_infomax.mutual_information.columns import ColumnReader, fit_reader
-from deep_infomax.mutual_information.selection import dependent_coordinates, rank_features
-from deep_infomax.mutual_information.variable import VariableReader, fit_variable
+from deep_infomax.mutual_information.critics.baselines import Baseline, NormalBaseline, fit_normal_baseline, likeliest
+from deep_infomax.mutual_information.critics.category_baselines import category_baselines
+from deep_infomax.mutual_information.critics.columns import ColumnReader, fit_reader
+from deep_infomax.mutual_information.critics.selection import dependent_coordinates, rank_features
+from deep_infomax.mutual_information.critics.variable import VariableReader, fit_variable
 
 Array = np.ndarray
 FEW_COORDINATES: Final = 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deep_infomax.mutual_information.variable import WAVES, fit_variable
+from deep_infomax.mutual_information.critics.variable import WAVES, fit_variable
 
 
 def draws(*shape, seed=0):

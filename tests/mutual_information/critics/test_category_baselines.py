@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from deep_infomax.mutual_information.category_baselines import (
+from deep_infomax.mutual_information.critics.category_baselines import (
     ClassBaseline,
     TableBaseline,
     category_baselines,
     fit_class_baseline,
     fit_table_baseline,
 )
-from deep_infomax.mutual_information.ranks import rank_gaussianiser
-from deep_infomax.mutual_information.readouts import read_out
+from deep_infomax.mutual_information.critics.ranks import rank_gaussianiser
+from deep_infomax.mutual_information.critics.readouts import read_out
 
 BOTH = np.ones(1, bool), np.ones(1, bool)
 FIRST = np.ones(1, bool), np.zeros(1, bool)

@@ -8,11 +8,11 @@ import torch
 from scipy.stats import kstest, pearsonr
 
 from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi
-from deep_infomax.mutual_information.arrangement import rows_of
-from deep_infomax.mutual_information.independence import combined_p_value, critic_p_value, normal_p_value
-from deep_infomax.mutual_information.order import autocorrelations, block_length, is_series
-from deep_infomax.mutual_information.repeats import exact_copies, joined, noisy_copies
-from deep_infomax.mutual_information.structure import Rows, independent
+from deep_infomax.mutual_information.rows.arrangement import rows_of
+from deep_infomax.mutual_information.rows.independence import combined_p_value, critic_p_value, normal_p_value
+from deep_infomax.mutual_information.rows.order import autocorrelations, block_length, is_series
+from deep_infomax.mutual_information.rows.repeats import exact_copies, joined, noisy_copies
+from deep_infomax.mutual_information.rows.structure import Rows, independent
 
 GROUPS = Rows(np.repeat(np.arange(25), np.arange(25) % 5 + 1), "groups")
 BLOCKS = Rows(np.arange(200), "blocks", block=7)

@@ -1,0 +1,1 @@
+"""Which rows belong together, and what follows for folds, errors and tests."""

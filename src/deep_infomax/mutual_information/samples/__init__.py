@@ -1,0 +1,1 @@
+"""What is read of samples: numbers, words and categories, names and units."""
