@@ -112,16 +112,16 @@ class PairNetworks:
         layers = [(parts[f"hidden.{i}.weight"], parts[f"hidden.{i}.bias"]) for i in range(self.depth)]
         last = parts["last.weight"][:, 0]
         at_once = 1 if x.device.type == "cpu" else len(chosen)
-        some = [slice(start, start + at_once) for start in range(0, len(chosen), at_once)]
+        chunks = [slice(start, start + at_once) for start in range(0, len(chosen), at_once)]
         hidden = []
-        for rows_ in some:
-            own = [(weight[rows_], bias[rows_]) for weight, bias in layers]
-            hidden.append(_hidden(first_x[rows_], first_y[rows_], partners[rows_], own))
-            scores[rows_].add_(torch.bmm(hidden[-1][-1], last[rows_, :, None]).view(scores[rows_].shape))
+        for chunk in chunks:
+            own = [(weight[chunk], bias[chunk]) for weight, bias in layers]
+            hidden.append(_hidden(first_x[chunk], first_y[chunk], partners[chunk], own))
+            scores[chunk].add_(torch.bmm(hidden[-1][-1], last[chunk, :, None]).view(scores[chunk].shape))
         value, of_scores, average = self.loss(scores, average)
         of_parts = [
-            _of_hidden(of_scores[rows_], hidden_, partners[rows_], [weight[rows_] for weight, _ in layers], last[rows_])
-            for rows_, hidden_ in zip(some, hidden, strict=True)
+            _of_hidden(of_scores[chunk], units, partners[chunk], [weight[chunk] for weight, _ in layers], last[chunk])
+            for chunk, units in zip(chunks, hidden, strict=True)
         ]
         of_x, of_y, of_last, *of_layers = (torch.cat(same) for same in zip(*of_parts, strict=True))
         of = {"first_x.weight": of_x.mT @ x, "first_x.bias": of_x.sum(1), "first_y.weight": of_y.mT @ y}
