@@ -74,9 +74,12 @@ class ColumnPairing:
         """Coordinates of x and y together, of some columns or of all."""
         return sum(side.columns_read if part is None else int(part.sum()) for side, part in self._sides(few))
 
-    def inputs_of(self, few: Columns | None) -> list[Int[Array, " f"]]:
-        """Inputs of a network for x and for y, of some columns or of all; waves only where the columns are few."""
-        waves = self.coordinates(few) <= FEW_COORDINATES
+    def has_waves(self, few: Columns | None) -> bool:
+        """Whether there are sines and cosines of these columns, or all: where they are few."""
+        return self.x.waves and self.coordinates(few) <= FEW_COORDINATES
+
+    def inputs_of(self, few: Columns | None, waves: bool) -> list[Int[Array, " f"]]:
+        """Inputs of a network for x and for y, of some columns or of all, with or without sines and cosines."""
         return [side.places(part, waves) for side, part in self._sides(few)]
 
     def _sides(self, few: Columns | None) -> list[tuple[VariableReader, Bool[Array, " d"] | None]]:

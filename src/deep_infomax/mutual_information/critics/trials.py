@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -61,13 +61,17 @@ class Outcome:
 def trials_of(pairing: ColumnPairing, n: int, fitting: Fitting) -> list[Trial]:
     """A network of all columns, after one of those that depend on one another pair by pair, where these are some.
 
-    With such a one, that of all is tried only where n samples are enough to find more among so many.
+    With such a one, that of all is tried only where n samples are enough to find more among so many. Of few columns a
+    network with sines and cosines follows one without: they show what changes fast, and are soon learnt by heart.
     """
-    everything = _trial(pairing, fitting, None)
-    if pairing.few is None:
-        return [everything]
-    enough = n >= ENOUGH_PER_COORDINATE * pairing.coordinates(None)
-    return [_trial(pairing, fitting, pairing.few), *([everything] if enough else [])]
+    parts = [pairing.few]
+    if pairing.few is not None and n >= ENOUGH_PER_COORDINATE * pairing.coordinates(None):
+        parts.append(None)
+    return [
+        _trial(pairing, fitting, part, waves)
+        for part in parts
+        for waves in ((False, True) if pairing.has_waves(part) else (False,))
+    ]
 
 
 @dataclass(frozen=True)
@@ -84,32 +88,51 @@ class Contest:
 def run_contests(contests: Sequence[Contest], loss: str, fitting: Fitting, watch: Watch) -> list[Outcome]:
     """Train all networks, and keep of each contest the one that reads most on validation pairs.
 
-    Those of several contests are trained in step, as far as they are alike and memory allows.
+    Those that are alike are trained in step, as far as memory allows.
     """
-    histories: list[list[History]] = [[] for _ in contests]
-    together = _alike(contests)
-    for number, (place, numbers) in enumerate(together):
-        found = _train([contests[i] for i in numbers], place, loss, fitting, _part(watch, number, len(together)))
-        for i, history in zip(numbers, found, strict=True):
-            histories[i].append(history)
-    return [_outcome(contest, found, loss) for contest, found in zip(contests, histories, strict=True)]
+    lanes = [
+        Lane(number, trial, contest, _own(contest.generator))
+        for number, contest in enumerate(contests)
+        for trial in contest.trials
+    ]
+    together = _alike(lanes)
+    histories: dict[int, History] = {}
+    for number, places in enumerate(together):
+        found = _train([lanes[place] for place in places], loss, fitting, _part(watch, number, len(together)))
+        histories |= dict(zip(places, found, strict=True))
+    return [
+        _outcome(contest, [histories[place] for place, lane in enumerate(lanes) if lane.number == number], loss)
+        for number, contest in enumerate(contests)
+    ]
 
 
-def _alike(contests: Sequence[Contest]) -> list[tuple[int, list[int]]]:
-    """Places of trials, and the contests whose trials at these places are trained in step."""
-    together: list[tuple[int, list[int]]] = []
-    for place in range(max((len(contest.trials) for contest in contests), default=0)):
-        by_kind: dict[object, list[int]] = {}
-        for number, contest in enumerate(contests):
-            if place < len(contest.trials):
-                network = contest.trials[place].network
-                alike = isinstance(network, SomeInputs)
-                by_kind.setdefault(network.side_x is None if alike else number, []).append(number)
-        for numbers in by_kind.values():
-            pairs = max(len(contests[number].fitted) for number in numbers)
-            width = max(_width(contests[number].fitted) for number in numbers)
-            many = max(1, MOST_HELD // (pairs * width))
-            together += [(place, numbers[start : start + many]) for start in range(0, len(numbers), many)]
+class Lane(NamedTuple):
+    """One of the trainings that may be made in step."""
+
+    number: int
+    """Of the contest."""
+    trial: Trial
+    contest: Contest
+    generator: torch.Generator
+    """Which this training draws from, and no other."""
+
+
+def _own(generator: torch.Generator) -> torch.Generator:
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    return torch.Generator(generator.device).manual_seed(int(seed))
+
+
+def _alike(lanes: Sequence[Lane]) -> list[list[int]]:
+    """Places of lanes that are trained in step: those with a separable part, those without; no module of the user's."""
+    by_kind: dict[object, list[int]] = {}
+    for place, lane in enumerate(lanes):
+        network = lane.trial.network
+        by_kind.setdefault(network.side_x is None if isinstance(network, SomeInputs) else (place,), []).append(place)
+    together = []
+    for places in by_kind.values():
+        held = max(len(lanes[place].contest.fitted) * _width(lanes[place].contest.fitted) for place in places)
+        many = max(1, MOST_HELD // held)
+        together += [places[start : start + many] for start in range(0, len(places), many)]
     return together
 
 
@@ -117,21 +140,19 @@ def _width(pairs: Pairs) -> int:
     return sum(part[0].numel() for part in (pairs.x, pairs.y, pairs.base_x, pairs.base_y))
 
 
-def _train(contests: Sequence[Contest], place: int, loss: str, fitting: Fitting, watch: Watch) -> list[History]:
-    """Train the network at a place of each contest."""
-    trials = [contest.trials[place] for contest in contests]
-    rates = [fitting.learning_rate * trial.rate for trial in trials]
-    networks = [trial.network for trial in trials if isinstance(trial.network, SomeInputs)]
+def _train(lanes: Sequence[Lane], loss: str, fitting: Fitting, watch: Watch) -> list[History]:
+    """Train some lanes in step, or one module of the user's."""
+    rates = [fitting.learning_rate * lane.trial.rate for lane in lanes]
+    networks = [lane.trial.network for lane in lanes if isinstance(lane.trial.network, SomeInputs)]
     if not networks:
-        fitting = replace(fitting, learning_rate=rates[0])
-        return [_train_module(contests[0], trials[0].network, loss, fitting, watch)]
+        return [_train_module(lanes[0], loss, replace(fitting, learning_rate=rates[0]), watch)]
     several = PairNetworks(
         networks,
-        [contest.fitted for contest in contests],
-        [contest.validated for contest in contests],
+        [lane.contest.fitted for lane in lanes],
+        [lane.contest.validated for lane in lanes],
         loss,
         fitting,
-        [contest.generator for contest in contests],
+        [lane.generator for lane in lanes],
     )
     found = fit_networks(several, rates, fitting, watch)
     for number, (_, kept) in enumerate(found):
@@ -139,9 +160,9 @@ def _train(contests: Sequence[Contest], place: int, loss: str, fitting: Fitting,
     return [history for history, _ in found]
 
 
-def _train_module(contest: Contest, network: nn.Module, loss: str, fitting: Fitting, watch: Watch) -> History:
+def _train_module(lane: Lane, loss: str, fitting: Fitting, watch: Watch) -> History:
     """Train a critic of the user's."""
-    fitted, validated, generator = contest.fitted, contest.validated, contest.generator
+    fitted, validated, generator = lane.contest.fitted, lane.contest.validated, lane.generator
     order = batches(len(fitted), fitting.batch_size, generator)
 
     def draw(critic: nn.Module) -> Tensor:
@@ -150,7 +171,12 @@ def _train_module(contest: Contest, network: nn.Module, loss: str, fitting: Fitt
 
     partners = validation_partners(len(validated), generator)
     return fit_critic(
-        network, draw, lambda critic: validation_figure(critic, validated, partners, loss), LOSSES[loss], fitting, watch
+        lane.trial.network,
+        draw,
+        lambda critic: validation_figure(critic, validated, partners, loss),
+        LOSSES[loss],
+        fitting,
+        watch,
     )
 
 
@@ -172,8 +198,8 @@ def _outcome(contest: Contest, histories: Sequence[History], loss: str) -> Outco
     return kept
 
 
-def _trial(pairing: ColumnPairing, fitting: Fitting, few: Columns | None) -> Trial:
-    inputs = [torch.from_numpy(part) for part in pairing.inputs_of(few)]
+def _trial(pairing: ColumnPairing, fitting: Fitting, few: Columns | None, waves: bool) -> Trial:
+    inputs = [torch.from_numpy(part) for part in pairing.inputs_of(few, waves)]
     high = pairing.coordinates(few) > LOW_DIMENSION
     network = SomeInputs(inputs[0], inputs[1], fitting.hidden, fitting.depth, fitting.hidden if high else 0)
     return Trial(network, HIGH_DIMENSION_RATE if high else 1.0)
