@@ -69,7 +69,7 @@ def test_intervals_of_the_normal_model_cover_the_truth(name):
 @pytest.mark.parametrize("name", ["double-angle", "crossed-normals", "symmetric-channel"])
 def test_network_finds_what_the_normal_model_cannot(name):
     task = TASKS[name]
-    r = estimate(*task.sample(600, seed=0)[:2], fitting=Fitting(steps=200))
+    r = estimate(*task.sample(600, seed=0)[:2])
     assert abs(r.readouts["gaussian"]) < 0.05 * task.truth
     assert 0.4 * task.truth < r.lower_bound < r.mi < 1.05 * task.truth
 

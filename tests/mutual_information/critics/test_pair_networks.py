@@ -15,7 +15,7 @@ from deep_infomax.mutual_information.critics.pairing import Pairs
 from deep_infomax.mutual_information.critics.scoring import chosen_scores
 from deep_infomax.mutual_information.critics.trials import Contest, Trial, run_contests
 
-FITTING = Fitting(steps=120, batch_size=20, others=6, hidden=16, checks=12)
+FITTING = Fitting(steps=120, batch_size=20, others=6, hidden=16, checks=12, patience=2)
 
 
 def pairs(n, rank=2):

@@ -14,6 +14,7 @@ from deep_infomax.mutual_information.critics.gaussian import fit_normal_ratio
 from deep_infomax.mutual_information.critics.pairing import fit_column_pairing
 from deep_infomax.mutual_information.critics.ranks import rank_gaussianiser
 from deep_infomax.mutual_information.critics.trials import trials_of
+from deep_infomax.mutual_information.critics.variable import WAVES
 from deep_infomax.mutual_information.facts import functions_of, has_function, has_function_within
 from deep_infomax.mutual_information.ksg import ksg_pointwise
 
@@ -170,11 +171,12 @@ def test_a_network_of_some_columns_is_tried_before_one_of_all():
     x, y = rng.normal(size=(2, 1500, 12))
     y[:, 5] += x[:, 2] ** 2
     pairing = fit_column_pairing(x[:1200], y[:1200], (x[1200:], y[1200:]), ranks=True)
-    few, everything = trials_of(pairing, 1200, Fitting())
+    few, waves, everything = trials_of(pairing, 1200, Fitting())
+    assert [len(trial.network.places_x) for trial in (few, waves)] == [2, 2 + 2 * WAVES]
     assert np.unique(pairing.x.owners[few.network.places_x]).tolist() == [2]
     assert np.unique(pairing.y.owners[few.network.places_y]).tolist() == [5]
     assert (few.rate, everything.rate) == (1.0, 0.1)
     assert len(everything.network.places_x) == 24
-    assert len(trials_of(pairing, 1000, Fitting())) == 1
+    assert len(trials_of(pairing, 1000, Fitting())) == 2
     independent = fit_column_pairing(x[:1200], x[300:], (x[1200:], y[1200:]), ranks=True)
     assert independent.few is None
