@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from deep_infomax.mutual_information import Fitting
+from deep_infomax.mutual_information.critics import pair_networks
 from deep_infomax.mutual_information.critics.critics import SomeInputs
 from deep_infomax.mutual_information.critics.fitting import LOSSES, Watch
 from deep_infomax.mutual_information.critics.pair_networks import PairNetworks
@@ -43,7 +44,10 @@ def networks_of(depth, separable, loss="dv", chosen=(0, 1, 2)):
 @pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("separable", [0, 8])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_gradient_by_hand_is_that_of_autograd(depth, separable, loss, monkeypatch):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_gradient_by_hand_is_that_of_autograd(at_once, depth, separable, loss, monkeypatch):
+    if at_once == 2:  # as on a GPU
+        monkeypatch.setattr(pair_networks, "_chunks", lambda networks, device: [slice(networks)])
     several, networks, fitted = networks_of(depth, separable, loss)
     chosen, average = [0, 2], torch.full((2,), math.nan, dtype=torch.double)
     rows, partners = several._draw(chosen)

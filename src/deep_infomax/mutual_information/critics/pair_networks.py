@@ -111,8 +111,7 @@ class PairNetworks:
         first_y = torch.bmm(y, parts["first_y.weight"].mT)
         layers = [(parts[f"hidden.{i}.weight"], parts[f"hidden.{i}.bias"]) for i in range(self.depth)]
         last = parts["last.weight"][:, 0]
-        at_once = 1 if x.device.type == "cpu" else len(chosen)
-        chunks = [slice(start, start + at_once) for start in range(0, len(chosen), at_once)]
+        chunks = _chunks(len(chosen), x.device)
         hidden = []
         for chunk in chunks:
             own = [(weight[chunk], bias[chunk]) for weight, bias in layers]
@@ -199,6 +198,11 @@ def validation_figure(network: nn.Module, validated: Pairs, partners: Int[Tensor
     if decisive(loss) == "infonce":
         return info_nce_bound(Scores(scores[:, :1], scores[:, 1:, None])).item()
     return float(scores[:, 0].mean() - scores[:, 1:].flatten().logsumexp(0)) + math.log(scores[:, 1:].numel())
+
+
+def _chunks(networks: int, device: torch.device) -> list[slice]:
+    """Networks whose pairs are scored at once: one on a CPU, for the sake of its cache, and all on a GPU."""
+    return [slice(place, place + 1) for place in range(networks)] if device.type == "cpu" else [slice(networks)]
 
 
 def _widened(part: Float[Tensor, "*n d"], width: int) -> Float[Tensor, "*n w"]:
