@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deep_infomax.mutual_information.combining import combine
+from deep_infomax.mutual_information.combining import combine, spread_of
 from deep_infomax.mutual_information.critics.fitting import History
 from deep_infomax.mutual_information.facts import Facts
 from deep_infomax.mutual_information.folds import Fold
@@ -113,3 +113,9 @@ def test_divergence_is_said():
     r = combined(folds)
     assert said(r, "the training of 1 of 5 folds diverged at every rate; its best weights are read")
     assert not r.converged
+
+
+def test_folds_of_which_one_is_infinite_have_no_finite_error():
+    assert spread_of([1.0, 2.0, 3.0]) == pytest.approx(1 / 3)
+    assert spread_of([1.0]) == 0.0
+    assert spread_of([1.0, -math.inf]) == math.inf

@@ -367,6 +367,13 @@ def test_critic_that_does_not_score_all_pairs():
         estimate(draws(100, 2), draws(100, 2), critic=lambda: nn.Bilinear(2, 2, 1))
 
 
+def test_a_copy_of_many_coordinates_is_open_above():
+    r = estimate(draws(400, 10), draws(400, 10), "auto")
+    assert r.readout == "infonce"
+    assert r.interval[1] == math.inf
+    assert said(r, "is a function of x")
+
+
 # Options
 
 

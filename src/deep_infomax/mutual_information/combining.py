@@ -102,9 +102,14 @@ def combine(
 def _error(name: str, folds: Sequence[Fold], rows: Rows) -> float:
     """Standard error of a readout's mean: of its pairs, or of its folds where these differ by more."""
     within = sum(rows.variance(fold.influences[name].numpy(), fold.test) for fold in folds) / len(folds) ** 2
-    values = [fold.values[name] for fold in folds]
-    between = float(np.var(values, ddof=1)) / len(folds) if len(folds) > 1 else 0.0
-    return math.sqrt(max(within, between))
+    return math.sqrt(max(within, spread_of([fold.values[name] for fold in folds])))
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """Variance of the mean of figures of folds, from how far they lie apart; infinite where one of them is."""
+    if not np.isfinite(values).all():
+        return math.inf
+    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 
 def _determined(folds: Sequence[Fold], facts: Facts) -> bool:

@@ -19,9 +19,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from deep_infomax.mutual_information.combining import combine, still_missing
+from deep_infomax.mutual_information.combining import combine, spread_of, still_missing
 from deep_infomax.mutual_information.critics.fitting import Fitting
-from deep_infomax.mutual_information.differences import Difference, Term, common_readout, interval_of, spread_of, sum_of
+from deep_infomax.mutual_information.differences import Difference, Term, common_readout, interval_of, sum_of
 from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.folds import Work, fit_folds

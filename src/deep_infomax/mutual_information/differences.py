@@ -163,11 +163,6 @@ def sum_of(signs: Sequence[int], folds: Sequence[Fold], readout: str) -> Readout
     return Readout(sum(value for value, _ in parts), torch.stack([influence for _, influence in parts]).sum(0))
 
 
-def spread_of(values: Sequence[float]) -> float:
-    """Variance of the mean of folds' figures, from how far they lie apart; 0 of one fold."""
-    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
-
-
 def interval_of(
     value: float, reach: float, terms: Sequence[Term], readout: str, quantile: float, *, alike: Sequence[float] = ()
 ) -> tuple[float, float]:
