@@ -25,6 +25,8 @@ NEAR_CEILING: Final = 0.85
 """Share of its ceiling up to which InfoNCE may read, likewise."""
 LEAST_DISAGREEMENT: Final = 0.01
 """Nats by which two lower bounds may differ, whatever their errors."""
+TOO_MUCH: Final = 0.15
+"""Share of the estimate that a critic may read more on fitted pairs, without a word."""
 MANY_COORDINATES: Final = 40
 """Coordinates of x and y together, above which a network that finds nothing says little."""
 
@@ -187,7 +189,7 @@ def _of_data(
         taken = "that is the estimate" if ESTIMATORS[estimator].second else "the interval reaches up from there"
         doubts.append(Doubt(words + taken, False))
     gap = float(np.mean([fold.fitted for fold in folds])) - means["dv"]
-    if gap > max(0.2 * abs(means["dv"]), 0.05) and not _determined(folds, facts):
+    if gap > max(TOO_MUCH * abs(means["dv"]), 0.05) and not _determined(folds, facts):
         words = (
             f"the critic reads {gap:.3f} nats more on the pairs it was fitted to than on new ones: more samples or "
             "fewer coordinates are needed"
