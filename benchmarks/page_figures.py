@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 
 DOCS = Path(__file__).parent.parent / "docs"
 LAYERS = ("conv", "fc", "Y")
+NAMED = 0.5
+"""Nats from the truth, from which on a task is named."""
 
 
 def main() -> None:
@@ -74,18 +76,19 @@ def draw_tasks(rows: list[list[str]]) -> None:
     figure, axes = plt.subplots(figsize=(6, 4.6), layout="constrained")
     for missed, colour, name in ((False, "C0", "bias as wanted"), (True, "C3", "bias larger")):
         some = [row for row in rows if row[5].endswith("missed") == missed]
-        truth, mean = ([float(row[column]) for row in some] for column in (1, 2))
+        truth, mean = ([max(0.0, float(row[column])) for row in some] for column in (1, 2))
         axes.plot(truth, mean, "o", color=colour, markersize=5, alpha=0.6, label=f"{name}: {len(some)} tasks")
-        if missed:
-            for number, (row, x, y) in enumerate(zip(some, truth, mean, strict=True)):
+        for row, x, y in zip(some, truth, mean, strict=True):
+            if abs(y - x) > NAMED:
+                turned = 35 if y < 0.1 else 0
                 axes.annotate(
-                    row[0], (x, y), (12, 2 - 12 * number), textcoords="offset points", fontsize=8, color=colour
+                    row[0], (x, y), (6, -3), textcoords="offset points", fontsize=7, color=colour, rotation=turned
                 )
     axes.axline((0, 0), slope=1, color="grey", linewidth=1, zorder=0)
     axes.set_xscale("function", functions=(np.sqrt, np.square))  # most tasks share less than 2 nats
     axes.set_yscale("function", functions=(np.sqrt, np.square))
-    axes.set(xlabel="true information, nats", ylabel="mean estimate, nats", xlim=(0, 11), ylim=(0, 11))
-    ticks = (0, 0.2, 0.5, 1, 2, 4, 6, 8, 10)
+    axes.set(xlabel="true information, nats", ylabel="mean estimate, nats", xlim=(0, 19), ylim=(0, 19))
+    ticks = (0, 0.2, 0.5, 1, 2, 4, 6, 8, 10, 14, 18)
     axes.set_xticks(ticks, map(str, ticks))
     axes.set_yticks(ticks, map(str, ticks))
     axes.legend(frameon=False, loc="upper left")

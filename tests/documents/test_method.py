@@ -64,7 +64,7 @@ def test_the_tables_that_figures_are_drawn_from_are_whole(monkeypatch: pytest.Mo
     monkeypatch.setattr(page_figures, "save", lambda figure, name: drawn.append((name, points(figure))))
     page_figures.main()
     page_figures.plt.close("all")
-    assert drawn == [("comparison.png", 3 * 12), ("step.png", 15), ("tasks.png", 49)]
+    assert drawn == [("comparison.png", 3 * 12), ("step.png", 15), ("tasks.png", 126)]
 
 
 def points(figure: page_figures.Figure) -> int:
