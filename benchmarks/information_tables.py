@@ -112,7 +112,7 @@ def print_comparison(kind: str, names: Sequence[str], n: int, runs: Sequence[Rec
     estimators = sorted({r["estimator"] for r in runs} - {"dim"}, key=lambda e: (e in OTHERS, e))
     if len(estimators) < 2:
         return
-    headings = ["task", "truth", *estimators, "best of the others", "s, " + ", ".join(estimators)]
+    headings = ["task", "truth", *estimators, "best of the others"]
     print(f"\n### {kind[0].upper()}{kind[1:]}, compared, n = {n:,}: bias ± spread in nats\n")
     print(f"{row(headings)}\n{rule(headings)}")
     for name in names:
@@ -122,11 +122,10 @@ def print_comparison(kind: str, names: Sequence[str], n: int, runs: Sequence[Rec
         found = {e: moments(of_it) if of_it else (math.nan,) * 3 for e, of_it in by.items()}
         others = {e: abs(bias) for e, (bias, *_) in found.items() if e in OTHERS and not math.isnan(bias)}
         shown = {e: (mean, "") if math.isnan(bias) else (bias, "+") for e, (bias, mean, _) in found.items()}
-        cells = [f"{number(*shown[e])} ± {number(spread)}" for e, (*_, spread) in found.items()]
-        seconds = [f"{np.mean([r['seconds'] for r in of_it]):.1f}" if of_it else "-" for of_it in by.values()]
+        cells = [f"{number(*shown[e], 3)} ± {number(spread, places=3)}" for e, (*_, spread) in found.items()]
         best = min(others, key=lambda e: others[e]) if others else "-"
         truth = next(r["truth"] for of_it in by.values() for r in of_it)
-        print(row([f"`{name}`", "∞" if truth is None else f"{truth:.4f}", *cells, best, ", ".join(seconds)]))
+        print(row([f"`{name}`", "∞" if truth is None else f"{truth:.4f}", *cells, best]))
 
 
 def print_sums(runs: Sequence[Record], groups: Mapping[str, Sequence[str]]) -> None:
@@ -154,8 +153,8 @@ def print_sums(runs: Sequence[Record], groups: Mapping[str, Sequence[str]]) -> N
     print(f"\n{len(runs)} runs, {cpu / 3600:.2f} hours of one processor, at most {peak:.0f} MB.")
 
 
-def number(value: float, sign: str = "") -> str:
-    return "-" if math.isnan(value) else f"{value:{sign}.4f}"
+def number(value: float, sign: str = "", places: int = 4) -> str:
+    return "-" if math.isnan(value) else f"{value:{sign}.{places}f}"
 
 
 def row(cells: Sequence[str]) -> str:
