@@ -122,10 +122,10 @@ def print_comparison(kind: str, names: Sequence[str], n: int, runs: Sequence[Rec
         found = {e: moments(of_it) if of_it else (math.nan,) * 3 for e, of_it in by.items()}
         others = {e: abs(bias) for e, (bias, *_) in found.items() if e in OTHERS and not math.isnan(bias)}
         shown = {e: (mean, "") if math.isnan(bias) else (bias, "+") for e, (bias, mean, _) in found.items()}
-        cells = [f"{number(*shown[e], 3)} ± {number(spread, places=3)}" for e, (*_, spread) in found.items()]
+        cells = [f"{number(*shown[e], 3)} ± {number(spread, places=2)}" for e, (*_, spread) in found.items()]
         best = min(others, key=lambda e: others[e]) if others else "-"
         truth = next(r["truth"] for of_it in by.values() for r in of_it)
-        print(row([f"`{name}`", "∞" if truth is None else f"{truth:.4f}", *cells, best]))
+        print(row([f"`{name}`", "∞" if truth is None else f"{truth:.3f}", *cells, best]))
 
 
 def print_sums(runs: Sequence[Record], groups: Mapping[str, Sequence[str]]) -> None:

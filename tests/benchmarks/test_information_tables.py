@@ -55,6 +55,6 @@ def test_every_task_and_every_miss_is_printed(capsys):
     printed = capsys.readouterr().out
     assert "| `one` | 0.5000 | 0.4000 |" in printed
     assert "| `two` | ∞ | 0.4000 | - | - | - | 0/1 | 0 | 0 | 1 |" in printed
-    assert "| -0.1000 ± - | -0.0200 ± - | ksg-3 |" in printed
+    assert "| -0.100 ± - | -0.020 ± - | ksg-3 |" in printed
     assert "missed SILENT: two, n = 1,000, seed 0: [0.6, 0.7], truth None" in printed
     assert "| all | all | 2 | 1/2 | 0 | 0 | 1 | 0 |" in printed
