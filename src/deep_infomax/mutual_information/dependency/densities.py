@@ -15,6 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
+from scipy.integrate import trapezoid
 from scipy.special import gammaln
 from scipy.stats import chi2
 from sklearn.decomposition import FastICA
@@ -205,7 +206,7 @@ def _steps(u: Float[Array, "n d"], normal: Normal) -> list[Float[Array, "n g"]]:
 def _log_integral(log_values: Float[Array, "n g"], places: Float[Array, "n g"]) -> Float[Array, " n"]:
     """The logarithm of an integral by the trapezoidal rule."""
     top = log_values.max(axis=1, keepdims=True)
-    values: Array = np.log(np.trapezoid(np.exp(log_values - top), places, axis=1)) + top[:, 0]
+    values: Array = np.log(trapezoid(np.exp(log_values - top), places, axis=1)) + top[:, 0]
     return values
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from deep_infomax.mutual_information.tasks.dependency import DependencyTask, JointSample
 from deep_infomax.mutual_information.tasks.mixing import mixed_sources
@@ -79,7 +80,7 @@ def nearly_equal_sensors(name: str, d: int, noise: float, tolerance: float) -> D
     def entropy(deviation: float) -> float:
         grid = np.linspace(-10 * deviation, 1 + 10 * deviation, 20_001)
         log_p = log_density(grid, deviation)
-        return -float(np.trapezoid(np.exp(log_p) * log_p, grid))
+        return -float(trapezoid(np.exp(log_p) * log_p, grid))
 
     of_mean = noise / math.sqrt(d)
     residual = (d - 1) * (math.log(2 * math.pi * noise**2) + 1) / 2
