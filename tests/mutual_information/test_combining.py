@@ -29,6 +29,7 @@ def fold(value=1.0, number=0, **changes):
         effective_sample_size=1000.0,
         history=History((0, 10, 20), (0.0, value, value), True),
         gain=value,
+        coordinates=2,
         p_value=None,
         determined=False,
         log_ratio=lambda x, y: np.zeros(len(x)),
@@ -79,6 +80,30 @@ def test_nothing_found_among_many_coordinates_says_little(coordinates, opened):
     r = combined([fold(0.0, i) for i in range(FOLDS)], Facts((), coordinates=coordinates))
     assert (r.interval[1] == math.inf) == opened
     assert said(r, f"among {coordinates} coordinates a network found nothing") == opened
+
+
+@pytest.mark.parametrize(("read", "opened"), [(4, False), (100, True)])
+def test_what_a_network_of_many_coordinates_does_not_find_cannot_be_seen(read, opened):
+    r = combined([fold(number=i, coordinates=read) for i in range(FOLDS)], Facts((), coordinates=100))
+    assert (r.interval[1] == math.inf) == opened
+    assert said(r, "among 100 coordinates what a network of all does not find cannot be seen") == opened
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "gains", "opened"),
+    [
+        (20, (0.1,) * 5, True),
+        (20, (0.1, 0.0, 0.1, 0.0, 0.1), True),
+        (20, (0.1, 0.0, 0.1, 0.0, 0.0), False),  # most folds are content with the simple model
+        (20, (0.6,) * 5, False),  # the network reads most of it
+        (16, (0.1,) * 5, False),
+    ],
+)
+def test_a_network_that_adds_little_has_perhaps_found_a_part(coordinates, gains, opened):
+    folds = [fold(number=i, gain=gain, coordinates=4) for i, gain in enumerate(gains)]
+    r = combined(folds, Facts((), coordinates=coordinates))
+    assert (r.interval[1] == math.inf) == opened
+    assert said(r, f"among {coordinates} coordinates a network adds little to a simple model") == opened
 
 
 def test_a_second_opinion_that_is_clearly_higher_is_the_estimate():

@@ -8,7 +8,7 @@ is the error of the mean: where folds differ by more than their pairs explain, t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,7 +28,11 @@ LEAST_DISAGREEMENT: Final = 0.01
 TOO_MUCH: Final = 0.15
 """Share of the estimate that a critic may read more on fitted pairs, without a word."""
 MANY_COORDINATES: Final = 40
-"""Coordinates of x and y together, above which a network that finds nothing says little."""
+"""Coordinates of x and y together, above which what a network does not find says little."""
+SEVERAL_COORDINATES: Final = 16
+"""Coordinates above which a network that adds little to a simple model has perhaps found a part of something."""
+MOST_FOUND: Final = 0.5
+"""Share of the estimate that a network must have added there, for an interval that is closed above."""
 
 FUNCTION: Final = (
     "some coordinate of y is a function of x, or of x one of y, as far as can be seen: between continuous variables "
@@ -195,16 +199,34 @@ def _of_data(
             "fewer coordinates are needed"
         )
         doubts.append(Doubt(words, False))
-    nothing = sum(fold.gain == 0 for fold in folds) > len(folds) / 2
-    if ESTIMATORS[estimator].loss is not None and nothing and facts.coordinates > MANY_COORDINATES:
-        words = (
-            f"among {facts.coordinates} coordinates a network found nothing that new pairs confirm beyond a simple "
-            "model, which says little: the interval is open above; give fewer coordinates or more samples"
-        )
-        doubts.append(Doubt(words, True))
+    if ESTIMATORS[estimator].loss is not None:
+        doubts += _of_coordinates(folds, facts)
     if facts.crowded:
         doubts.append(Doubt("there are few samples for so much to learn: the interval is open above", True))
     return doubts
+
+
+def _of_coordinates(folds: Sequence[Fold], facts: Facts) -> list[Doubt]:
+    """What networks of many coordinates may have missed: they can stand still short of the truth, on new pairs as well.
+
+    Those of few columns that depend on one another pair by pair, and that read most of the estimate, are trusted.
+    """
+
+    def mostly(holds: Iterable[bool]) -> bool:
+        return sum(holds) > len(folds) / 2
+
+    many, several = facts.coordinates > MANY_COORDINATES, facts.coordinates > SEVERAL_COORDINATES
+    among = f"among {facts.coordinates} coordinates"
+    remedy = "the interval is open above; give fewer coordinates or more samples"
+    if many and mostly(fold.gain == 0 for fold in folds):
+        words = f"{among} a network found nothing that new pairs confirm beyond a simple model, which says little: "
+    elif several and mostly(0 < fold.gain < MOST_FOUND * fold.values["dv"] for fold in folds):
+        words = f"{among} a network adds little to a simple model, which is perhaps a part of what there is: "
+    elif many and mostly(fold.coordinates > MANY_COORDINATES for fold in folds):
+        words = f"{among} what a network of all does not find cannot be seen: "
+    else:
+        return []
+    return [Doubt(words + remedy, True)]
 
 
 def _of_trainings(folds: Sequence[Fold]) -> list[Doubt]:

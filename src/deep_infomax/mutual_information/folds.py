@@ -82,6 +82,8 @@ class Fold:
     history: History
     gain: float
     """How much more than its baseline the critic reads on validation pairs; 0 where no network was kept."""
+    coordinates: int
+    """Coordinates of x and y together that the network reads; 0 where none was kept, or one of the user's."""
     p_value: float | None
     determined: bool
     """Whether the normal model finds a perfect correlation between continuous variables."""
@@ -187,6 +189,7 @@ def read_fold(
         effective_sample_size=effective_sample_size(scores),
         history=outcome.history,
         gain=outcome.gain,
+        coordinates=outcome.coordinates,
         p_value=_p_value(scores, test, work) if work.permutations else None,
         determined=isinstance(pairing, ColumnPairing) and pairing.determined,
         log_ratio=lambda new_x, new_y: _log_ratio(network, pairing, new_x, new_y, shift, work.device),

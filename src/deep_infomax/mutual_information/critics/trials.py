@@ -45,6 +45,8 @@ class Trial:
 
     network: nn.Module
     rate: float = 1.0
+    coordinates: int = 0
+    """Coordinates of x and y together that the network reads; 0 of a module of the user's."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Outcome:
     history: History
     gain: float
     """How much more than the baseline it reads on validation pairs, in nats; 0 of a `ZeroCritic`."""
+    coordinates: int = 0
+    """As of its `Trial`; 0 of a `ZeroCritic`."""
 
 
 def trials_of(pairing: ColumnPairing, n: int, fitting: Fitting) -> list[Trial]:
@@ -194,15 +198,16 @@ def _outcome(contest: Contest, histories: Sequence[History], loss: str) -> Outco
         gain = trained.value - baseline.value
         error = float((trained.influence - baseline.influence).std()) / math.sqrt(len(validated))
         if gain > max(error, kept.gain):
-            kept = Outcome(trial.network, history, gain)
+            kept = Outcome(trial.network, history, gain, trial.coordinates)
     return kept
 
 
 def _trial(pairing: ColumnPairing, fitting: Fitting, few: Columns | None, waves: bool) -> Trial:
     inputs = [torch.from_numpy(part) for part in pairing.inputs_of(few, waves)]
-    high = pairing.coordinates(few) > LOW_DIMENSION
+    coordinates = pairing.coordinates(few)
+    high = coordinates > LOW_DIMENSION
     network = SomeInputs(inputs[0], inputs[1], fitting.hidden, fitting.depth, fitting.hidden if high else 0)
-    return Trial(network, HIGH_DIMENSION_RATE if high else 1.0)
+    return Trial(network, HIGH_DIMENSION_RATE if high else 1.0, coordinates)
 
 
 def _part(watch: Watch, number: int, parts: int) -> Watch:
