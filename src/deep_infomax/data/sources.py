@@ -9,7 +9,7 @@ from typing import Final
 
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.dataset import Dataset, labels_to_test_on
-from deep_infomax.data.digits import load_digits
+from deep_infomax.data.digits import load_digits, load_placed_digits
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.folders import load_folder
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
@@ -62,6 +62,12 @@ READERS: Final[dict[str, Reader]] = {
         lambda spec, path, options: load_digits(options),
         names=("digits",),
     ),
+    "placed-digits": Reader(
+        "Digits out of place",
+        "The same digits at random places of a canvas of 20x20 pixels, which pixels and components do not see past.",
+        lambda spec, path, options: load_placed_digits(options),
+        names=("placed-digits",),
+    ),
     ", ".join(KNOWN): Reader(
         "Well-known images",
         "Image data sets that have a name of their own, downloaded from the Hugging Face Hub once.",
@@ -104,8 +110,8 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     """Load a data set.
 
     Args:
-        spec: ``digits`` (embedded); ``cifar10``, ``cifar100``, ``stl10``, ``tiny-imagenet``, ``celeba`` or
-            ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a ``.parquet``, ``.npy`` or
+        spec: ``digits`` or ``placed-digits`` (embedded); ``cifar10``, ``cifar100``, ``stl10``, ``tiny-imagenet``,
+            ``celeba`` or ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a ``.parquet``, ``.npy`` or
             ``.npz`` file. A name goes before a folder called the same; write ``./digits`` for the folder.
         options: How to read it.
 

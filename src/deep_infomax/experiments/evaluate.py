@@ -10,7 +10,7 @@ from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, load_dataset
 from deep_infomax.data.description import same_data
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, read_results
+from deep_infomax.evaluation import DEFAULT_METRICS, Result, read_results
 from deep_infomax.experiments.data import in_memory, options_for, same_spec
 from deep_infomax.experiments.recorded import in_recorded_precision, recorded_options
 from deep_infomax.experiments.run_directory import Settings, read_settings, trained_by_fit
@@ -27,11 +27,12 @@ def evaluate(
     *,
     probe: str | Dataset | None = None,
     data: Any = None,
-    metrics: Sequence[str] = ("linear", "mlp", "knn"),
+    metrics: Sequence[str] = DEFAULT_METRICS,
     layers: Sequence[str] | None = None,
     seeds: int = 3,
     data_options: Mapping[str, Any] | None = None,
     encoder: Encoder | None = None,
+    floors: bool = True,
 ) -> list[Result]:
     """Measure a run's encoder and keep the results in the run.
 
@@ -44,6 +45,7 @@ def evaluate(
         seeds: Repetitions of each probe.
         data_options: Changes of how the data are read.
         encoder: The run's encoder, where it is loaded already.
+        floors: Whether what costs nothing is measured as well, unless ``layers`` are named.
 
     Raises:
         ValueError: there is no finished run, or the data cannot be read or are not the training's.
@@ -63,6 +65,7 @@ def evaluate(
                 out=run,
                 progress=progress,
                 trained_by=objective,
+                floors=floors,
             )
     except KeyboardInterrupt:
         kept = run / run_files.EVALUATION

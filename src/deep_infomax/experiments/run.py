@@ -7,7 +7,7 @@ from typing import Any
 
 from deep_infomax.data import Dataset
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result
+from deep_infomax.evaluation import DEFAULT_METRICS, Result
 from deep_infomax.experiments import train as training
 from deep_infomax.experiments.evaluate import evaluate, finished, load_encoder
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings, read_settings, trained_by_fit
@@ -69,7 +69,7 @@ class Run:
 
     def evaluate(
         self,
-        metrics: Sequence[str] = ("linear", "mlp", "knn"),
+        metrics: Sequence[str] = DEFAULT_METRICS,
         layers: Sequence[str] | None = None,
         seeds: int = 3,
         probe: str | Dataset | None = None,
