@@ -63,14 +63,13 @@ def load_placed_digits(options: DataOptions) -> Dataset:
         **digits.description,
         "placement_rule": f"digits at random places of {CANVAS} x {CANVAS}, {PLACEMENTS} of each for training",
     }
-    sources = []
-    for part in (train, test):
-        inputs, description["size_rule"] = resized(part.inputs, options, np.dtype(np.uint8))
-        sources.append(replace(part, inputs=inputs, name="placed-digits"))
-    description["shape"] = by(sources[0].shape)
+    inputs, description["size_rule"] = resized(train.inputs, options, np.dtype(np.uint8))
+    train = replace(train, inputs=inputs)
+    description["shape"] = by(train.shape)
     if options.label_column == "none":
-        return Dataset("placed-digits", replace(sources[0], labels=None, classes=None), None, None, description)
-    return Dataset("placed-digits", *sources, None, description)
+        return Dataset(train.name, replace(train, labels=None, classes=None), None, None, description)
+    test = replace(test, inputs=resized(test.inputs, options, np.dtype(np.uint8))[0])
+    return Dataset(train.name, train, test, None, description)
 
 
 def _placed(source: Source, copies: int, generator: np.random.Generator) -> Source:
@@ -81,4 +80,4 @@ def _placed(source: Source, copies: int, generator: np.random.Generator) -> Sour
     for row, (top, left) in enumerate(generator.integers(0, CANVAS - side + 1, (len(rows), 2)).tolist()):
         canvas[row, :, top : top + side, left : left + side] = images[row]
     assert source.labels is not None
-    return replace(source, inputs=canvas, labels=source.labels[rows])
+    return replace(source, inputs=canvas, labels=source.labels[rows], name="placed-digits")

@@ -111,8 +111,9 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
 
     Args:
         spec: ``digits`` or ``placed-digits`` (embedded); ``cifar10``, ``cifar100``, ``stl10``, ``tiny-imagenet``,
-            ``celeba`` or ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a ``.parquet``, ``.npy`` or
-            ``.npz`` file. A name goes before a folder called the same; write ``./digits`` for the folder.
+            ``celeba`` or ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a
+            ``.parquet``, ``.npy`` or ``.npz`` file. A name goes before a folder called the same; write ``./digits``
+            for the folder.
         options: How to read it.
 
     Raises:

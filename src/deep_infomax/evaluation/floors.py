@@ -95,7 +95,7 @@ def averaged(inputs: Inputs, most: int) -> Float[Tensor, "k d"]:
     return inputs.flatten(1) if sizes == spatial else _averages(inputs, sizes).flatten(1)
 
 
-def _averages(inputs: Inputs, sizes: Sequence[int]) -> Inputs:
+def _averages(inputs: Inputs, sizes: Sequence[int]) -> Float[Tensor, "k channels *_"]:
     pool: Any = (functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d)
     averages: Tensor = pool[len(sizes) - 1](inputs, tuple(sizes))
     return averages
