@@ -6,7 +6,8 @@ from deep_infomax.data.batches import Batches
 from deep_infomax.data.dataset import Dataset, Source, as_source, evenly_spaced, require_labels, require_probed
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.sources import NAMES, READERS, Reader, load_dataset
+from deep_infomax.data.readers import Reader
+from deep_infomax.data.sources import NAMES, READERS, load_dataset, register_reader
 from deep_infomax.data.statistics import floats_of, offset_of, statistics
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "from_arrays",
     "load_dataset",
     "offset_of",
+    "register_reader",
     "require_labels",
     "require_probed",
     "statistics",

@@ -53,7 +53,7 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
         but = f" ({_listed(left_out)})" if left_out.total() else ""
         raise ValueError(
             f"the folder {folder} has {content} that can be read{but}; give a folder of images (.png, .jpg, .tif "
-            "and others) or parquet files"
+            "and others), parquet files, recordings or scans, or name one file"
         )
     if not left_out.total():
         return dataset
@@ -74,6 +74,11 @@ def files_of(folder: Path) -> tuple[list[Path], Counter[str]]:
         elif reason is None and not suffix and _begins_like_an_image(file):
             left_out["without an ending"] += 1
     return sorted(files), left_out
+
+
+def user_files(folder: Path) -> Iterator[Path]:
+    """All files of a user, in linked folders, too: none that are hidden, or made by a system."""
+    return (file for file, reason in _found(folder, None, frozenset()) if reason is None)
 
 
 def _found(folder: Path, reason: str | None, above: frozenset[Path]) -> Iterator[tuple[Path, str | None]]:
