@@ -126,10 +126,21 @@ def make_data(folder: Path) -> None:
             picture.save(path)
     generator = np.random.default_rng(0)
     np.save(folder / "series.npy", generator.normal(size=(200, 2, 64)).astype(np.float32))
+    make_files(folder, generator)
     x = generator.normal(size=(200, 2))
     np.save(folder / "A.npy", x)
     np.save(folder / "B.npy", x + generator.normal(size=x.shape))
     np.save(folder / "volumes.npy", generator.normal(size=(140, 1, 8, 8, 8)).astype(np.float32))
+
+
+def make_files(folder: Path, generator: np.random.Generator) -> None:
+    """Recordings of several lengths."""
+    import soundfile
+
+    (folder / "recordings").mkdir()
+    for i in range(140):
+        samples = generator.normal(size=1000 + i) / 8
+        soundfile.write(folder / "recordings" / f"{i:03}.wav", samples.clip(-1, 1), 8000)
 
 
 documents = Sybil(

@@ -6,7 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from deep_infomax.data import audio
 from deep_infomax.data.arrays import load_arrays, split_off_test
+from deep_infomax.data.audio import load_audio
 from deep_infomax.data.dataset import Dataset, labels_to_test_on
 from deep_infomax.data.digits import load_digits
 from deep_infomax.data.fingerprint import fingerprint
@@ -67,6 +69,13 @@ READERS: Final[dict[str, Reader]] = {
         "A column of encoded images and a column of labels.",
         lambda spec, path, options: load_parquet(path.parent, [path], options),
         suffixes=(".parquet",),
+    ),
+    "FILE.wav or FILE.flac": Reader(
+        "Recordings",
+        "Sound, or a folder of recordings sorted by split and class; all of one sampling rate.",
+        lambda spec, path, options: load_audio(path, options),
+        suffixes=audio.SUFFIXES,
+        within=audio.SUFFIXES,
     ),
 }
 """The kinds of data that ``--data`` and ``--probe`` take, by what is typed. Of several for one path the last counts."""
