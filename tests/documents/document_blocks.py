@@ -134,13 +134,19 @@ def make_data(folder: Path) -> None:
 
 
 def make_files(folder: Path, generator: np.random.Generator) -> None:
-    """Recordings of several lengths."""
+    """Recordings of several lengths, a table in long form, series of sktime and aeon."""
     import soundfile
 
     (folder / "recordings").mkdir()
     for i in range(140):
         samples = generator.normal(size=1000 + i) / 8
         soundfile.write(folder / "recordings" / f"{i:03}.wav", samples.clip(-1, 1), 8000)
+    moments = [(f"p{i}", time, *generator.normal(size=2)) for i in range(140) for time in range(32)]
+    rows = [",".join(map(str, moment)) for moment in moments]
+    (folder / "visits.csv").write_text("\n".join(["patient,time,pulse,steps", *rows]))
+    for split, count in (("TRAIN", 140), ("TEST", 20)):
+        lines = [",".join(map(str, generator.normal(size=30 + i % 5))) + ":" + "ab"[i % 2] for i in range(count)]
+        (folder / f"Hand_{split}.ts").write_text("\n".join(["@classLabel true a b", "@data", *lines]))
 
 
 documents = Sybil(

@@ -51,6 +51,13 @@ class DataOptions:
     """Column of the labels there; left out, it is found. The word none reads any data without labels; folders takes
     folders of images for classes that look like dates or parts."""
 
+    series_column: str | None = None
+    """Column of a table in long form (``.csv``, ``.tsv``, ``.parquet``) that names the series a row belongs to."""
+    value_columns: str | None = None
+    """Columns of its values, which become channels, with commas between; left out, all columns of numbers."""
+    time_column: str | None = None
+    """Column by which its rows are sorted; left out, one that is named time, timestamp, datetime or date."""
+
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
         for name in ("resize", "size", "crop", "channels", "random_crop", "train_inputs", "held_out"):

@@ -15,9 +15,11 @@ from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.folders import load_folder
 from deep_infomax.data.formats import READABLE
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
+from deep_infomax.data.long import load_long
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.data.readers import Reader, endings, reader_at
+from deep_infomax.data.ts import load_ts
 from deep_infomax.runtime.files import expanded
 
 _HUB_NAME: Final = re.compile(r"hub:[^./:][^/:]*/[^./:][^/:]*(:[^/:]+)?")
@@ -30,6 +32,10 @@ def _read_hub(spec: str, path: Path, options: DataOptions) -> Dataset:
             "several configurations"
         )
     return load_hub(spec.removeprefix("hub:"), options)
+
+
+def _read_parquet(spec: str, path: Path, options: DataOptions) -> Dataset:
+    return load_long(path, options) if options.series_column else load_parquet(path.parent, [path], options)
 
 
 READERS: Final[dict[str, Reader]] = {
@@ -55,7 +61,7 @@ READERS: Final[dict[str, Reader]] = {
     "FOLDER": Reader(
         "Folder",
         "A folder of images, sorted into folders by split and class if you like, or of parquet files.",
-        lambda spec, path, options: load_folder(path, options),
+        lambda spec, path, options: (load_long if options.series_column else load_folder)(path, options),
         within=(*sorted(READABLE), ".parquet"),
     ),
     "FILE.npy or FILE.npz": Reader(
@@ -66,9 +72,22 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "FILE.parquet": Reader(
         "Parquet file",
-        "A column of encoded images and a column of labels.",
-        lambda spec, path, options: load_parquet(path.parent, [path], options),
+        "A column of encoded images and a column of labels; or series in long form.",
+        _read_parquet,
         suffixes=(".parquet",),
+    ),
+    "FILE.csv or FILE.tsv": Reader(
+        "Tables in long form",
+        "Series with a row for each moment, and a column that names the series.",
+        lambda spec, path, options: load_long(path, options),
+        suffixes=(".csv", ".tsv"),
+    ),
+    "FILE.ts": Reader(
+        "Time series",
+        "Series in the format of sktime and aeon, NAME_TRAIN.ts and NAME_TEST.ts together.",
+        lambda spec, path, options: load_ts(path, options),
+        suffixes=(".ts",),
+        within=(".ts",),
     ),
     "FILE.wav or FILE.flac": Reader(
         "Recordings",
