@@ -134,13 +134,17 @@ def make_data(folder: Path) -> None:
 
 
 def make_files(folder: Path, generator: np.random.Generator) -> None:
-    """Recordings of several lengths, a table in long form, series of sktime and aeon."""
+    """Recordings and scans of several sizes, a table in long form, series of sktime and aeon."""
+    import nibabel
     import soundfile
 
+    (folder / "scans").mkdir()
     (folder / "recordings").mkdir()
     for i in range(140):
         samples = generator.normal(size=1000 + i) / 8
         soundfile.write(folder / "recordings" / f"{i:03}.wav", samples.clip(-1, 1), 8000)
+        scan = generator.normal(size=(16, 16, 12 + i % 6)).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(scan, np.eye(4)), folder / "scans" / f"{i:03}.nii")
     moments = [(f"p{i}", time, *generator.normal(size=2)) for i in range(140) for time in range(32)]
     rows = [",".join(map(str, moment)) for moment in moments]
     (folder / "visits.csv").write_text("\n".join(["patient,time,pulse,steps", *rows]))

@@ -6,16 +6,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from deep_infomax.data import audio
+from deep_infomax.data import audio, dicom, nifti
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.audio import load_audio
 from deep_infomax.data.dataset import Dataset, labels_to_test_on
+from deep_infomax.data.dicom import load_dicom
 from deep_infomax.data.digits import load_digits
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.folders import load_folder
 from deep_infomax.data.formats import READABLE
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.long import load_long
+from deep_infomax.data.nifti import load_nifti
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.data.readers import Reader, endings, reader_at
@@ -95,6 +97,21 @@ READERS: Final[dict[str, Reader]] = {
         lambda spec, path, options: load_audio(path, options),
         suffixes=audio.SUFFIXES,
         within=audio.SUFFIXES,
+    ),
+    "FILE.nii or FILE.nii.gz": Reader(
+        "NIfTI volumes",
+        "A volume, or a folder of volumes sorted by split and class; a fourth axis becomes channels.",
+        lambda spec, path, options: load_nifti(path, options),
+        suffixes=nifti.SUFFIXES,
+        within=nifti.SUFFIXES,
+    ),
+    "FILE.dcm": Reader(
+        "DICOM series",
+        "A folder of slices, or of folders with a series each, sorted by split and class.",
+        lambda spec, path, options: load_dicom(path, options),
+        suffixes=dicom.SUFFIXES,
+        within=dicom.SUFFIXES,
+        begins=dicom.is_dicom,
     ),
 }
 """The kinds of data that ``--data`` and ``--probe`` take, by what is typed. Of several for one path the last counts."""
