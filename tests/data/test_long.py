@@ -50,7 +50,7 @@ def test_series_are_parted_and_sorted(tmp_path, suffix, delimiter, point):
     assert dataset.description["series_rule"] == "one for each value of column patient, sorted by column time"
     assert dataset.description["values_rule"] == "columns pulse, steps"
     assert dataset.description["not_read"] == "label"
-    assert "label_rule" not in dataset.description or dataset.description["label_rule"] == "none wanted"
+    assert dataset.description["label_rule"] == "none wanted"
 
 
 def test_columns_as_the_user_says(tmp_path):

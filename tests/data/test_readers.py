@@ -92,5 +92,5 @@ def test_a_reader_that_finds_nothing_is_refused(changes, sentence):
 
 def test_a_part_of_a_file_without_parts(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((2, 5)))
-    with pytest.raises(ValueError, match=r"x.npy is one array, which has no part 'y'; leave :y out"):
+    with pytest.raises(ValueError, match=r"x.npy has no parts that can be named after it; leave :y out"):
         load_dataset(f"{tmp_path}/x.npy:y")

@@ -134,7 +134,8 @@ def make_data(folder: Path) -> None:
 
 
 def make_files(folder: Path, generator: np.random.Generator) -> None:
-    """Recordings and scans of several sizes, a table in long form, series of sktime and aeon."""
+    """Recordings and scans of several sizes, a table in long form, series of sktime and aeon, an HDF5 file."""
+    import h5py
     import nibabel
     import soundfile
 
@@ -145,6 +146,8 @@ def make_files(folder: Path, generator: np.random.Generator) -> None:
         soundfile.write(folder / "recordings" / f"{i:03}.wav", samples.clip(-1, 1), 8000)
         scan = generator.normal(size=(16, 16, 12 + i % 6)).astype(np.float32)
         nibabel.save(nibabel.Nifti1Image(scan, np.eye(4)), folder / "scans" / f"{i:03}.nii")
+    with h5py.File(folder / "archive.h5", "w") as file:
+        file["group/series"] = np.load(folder / "series.npy")
     moments = [(f"p{i}", time, *generator.normal(size=2)) for i in range(140) for time in range(32)]
     rows = [",".join(map(str, moment)) for moment in moments]
     (folder / "visits.csv").write_text("\n".join(["patient,time,pulse,steps", *rows]))

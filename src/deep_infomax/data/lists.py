@@ -62,7 +62,7 @@ def build_lists(
     dataset = build(name, arrays, replace(options, layout=_LAYOUTS[len(fit.shape) - 1]), names)
     said: dict[str, str | int] = {"size_rule": fit.rule, **(notes or {})}
     if dataset.train.labels is None:
-        said.pop("label_rule", None)
+        said["label_rule"] = "none wanted" if options.label_column == "none" else "none"
     return replace(dataset, description={**dataset.description, **said})
 
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from deep_infomax.data import audio, dicom, nifti
+from deep_infomax.data import audio, dicom, nifti, stores
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.audio import load_audio
 from deep_infomax.data.dataset import Dataset, labels_to_test_on
@@ -21,6 +21,7 @@ from deep_infomax.data.nifti import load_nifti
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.data.readers import Reader, endings, reader_at
+from deep_infomax.data.stores import load_store
 from deep_infomax.data.ts import load_ts
 from deep_infomax.runtime.files import expanded
 
@@ -77,6 +78,21 @@ READERS: Final[dict[str, Reader]] = {
         "A column of encoded images and a column of labels; or series in long form.",
         _read_parquet,
         suffixes=(".parquet",),
+    ),
+    "FILE.h5": Reader(
+        "HDF5 file",
+        "Arrays by their names as in an .npz file; FILE.h5:NAME reads one array or one group.",
+        load_store,
+        suffixes=stores.HDF5,
+        parts=True,
+    ),
+    "FILE.zarr": Reader(
+        "Zarr store",
+        "The same in a folder of Zarr; FILE.zarr:NAME reads one array or one group.",
+        load_store,
+        suffixes=stores.ZARR,
+        folder=True,
+        parts=True,
     ),
     "FILE.csv or FILE.tsv": Reader(
         "Tables in long form",
@@ -212,7 +228,7 @@ def read(spec: str, options: DataOptions) -> Dataset:
             f"{spec} is a file of no known kind; give a {endings(READERS.values())} file, or a folder of images"
         )
     if part and not reader.parts:
-        raise ValueError(f"{path} is one array, which has no part {part!r}; leave :{part} out")
+        raise ValueError(f"{path} has no parts that can be named after it; leave :{part} out")
     return reader.read(spec, path, options)
 
 
