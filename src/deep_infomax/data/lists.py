@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Listed(NamedTuple):
 
     inputs: Sequence[Input]
     """Each (channels, *spatial)."""
-    labels: Sequence[Hashable] | None
+    labels: Sequence[Hashable] | np.ndarray | None
     where: str
     """Where they come from, for messages."""
     names: Sequence[str] | None = None
@@ -58,7 +58,7 @@ def build_lists(
         arrays[f"x{role}"] = np.stack([fit.apply(array) for array in listed.inputs])
         names[f"x{role}"] = names[f"y{role}"] = listed.where
         if listed.labels is not None:
-            arrays[f"y{role}"] = _objects(listed.labels)
+            arrays[f"y{role}"] = as_labels(listed.labels)
     dataset = build(name, arrays, replace(options, layout=_LAYOUTS[len(fit.shape) - 1]), names)
     said: dict[str, str | int] = {"size_rule": fit.rule, **(notes or {})}
     if dataset.train.labels is None:
@@ -66,8 +66,14 @@ def build_lists(
     return replace(dataset, description={**dataset.description, **said})
 
 
-def _objects(values: Sequence[Any]) -> np.ndarray:
-    """One row for each value, whatever it is."""
+def as_labels(values: Sequence[Hashable] | np.ndarray) -> np.ndarray:
+    """Labels as an array, one row for each, whatever it is.
+
+    >>> as_labels(["b", 2, None])
+    array(['b', 2, None], dtype=object)
+    """
+    if isinstance(values, np.ndarray):
+        return values
     array = np.empty(len(values), object)
     array[:] = values
     return array

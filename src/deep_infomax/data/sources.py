@@ -170,9 +170,9 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     """Load a data set.
 
     Args:
-        spec: ``digits`` (embedded); ``cifar10``, ``cifar100``, ``stl10``, ``tiny-imagenet``, ``celeba`` or
-            ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a ``.parquet``, ``.npy`` or
-            ``.npz`` file. A name goes before a folder called the same; write ``./digits`` for the folder.
+        spec: A name such as ``digits`` or ``cifar10``, ``hub:owner/name``, or the path of a file or folder of one of
+            the kinds in `READERS`: images, arrays, tables, series, recordings, scans. A name goes before a folder
+            called the same; write ``./digits`` for the folder.
         options: How to read it.
 
     Raises:
@@ -181,6 +181,10 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     >>> load_dataset("digits").description["n_train"]
     1297
     """
+    if not isinstance(spec, str):
+        raise ValueError(
+            f"`spec` is a {type(spec).__name__}; give a name or a path as text, or read data in memory with `from_data`"
+        )
     options = options or DataOptions()
     return prepared(read(spec, options), spec, options)
 
