@@ -117,6 +117,5 @@ def check_probe(probe: Dataset, data: Dataset) -> None:
         if source.shape != data.train.shape:
             raise ValueError(
                 f"{probe.name} {source.split} has inputs of {source.shape}, {data.name} of {data.train.shape}; "
-                "name a probe of the same shape, or give both one with `data_options.resize` (`data_options.size` for others "
-                "than images)"
+                "name a probe of the same shape, or give both one with `data_options.resize` or `data_options.size`"
             )
