@@ -48,6 +48,7 @@ def test_folders_are_splits_and_classes(tmp_path):
         recording(tmp_path / "set" / f"{place}.wav", samples)
         expected[place] = (samples[:, 0] / 2**15).tolist()
     (tmp_path / "set" / "readme.txt").write_text("by hand")
+    (tmp_path / "set" / "train" / "cat" / "9.MP3").touch()
     recording(tmp_path / "set" / ".hidden" / "9.wav", noise(7))
     for _ in range(2):  # read, then out of the cache
         dataset = load_dataset(str(tmp_path / "set"))
@@ -60,6 +61,7 @@ def test_folders_are_splits_and_classes(tmp_path):
         assert train == [expected[f"train/{name}"] for name in ("cat/0", "cat/1", "dog/0")]
         assert test == [expected[f"test/{name}"] for name in ("cat/0", "dog/0")]
     assert dataset.description["label_rule"] == "names of folders"
+    assert dataset.description["left_out"] == "1 files that may be recordings: 1 ending in .mp3"
     assert dataset.description["split_rule"] == "test split as published"
 
 

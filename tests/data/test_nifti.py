@@ -95,6 +95,7 @@ def test_folders_are_splits_and_classes(tmp_path):
 
 def test_sizes_and_spacings_that_differ(tmp_path):
     volume(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8))
+    (tmp_path / "c.nrrd").touch()
     volume(tmp_path / "b.nii", np.ones((4, 5, 3), np.uint8), spacing=(1, 1, 2))
     with pytest.raises(
         ValueError, match=r"2 different sizes, from 3 x 5 x 4 \(.*b.nii\) to 4 x 4 x 4 \(.*a.nii\); crop"
@@ -102,6 +103,7 @@ def test_sizes_and_spacings_that_differ(tmp_path):
         load_dataset(str(tmp_path))
     dataset = load_dataset(str(tmp_path), DataOptions(size=4))
     assert dataset.train.shape == (1, 4, 4, 4)
+    assert dataset.description["left_out"] == "1 files that may be volumes: 1 ending in .nrrd"
     assert dataset.description["spacing_rule"] == "2 spacings, not resampled: 1 x 1 x 1 mm (1), 2 x 1 x 1 mm (1)"
     assert "(1 of 2 inputs cropped, 1 padded" in dataset.description["size_rule"]
 

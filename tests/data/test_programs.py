@@ -141,7 +141,7 @@ def test_images_in_files_of_the_library_datasets(tmp_path):
 
 def test_columns_of_the_library_datasets():
     features = datasets.Features(
-        {"inputs": datasets.List(datasets.Value("float32")), "label": datasets.ClassLabel(names=["z", "a"])}
+        {"inputs": datasets.Sequence(datasets.Value("float32")), "label": datasets.ClassLabel(names=["z", "a"])}
     )
     rows = [[1.0, 2.0, 3.0], [4.0, 5.0], [6.0, 7.0, 8.0, 9.0]] * 4
     table = datasets.Dataset.from_dict({"inputs": rows, "label": [0, 1, 0] * 4}, features=features)

@@ -12,13 +12,15 @@ from deep_infomax.data.cache import stamp_files
 from deep_infomax.data.dataset import Dataset
 from deep_infomax.data.encoded import EncodedImage
 from deep_infomax.data.extras import require
-from deep_infomax.data.folders import open_folder, user_files
+from deep_infomax.data.folders import open_folder, user_files, with_left_out
 from deep_infomax.data.items import Facts, Format, load_items
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.sizes import Input
 from deep_infomax.runtime.records import open_regular
 
 SUFFIXES: Final = (".wav", ".flac")
+_OTHERS: Final = frozenset((".aac", ".aif", ".aiff", ".amr", ".au", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wma"))
+"""Endings of other recordings, which are counted and left out."""
 
 
 def load_audio(path: Path, options: DataOptions) -> Dataset:
@@ -33,7 +35,8 @@ def load_audio(path: Path, options: DataOptions) -> Dataset:
     files = sorted(file for file in user_files(path) if is_audio(file)) if path.is_dir() else [path]
     name = folder.resolve().name if path.is_dir() else path.stem
     found = partial(open_folder, folder, files, options.label_column)
-    return load_items(name, stamp_files(files, folder), found, options, Recordings())
+    dataset = load_items(name, stamp_files(files, folder), found, options, Recordings())
+    return with_left_out(dataset, path, _OTHERS, Recordings.what)
 
 
 def is_audio(file: Path) -> bool:

@@ -81,6 +81,22 @@ def user_files(folder: Path) -> Iterator[Path]:
     return (file for file, reason in _found(folder, None, frozenset()) if reason is None)
 
 
+def with_left_out(dataset: Dataset, path: Path, endings: frozenset[str], what: str) -> Dataset:
+    """Say in the description how many files of a folder have endings of the same kind that are not read.
+
+    Args:
+        dataset: What was read.
+        path: The folder; of a file nothing is said.
+        endings: In small letters, with the dot.
+        what: What such files may be, as a plural.
+    """
+    counts = Counter(file.suffix.lower() for file in user_files(path)) if path.is_dir() else Counter[str]()
+    left_out = Counter({f"ending in {ending}": counts[ending] for ending in endings if counts[ending]})
+    if not left_out:
+        return dataset
+    return replace(dataset, description={**dataset.description, "left_out": _listed(left_out, what)})
+
+
 def _found(folder: Path, reason: str | None, above: frozenset[Path]) -> Iterator[tuple[Path, str | None]]:
     """All files, in linked folders, too, and why they are not the user's.
 
@@ -109,14 +125,14 @@ def _begins_like_an_image(file: Path) -> bool:
         return False
 
 
-def _listed(left_out: Counter[str]) -> str:
+def _listed(left_out: Counter[str], what: str = "images") -> str:
     """How many files were left out, and why.
 
     >>> _listed(Counter({"in @eaDir": 12, "ending in .heic": 1}))
     '13 files that may be images: 12 in @eaDir, 1 ending in .heic'
     """
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common() if count)
-    return f"{left_out.total()} files that may be images: {reasons}"
+    return f"{left_out.total()} files that may be {what}: {reasons}"
 
 
 def _holds_images(table: Path) -> bool:

@@ -129,7 +129,7 @@ def open_split(table: "datasets.Dataset", split: str, options: DataOptions, own:
         from huggingface_hub import constants
 
         caches = (datasets.config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE, constants.HF_HOME)
-        folders = [Path("/")] if own else [Path(place) for place in caches]
+        folders = [Path(Path.cwd().anchor)] if own else [Path(place) for place in caches]
         encoded = table.select_columns([columns.image]).cast_column(columns.image, datasets.Image(decode=False))
         for start in range(0, len(table), BLOCK):
             rows = encoded[start : start + BLOCK][columns.image]

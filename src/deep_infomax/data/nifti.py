@@ -17,13 +17,15 @@ from deep_infomax.data.cache import stamp_files
 from deep_infomax.data.dataset import Dataset, by
 from deep_infomax.data.encoded import EncodedImage
 from deep_infomax.data.extras import require
-from deep_infomax.data.folders import open_folder, user_files
+from deep_infomax.data.folders import open_folder, user_files, with_left_out
 from deep_infomax.data.items import Facts, Format, load_items
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.sizes import Input
 from deep_infomax.runtime.records import open_regular
 
 SUFFIXES: Final = (".nii", ".nii.gz")
+_OTHERS: Final = frozenset((".hdr", ".mgh", ".mgz", ".mha", ".mhd", ".mnc", ".nrrd"))
+"""Endings of other volumes, which are counted and left out."""
 
 
 def load_nifti(path: Path, options: DataOptions) -> Dataset:
@@ -38,7 +40,8 @@ def load_nifti(path: Path, options: DataOptions) -> Dataset:
     files = sorted(file for file in user_files(path) if is_nifti(file)) if path.is_dir() else [path]
     name = folder.resolve().name if path.is_dir() else path.name.split(".")[0]
     found = partial(open_folder, folder, files, options.label_column)
-    return load_items(name, stamp_files(files, folder), found, options, NiftiVolumes())
+    dataset = load_items(name, stamp_files(files, folder), found, options, NiftiVolumes())
+    return with_left_out(dataset, path, _OTHERS, NiftiVolumes.what)
 
 
 def is_nifti(file: Path) -> bool:
