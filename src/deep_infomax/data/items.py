@@ -4,6 +4,7 @@ Folders say splits and labels as they do for images (`arrangement`). A `Format` 
 how its values are read; all else is the same for all formats.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,7 +106,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions, form: Format) 
     kind = np.result_type(*{fact.kind for fact in facts})
     notes = form.notes(names, facts) | notes
     known = dict(zip(names, facts, strict=True))
-    size = len(every) * int(np.prod(fit.shape)) * kind.itemsize
+    size = len(every) * math.prod(fit.shape) * kind.itemsize
     with cache.new_entry(path, size) as entry, progress("reading", len(every), form.what) as advance:
         for split, found in items.items():
             array = entry.allocate(split, (len(found), *fit.shape), kind)

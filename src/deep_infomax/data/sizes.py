@@ -4,6 +4,7 @@ A crop keeps the central part of an axis. Padding repeats the outermost values, 
 whatever their zero means: silence in a recording, water in a CT.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -95,7 +96,7 @@ def _require_alike(shapes: Sequence[tuple[int, ...]], names: Sequence[str]) -> N
 
 def _sizes_differ(spatial: Sequence[tuple[int, ...]], names: Sequence[str], different: set[tuple[int, ...]]) -> str:
     least, most = (
-        choose(range(len(spatial)), key=lambda position: (int(np.prod(spatial[position])), spatial[position]))
+        choose(range(len(spatial)), key=lambda position: (math.prod(spatial[position]), spatial[position]))
         for choose in (min, max)
     )
     return (
