@@ -79,7 +79,7 @@ def test_labels_and_splits(tmp_path):
 
 def test_lengths_that_differ(tmp_path):
     file = written(tmp_path / "ward.csv", ROWS[:-1])
-    with pytest.raises(ValueError, match=r"from 2 \(the series r\) to 3 \(the series p\)"):
+    with pytest.raises(ValueError, match=r"from 2 \(the series 'r'\) to 3 \(the series 'p'\)"):
         load_dataset(str(file), BY_PATIENT)
     assert load_dataset(str(file), DataOptions(series_column="patient", label_column="none", size=3)).train.shape == (
         2,
@@ -107,10 +107,10 @@ def changed(row, place, value):
         (ROWS, {"value_columns": "pulse,x"}, "there is no column 'x'; `data_options.value_columns` can be"),
         (ROWS, {"value_columns": "label"}, "column 'label' holds no numbers (string); choose others"),
         (changed(0, 2, None), {}, "column pulse of ward.{} has 1 missing values; fill them"),
-        (changed(0, 1, 3), {}, "the series p of ward.{} has 3 twice in time; let each moment have one row"),
+        (changed(0, 1, 3), {}, "the series 'p' of ward.{} has 3 twice in time; let each moment have one row"),
         (changed(0, 1, None), {}, "1 rows of ward.{} have no time; fill it, or remove them"),
         (changed(0, 0, None), {}, "1 rows of ward.{} name no series in patient; name it, or remove them"),
-        (changed(0, 4, "well"), {}, "the series p has several labels in label (ill, well); give each series one"),
+        (changed(0, 4, "well"), {}, "the series 'p' has several labels in label ('ill', 'well'); give each series one"),
         ([], {}, "nothing"),
     ],
 )

@@ -133,10 +133,9 @@ def _header(file: Path) -> Slice:
     try:
         with _quiet():
             return _slice(file, pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS)))
-    except (pydicom.errors.InvalidDicomError, EOFError, OSError, ValueError, TypeError, AttributeError, KeyError,
-            NotImplementedError) as error:  # fmt: skip
-        if isinstance(error, _SliceError):
-            raise ValueError(f"{file}: {error}") from error
+    except _SliceError as error:
+        raise ValueError(f"{file}: {error}") from error
+    except Exception as error:  # of many kinds, by what is damaged
         raise ValueError(f"{file}: {_DAMAGED}") from error
 
 
@@ -277,13 +276,14 @@ def _pixels(found: Slice, kind: np.dtype[Any]) -> Input:
     Raises:
         ValueError: They cannot be decoded.
     """
-    with _quiet():
-        data = _pydicom().dcmread(found.file)
-        try:
-            decoded = require("pydicom.pixels", "volumes", "DICOM files").pixel_array(data)
-            values = np.asarray(decoded).reshape(found.frames, *found.size, found.channels)
-        except Exception as error:  # of many kinds, by what decodes the pixels
-            raise ValueError(_undecoded(found.file.name, getattr(data.file_meta, "TransferSyntaxUID", None))) from error
+    pydicom, decoder, data = _pydicom(), require("pydicom.pixels", "volumes", "DICOM files"), None
+    try:
+        with _quiet():
+            data = pydicom.dcmread(found.file)
+            values = np.asarray(decoder.pixel_array(data)).reshape(found.frames, *found.size, found.channels)
+    except Exception as error:  # of many kinds, by what decodes the pixels
+        syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
+        raise ValueError(_undecoded(found.file.name, syntax)) from error
     frames = data.get("PerFrameFunctionalGroupsSequence") or [{}]
     if "PixelValueTransformationSequence" in frames[0]:
         raise ValueError(f"{found.file.name} scales each of its frames by itself, which is not read; save it as NIfTI")

@@ -188,7 +188,7 @@ def _listed(table: pa.Table, roles: _Roles, where: str) -> Listed:
     parts = np.split(order, ends[:-1])
     labels = None if roles.label is None else _labels(table, roles.label, parts, names)
     inputs = np.split(rows, ends[:-1], axis=1)
-    return Listed(inputs, labels, where, [f"the series {name}" for name in names])
+    return Listed(inputs, labels, where, [f"the series {name!r}" for name in names])
 
 
 def _order(table: pa.Table, codes: np.ndarray, names: Sequence[str], time: str | None, where: str) -> np.ndarray:
@@ -204,7 +204,7 @@ def _order(table: pa.Table, codes: np.ndarray, names: Sequence[str], time: str |
     if twice.any():
         row = order[int(np.argmax(twice))]
         raise ValueError(
-            f"the series {names[codes[row]]} of {where} has {column[int(row)].as_py()} twice in {time}; let each "
+            f"the series {names[codes[row]]!r} of {where} has {column[int(row)].as_py()} twice in {time}; let each "
             "moment have one row"
         )
     return order
@@ -226,9 +226,9 @@ def _labels(table: pa.Table, column: str, parts: Sequence[np.ndarray], names: Se
     labels = []
     for rows, name in zip(parts, names, strict=True):
         if len(found := {values[row] for row in rows}) > 1:
-            some = ", ".join(sorted(map(str, found))[:3])
+            some = ", ".join(sorted(map(repr, found))[:3])
             raise ValueError(
-                f"the series {name} has several labels in {column} ({some}); give each series one, or set "
+                f"the series {name!r} has several labels in {column} ({some}); give each series one, or set "
                 "`data_options.label_column` to none to read no labels"
             )
         labels.append(found.pop())

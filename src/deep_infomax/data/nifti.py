@@ -4,6 +4,7 @@ The axes of a file are turned so that all volumes lie alike: depth goes from inf
 to anterior, width from left to right. That moves values and computes none.
 """
 
+import logging
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -118,7 +119,9 @@ _DAMAGED: Final = "it is no NIfTI file that can be read; replace it by a complet
 
 
 def _nibabel() -> Any:
-    return require("nibabel", "volumes", "NIfTI files")
+    nibabel = require("nibabel", "volumes", "NIfTI files")
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what is damaged is said here
+    return nibabel
 
 
 def _opened(item: EncodedImage) -> Any:
