@@ -94,7 +94,7 @@ def test_lengths_are_made_alike_by_a_rule(tmp_path):
         (
             lambda path: recording(path, np.array([0, np.nan] * 5)[:9], subtype="FLOAT"),
             {},
-            "b.wav: input 0 has numbers that are NaN or infinite",
+            "b.wav: it has numbers that are NaN or infinite",
         ),
         (
             lambda path: recording(path, noise(9)),
@@ -112,11 +112,20 @@ def test_recordings_that_cannot_be_used(tmp_path, second, options, sentence):
     assert "\n" not in str(caught.value)
 
 
-def test_a_recording_cut_short(tmp_path):
-    path = recording(tmp_path / "a.flac", noise(5000))
+@pytest.mark.parametrize("suffix", [".flac", ".wav"])
+def test_a_recording_cut_short(tmp_path, suffix):
+    path = recording(tmp_path / f"a{suffix}", noise(5000))
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(ValueError, match=r"a.flac: it (has values of|is no WAV)"):
+    with pytest.raises(ValueError, match=r"it (has values of|is no WAV).*; replace it by a complete copy"):
         load_dataset(str(path))
+
+
+def test_a_recording_whose_length_was_unknown_when_it_was_written(tmp_path):
+    path = recording(tmp_path / "a.wav", noise(50))
+    content = path.read_bytes()
+    place = content.index(b"data") + 4
+    path.write_bytes(content[:place] + b"\xff\xff\xff\xff" + content[place + 4 :])
+    assert load_dataset(str(path)).train.shape == (1, 50)
 
 
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):

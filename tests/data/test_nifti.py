@@ -116,7 +116,7 @@ def test_sizes_and_spacings_that_differ(tmp_path):
         (lambda path: volume(path, np.zeros((2, 3, 4), np.complex64)), "b.nii: it holds values of the type complex64"),
         (lambda path: volume(path, np.zeros((2, 3), np.uint8)), "b.nii: it has the shape 2 x 3; give volumes of three"),
         (lambda path: volume(path, np.zeros((2, 3, 4, 2, 2), np.uint8)), "b.nii: it has the shape 2 x 3 x 4 x 2 x 2"),
-        (lambda path: volume(path, np.full((2, 3, 4), np.nan)), "b.nii: input 0 has numbers that are NaN or infinite"),
+        (lambda path: volume(path, np.full((2, 3, 4), np.nan)), "b.nii: it has numbers that are NaN or infinite"),
         (lambda path: volume(path, np.zeros((2, 3, 4, 2), np.uint8)), "a.nii has 1 channels, .*b.nii has 2; give"),
         (lambda path: picture(path.with_suffix(".png")), "files of several kinds, 1 as a.nii and 1 as b.png; put each"),
     ],

@@ -1,10 +1,12 @@
 """Recordings: WAV, FLAC and other files that libsndfile reads, one input each, by `soundfile`."""
 
+import os
+import struct
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar, Final
+from typing import BinaryIO, ClassVar, Final
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from deep_infomax.runtime.records import open_regular
 SUFFIXES: Final = (".wav", ".flac")
 _OTHERS: Final = frozenset((".aac", ".aif", ".aiff", ".amr", ".au", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wma"))
 """Endings of other recordings, which are counted and left out."""
+_STREAMED: Final = 0x7FFFF000
+"""Bytes that writers announce who do not know how many will come, at least."""
 
 
 def load_audio(path: Path, options: DataOptions) -> Dataset:
@@ -55,6 +59,9 @@ class Recordings(Format):
         package = _soundfile()
         try:
             with open_regular(item.content, "write it again", follow=True) as file:
+                if _is_cut_short(file):
+                    raise ValueError(_DAMAGED)
+                file.seek(0)
                 said = package.info(file)
         except package.SoundFileError as error:
             raise ValueError(_DAMAGED) from error
@@ -81,6 +88,22 @@ class Recordings(Format):
 
 
 _DAMAGED: Final = "it is no WAV or FLAC file that can be read; replace it by a complete copy"
+
+
+def _is_cut_short(file: BinaryIO) -> bool:
+    """Whether a WAV file ends before the samples that it announces, which libsndfile passes over in silence."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(4) != b"RIFF":
+        return False
+    place = 12
+    while place + 8 <= size:
+        file.seek(place)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name == b"data":
+            return bool(size < place + 8 + length and length < _STREAMED)
+        place += 8 + length + length % 2
+    return False
 
 
 def _soundfile() -> ModuleType:
