@@ -13,7 +13,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import DEFAULT_METRICS, Result, read_results
 from deep_infomax.experiments.data import in_memory, options_for, same_spec
 from deep_infomax.experiments.recorded import in_recorded_precision, recorded_options
-from deep_infomax.experiments.run_directory import Settings, read_settings, trained_by_fit
+from deep_infomax.experiments.run_directory import IN_MEMORY, Settings, read_settings, trained_by_fit
 from deep_infomax.experiments.scorers import trained_by
 from deep_infomax.experiments.settings import configure
 from deep_infomax.recipes import Config
@@ -25,7 +25,7 @@ from deep_infomax.training.prepare import use_channels_last
 def evaluate(
     run: Path,
     *,
-    probe: str | Dataset | None = None,
+    probe: Any = None,
     data: Any = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     layers: Sequence[str] | None = None,
@@ -38,7 +38,8 @@ def evaluate(
 
     Args:
         run: Directory of a finished training, or what `fit` wrote, which says nothing of data and needs ``probe``.
-        probe: Labelled data, or their spec; None stands for those that the training named, or else its own.
+        probe: Labelled data of any kind that `train` takes; None stands for those that the training named, or else its
+            own.
         data: The training's own data, where they were in memory and are the probe.
         metrics: Names of `deep_infomax.evaluation.METRICS`.
         layers: What is measured; None stands for each metric's own layers.
@@ -74,12 +75,12 @@ def evaluate(
         raise
 
 
-def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Mapping[str, Any]) -> Dataset:
+def _probed_with(run: Path, probe: Any, data: Any, changes: Mapping[str, Any]) -> Dataset:
     """The data that a finished run is measured on."""
     settings = finished(run)
     options = configure(Config(data_options=reading(run)), {"data_options": changes}).data_options
-    if isinstance(probe, Dataset):
-        return in_memory(probe, DataOptions())
+    if probe is not None and not isinstance(probe, str):
+        return in_memory(probe, DataOptions() if isinstance(probe, Dataset) else options_for(IN_MEMORY, "", options))
     if settings is None:
         if probe is None:
             raise ValueError(f"{run} was trained by `fit`, which does not record data; name labelled data as `probe`")
