@@ -191,7 +191,6 @@ CASES = [
     Case("a batch of 0", "train --data digits --training.batch_size 0"),
     Case("a batch of 1", "train --data digits --training.batch_size 1 --out one"),
     Case("a batch of 1 without pairs", "train --recipe vae --data digits --training.batch_size 1 --out alone"),
-    Case("a batch larger than the data", "train --data series.npy --training.batch_size 500 --out large"),
     Case("an unknown schedule", "train --data digits --training.schedule cosine"),
     Case("an unknown precision", "train --data digits --training.precision float16"),
     Case("an infinite learning rate", "train --data digits --training.learning_rate inf"),

@@ -61,8 +61,10 @@ def test_components_are_the_directions_of_most_variance():
 
 
 def test_no_more_components_than_there_are():
-    train, test = principal_components(torch.randn(5, 30), torch.randn(3, 30), 64)
-    assert (train.shape, test.shape) == ((5, 5), (3, 5))
+    train, test = principal_components(torch.randn(5, 30) + 2.0, torch.randn(3, 30), 64)
+    assert (train.shape, test.shape) == ((5, 4), (3, 4))  # the fifth is the mean, which is subtracted
+    train, test = principal_components(torch.ones(5, 3), torch.ones(2, 3), 2)
+    assert train.tolist() == [[0.0]] * 5
 
 
 def test_statistics_of_a_series_by_hand():

@@ -14,6 +14,7 @@ from deep_infomax.cli import main
 from deep_infomax.data import from_arrays
 from deep_infomax.encoders import convolutional
 from deep_infomax.experiments.data import in_memory
+from deep_infomax.experiments.train import fitting
 from deep_infomax.objectives import Untrained
 from deep_infomax.training import InterruptedTrainingError
 
@@ -220,3 +221,23 @@ def test_what_fit_writes_can_be_encoded_measured_and_reported(files: None, capfd
 def test_run_says_that_there_is_none() -> None:
     with pytest.raises(ValueError, match=r"^nothing is no run directory: it has no config\.yaml"):
         Run("nothing")
+
+
+def test_few_inputs_make_one_small_batch_and_are_said_to(capfd: pytest.CaptureFixture[str]) -> None:
+    series = DataOptions(layout="cl")
+    few = from_arrays(SERIES[:20], LABELS[:20], SERIES[20:60], LABELS[20:60], options=series)
+    run = train("local-infonce", few, epochs=3, out="few", objective={"units": 8}, training={"device": "cpu"})
+    said = capfd.readouterr().err
+    assert "a batch holds 20 inputs, as there are fewer than 128" in said
+    assert "3 epochs of 20 inputs are 3 steps, in which little is learnt; 1,000 epochs would be 1,000" in said
+    assert "trained 3 steps" in said
+    [result] = run.evaluate(probe=few, metrics=["bound"], layers=["Y"], seeds=1)
+    assert result.details[0]["batch_size"] == 20
+    assert result.n == 40
+    resumed = train("local-infonce", few, epochs=3, out="again", objective={"units": 8}, training={"device": "cpu"})
+    assert torch.equal(resumed.encoder.encode(SERIES), run.encoder.encode(SERIES))
+
+
+@pytest.mark.parametrize(("n", "processes", "expected"), [(36, 1, 36), (36, 8, 32), (500, 3, 128), (2, 3, 3)])
+def test_a_batch_is_no_larger_than_the_data(n: int, processes: int, expected: int) -> None:
+    assert fitting(TrainingConfig(batch_size=128), n, processes).batch_size == expected

@@ -31,6 +31,8 @@ BANDS: Final = 8
 """Bands of frequency of a series, each twice as wide as the one below."""
 CELLS: Final = 4
 """Cells of a grid along a side of an image or a volume."""
+_LEAST_VARIANCE: Final = 1e-10
+"""Share of the variance of the first component, below which one is no component."""
 _SILENCE: Final = 1e-12
 """Power below which a band counts as silent."""
 _CALIBRATED: Final = 2048
@@ -106,7 +108,10 @@ def principal_components(train: Float[Tensor, "n d"], test: Float[Tensor, "p d"]
     from sklearn.decomposition import PCA  # here because it takes a second, which no other evaluation needs
 
     model = PCA(min(count, *train.shape), random_state=0).fit(train.numpy())
-    return tuple(torch.from_numpy(model.transform(part.numpy())).float() for part in (train, test))
+    # What has no variance but rounding's would be blown up to that of the others.
+    kept = model.explained_variance_ > _LEAST_VARIANCE * model.explained_variance_[0]
+    kept[0] = True
+    return tuple(torch.from_numpy(model.transform(part.numpy())[:, kept]).float() for part in (train, test))
 
 
 def statistics(inputs: Inputs) -> Float[Tensor, "k d"]:

@@ -61,4 +61,5 @@ def trained_by(run: Path, settings: Settings | None, encoder: Encoder, metrics: 
         found.objective.load_state_dict(scorers)
     except RuntimeError as error:
         raise ValueError(f"{checkpoint.path} does not fit the run's configuration; restore config.yaml") from error
-    return found
+    # Fewer inputs than a batch make a smaller one; checkpoints of older versions do not say so.
+    return found._replace(batch_size=checkpoint.record.batch_size or found.batch_size)

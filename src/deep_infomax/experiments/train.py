@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from accelerate import PartialState
@@ -44,6 +44,11 @@ from deep_infomax.training import (
     resolve_precision,
     uses_cpu,
 )
+
+FEW_STEPS: Final = 200
+"""Steps of a training below which it is said to be short."""
+ENOUGH_STEPS: Final = 1000
+"""Steps that are recommended then."""
 
 
 def default_run(settings: Settings, name: str | None = None) -> Path:
@@ -133,6 +138,9 @@ def _train(
     on = f"{dataset.name} in memory" if settings.in_memory else settings.data
     say(f"{settings.recipe} on {on}: {len(source):,} inputs; run directory {run}")
     say(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
+    training = fitting(training, len(source), processes.num_processes)
+    for line in small_data_lines(settings.config.training, training, len(source)):
+        say(line)
     go_on = f"continue with: `Run({str(run)!r}).resume()`"
     try:
         result = fit(
@@ -154,6 +162,32 @@ def _train(
     stopped = ", where a callback stopped it" if result.stopped_early else ""
     say(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes{stopped}")
     return result
+
+
+def fitting(training: TrainingConfig, n: int, processes: int = 1) -> TrainingConfig:
+    """How to train on n inputs: where a batch would be larger, it holds them all, in equal shares of processes.
+
+    >>> fitting(TrainingConfig(batch_size=128), 36).batch_size, fitting(TrainingConfig(batch_size=128), 500).batch_size
+    (36, 128)
+    """
+    most = n // processes * processes
+    return replace(training, batch_size=min(training.batch_size, max(most, processes)))
+
+
+def small_data_lines(wanted: TrainingConfig, training: TrainingConfig, n: int) -> list[str]:
+    """What to know of a training on few inputs: a smaller batch, and too few steps to learn much."""
+    lines = []
+    if training.batch_size < wanted.batch_size:
+        lines.append(f"a batch holds {training.batch_size} inputs, as there are fewer than {wanted.batch_size}")
+    an_epoch = max(1, n // training.batch_size)
+    steps = training.epochs * an_epoch
+    if training.epochs and steps < FEW_STEPS:
+        enough = math.ceil(ENOUGH_STEPS / an_epoch)
+        lines.append(
+            f"{training.epochs:g} epochs of {n:,} inputs are {steps:,.0f} steps, in which little is learnt; "
+            f"{enough:,} epochs would be {ENOUGH_STEPS:,}"
+        )
+    return lines
 
 
 def _nothing(text: str) -> None:
