@@ -310,6 +310,8 @@ CASES = [
     Case("damaged weights", "evaluate d", damaged(LABELLED, "encoder.safetensors", "d")),
     Case("an output folder that is not there", f"encode {RUN} series.npy --out no/where/Y.npy"),
     Case("a folder to encode into", f"encode {RUN} series.npy --out shelf", lambda f: (f / "shelf").mkdir()),
+    Case("an encoding of no known ending", f"encode {RUN} series.npy --out Y.txt"),
+    Case("an encoding without an ending", f"encode {RUN} ./nothing --out Y"),
     Case("a device to encode into", f"encode {RUN} series.npy --out /dev/null"),
     Case(
         "a link to encode into", f"encode {RUN} series.npy --out by.npy", lambda f: (f / "by.npy").symlink_to("Y.npy")

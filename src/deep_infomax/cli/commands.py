@@ -8,7 +8,7 @@ from typing import Any
 
 from deep_infomax.cli.tables import print_comparison, print_results
 from deep_infomax.data import load_dataset
-from deep_infomax.evaluation import check_output, encode_dataset, read_results
+from deep_infomax.evaluation import check_output, encode_dataset, output_of, read_results
 from deep_infomax.experiments import evaluate as experiment
 from deep_infomax.experiments.evaluate import load_encoder, reading
 from deep_infomax.experiments.run_directory import plain, read_settings, trained_by_fit
@@ -45,8 +45,9 @@ def evaluate(
 def encode(
     *, run: str, data: str, out: str, layer: str, split: str, data_options: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the representation of a data set as a .npy file."""
+    """Write the representation of a data set into a file of the kind that its ending names."""
     check_output(Path(out))
+    output_of(Path(out))
     encoder = load_encoder(run)
     options = reading(Path(run))
     # All rows are wanted, however few the encoder was trained on.
@@ -54,12 +55,14 @@ def encode(
         data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
     )
     with progress_bars() as progress:
-        encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
+        columns = encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     if "damaged_rule" in dataset.description:
         NOTES.print(f"no rows for damaged images: {dataset.description['damaged_rule']}")
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
     left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
-    NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))
+    beside = f", with {', '.join(columns)}" if columns else ""
+    left = f" (not in it: {left})" if left else ""
+    NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs{beside}{left}")
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:

@@ -125,12 +125,14 @@ def _evaluate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
 
 
 def _encode() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.evaluation import OUTPUTS
+
     operands = [
         _run("Run directory, folder of a saved encoder, or name on the Hugging Face Hub."),
         Option("data", str, None, f"What to encode: {_SPEC}", "SPEC"),
     ]
     options = [
-        Option("out", str, None, "File to write.", "Y.npy", needed=True),
+        Option("out", str, None, f"File to write, as its ending says: {', '.join(OUTPUTS)}.", "Y.npy", needed=True),
         Option("layer", str, "Y", "Layer to write.", "NAME"),
         Option("split", str, "train", "Part of the data: train, test or unlabelled, as the data have them.", "NAME"),
     ]
@@ -383,7 +385,7 @@ ENTRIES: Final = {
         "write the representation of a data set",
         (
             "dim encode runs/local-infonce-digits-0 digits --out Y.npy",
-            "dim encode runs/local-infonce-digits-0 digits --out conv.npy --layer conv --split test",
+            "dim encode runs/local-infonce-digits-0 digits --out conv.parquet --layer conv",
         ),
         _encode,
     ),

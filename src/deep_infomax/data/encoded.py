@@ -17,6 +17,9 @@ class EncodedImage(NamedTuple):
     """How messages call it."""
     content: bytes | Path | None
     """Its bytes, or the file that holds them; None where there is none."""
+    file: str | None = None
+    """Its file as a user knows it: by its path below the folder, or as the row of a table names it; None where nothing
+    is known."""
 
 
 @dataclass(frozen=True)
