@@ -116,8 +116,15 @@ def damaged(run: str, name: str, copy: str, content: bytes = b"\x00rubbish") -> 
 
 
 def unfinished(folder: Path) -> None:
-    shutil.copytree(folder / RUN, folder / "unfinished")
-    (folder / "unfinished" / "encoder.safetensors").unlink()
+    unfinished_anew("unfinished")(folder)
+
+
+def unfinished_anew(name: str) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        shutil.copytree(folder / RUN, folder / name)
+        (folder / name / "encoder.safetensors").unlink()
+
+    return prepare
 
 
 def edited(copy: str, old: str, new: str, run: str = RUN) -> Callable[[Path], object]:
@@ -319,6 +326,12 @@ CASES = [
     Case("images of several sizes to encode", f"encode {RUN} unequal --out Y.npy", images("unequal", [8, 9, 10])),
     Case("an encoding with wrong data", "encode dataless series.npy --out Y.npy", changed("dataless", "data: null")),
     Case("an unknown layer to encode", f"encode {RUN} series.npy --out Y.npy --layer Z"),
+    Case("an export of no known ending", f"export {RUN} --out e.bin"),
+    Case("an export of no known format", f"export {RUN} --format tf --out e.pb"),
+    Case("an export whose ending is another format's", f"export {RUN} --format onnx --out e.pt2"),
+    Case("an export into no folder", f"export {RUN} --out no/e.onnx"),
+    Case("an export of an unfinished run", "export unfinished-2 --out e.pt2", unfinished_anew("unfinished-2")),
+    Case("an export of nothing", "export nothing --out e.pt2"),
     Case("an unknown split", f"encode {RUN} series.npy --out Y.npy --split validation"),
     Case("a test split of data without one", f"encode {LABELLED} labelled.npz --out Y.npy --split test"),
     Case("data of another shape to encode", f"encode {RUN} digits --out Y.npy"),

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deep_infomax.cli.tables import print_comparison, print_results
 from deep_infomax.data import load_dataset
+from deep_infomax.encoders import Encoder, InputType, format_of
+from deep_infomax.encoders import export as write_export
+from deep_infomax.encoders.exporting import TOLERANCE
 from deep_infomax.evaluation import check_output, encode_dataset, output_of, read_results
 from deep_infomax.experiments import evaluate as experiment
 from deep_infomax.experiments.evaluate import load_encoder, reading
@@ -63,6 +66,22 @@ def encode(
     beside = f", with {', '.join(columns)}" if columns else ""
     left = f" (not in it: {left})" if left else ""
     NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs{beside}{left}")
+
+
+def export(*, run: str, out: str, format: Literal["onnx", "torch"] | None, input_type: InputType | None) -> None:
+    """Write a run's encoder as a file of another kind, and say what goes in and comes out of it."""
+    check_output(Path(out))
+    format_of(Path(out), format)
+    found = write_export(Encoder.from_pretrained(run), Path(out), format, input_type)
+    NOTES.print(f"wrote {out}, {found.path.stat().st_size / 1e6:.1f} MB, for batches of any size n")
+    NOTES.print(f"inputs, {found.input_type}, values as stored: {_batch_of(found.inputs)}")
+    NOTES.print("; ".join(f"{name} {_batch_of(shape)}" for name, shape in found.outputs.items()))
+    share = f"{found.difference:.1e} of the largest value" if found.difference else "none"
+    NOTES.print(f"largest difference from what dim encode gives: {share} (allowed: {TOLERANCE:.0e})")
+
+
+def _batch_of(shape: Sequence[int]) -> str:
+    return f"({', '.join(['n', *map(str, shape)])})"
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:

@@ -139,6 +139,21 @@ def _encode() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     return operands, {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
 
 
+def _export() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.encoders import EXPORTS, InputType
+
+    endings = " or ".join(kind.ending for kind in EXPORTS.values())
+    options = [
+        Option("out", str, None, f"File to write, which ends in {endings}.", "FILE.onnx", needed=True),
+        Option("format", _one_of(EXPORTS) | None, None, "Kind of file (left out: as its ending says)."),
+        Option(
+            "input_type", InputType | None, None,
+            "Type of the inputs, values as they are stored (left out: float32; float64 for values far from zero).",
+        ),
+    ]  # fmt: skip
+    return [_run("Run directory, folder of a saved encoder, or name on the Hugging Face Hub.")], {_OPTIONS: options}
+
+
 def _compare() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     from deep_infomax.recipes import RECIPES
 
@@ -388,6 +403,14 @@ ENTRIES: Final = {
             "dim encode runs/local-infonce-digits-0 digits --out conv.parquet --layer conv",
         ),
         _encode,
+    ),
+    "export": Entry(
+        "write the encoder of a run for ONNX Runtime, or for PyTorch alone",
+        (
+            "dim export runs/local-infonce-digits-0 --out encoder.onnx",
+            "dim export runs/local-infonce-digits-0 --format torch --out encoder.pt2 --input_type uint8",
+        ),
+        _export,
     ),
     "compare": Entry(
         "train, evaluate and report several methods side by side",

@@ -20,6 +20,7 @@ _WORK: Final = {
     "train": ("training", "train"),
     "evaluate": ("commands", "evaluate"),
     "encode": ("commands", "encode"),
+    "export": ("commands", "export"),
     "report": ("commands", "report"),
     "compare": ("compare", "compare"),
     "estimate": ("information", "estimate"),
