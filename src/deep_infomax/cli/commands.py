@@ -14,6 +14,7 @@ from deep_infomax.encoders.exporting import TOLERANCE
 from deep_infomax.evaluation import check_output, encode_dataset, output_of, read_results
 from deep_infomax.experiments import evaluate as experiment
 from deep_infomax.experiments.evaluate import load_encoder, reading
+from deep_infomax.experiments.publishing import publish, write_publication
 from deep_infomax.experiments.run_directory import plain, read_settings, trained_by_fit
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.progress import NOTES, progress_bars
@@ -82,6 +83,17 @@ def export(*, run: str, out: str, format: Literal["onnx", "torch"] | None, input
 
 def _batch_of(shape: Sequence[int]) -> str:
     return f"({', '.join(['n', *map(str, shape)])})"
+
+
+def push(*, run: str, repository: str, license: str | None, private: bool, dry_run: str | None) -> None:
+    """Upload a run's encoder with a model card, or write the folder that would be uploaded."""
+    if license is None:
+        NOTES.print("the card states no licence; name one, such as --license mit")
+    if dry_run is not None:
+        names = write_publication(Path(run), repository, Path(dry_run), licence=license)
+        NOTES.print(f"wrote {dry_run}: {', '.join(names)}; nothing was uploaded")
+        return
+    NOTES.print(f"uploaded: {publish(Path(run), repository, licence=license, private=private)}")
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:

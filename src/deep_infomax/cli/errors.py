@@ -27,6 +27,7 @@ _LESS: Final = {
     "evaluate": "name fewer `layers`",
     "encode": "encode the data in parts",
     "export": "end what else uses memory",
+    "push": "end what else uses memory",
     "report": "report on fewer runs",
     "estimate": "use fewer samples or coordinates",
     "transfer": "use fewer moments, coordinates or lags",

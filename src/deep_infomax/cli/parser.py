@@ -154,6 +154,18 @@ def _export() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     return [_run("Run directory, folder of a saved encoder, or name on the Hugging Face Hub.")], {_OPTIONS: options}
 
 
+def _push() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    operands = [_run("Run directory."), Option("repository", str, None, "Its name on the Hub.", "OWNER/NAME")]
+    options = [
+        Option("license", str | None, None, "Licence of the weights, as the Hub calls it (left out: none stated)."),
+        Option("private", SWITCH, False, "Show a repository that is made to its owner alone."),
+        Option(
+            "dry_run", str | None, None, "Write what would be uploaded into this folder, and upload nothing.", "FOLDER"
+        ),
+    ]
+    return operands, {_OPTIONS: options}
+
+
 def _compare() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     from deep_infomax.recipes import RECIPES
 
@@ -411,6 +423,14 @@ ENTRIES: Final = {
             "dim export runs/local-infonce-digits-0 --format torch --out encoder.pt2 --input_type uint8",
         ),
         _export,
+    ),
+    "push": Entry(
+        "upload the encoder of a run to the Hugging Face Hub, with a model card",
+        (
+            "dim push runs/local-infonce-digits-0 owner/name --license mit",
+            "dim push runs/local-infonce-digits-0 owner/name --dry_run pushed",
+        ),
+        _push,
     ),
     "compare": Entry(
         "train, evaluate and report several methods side by side",

@@ -21,6 +21,7 @@ _WORK: Final = {
     "evaluate": ("commands", "evaluate"),
     "encode": ("commands", "encode"),
     "export": ("commands", "export"),
+    "push": ("commands", "push"),
     "report": ("commands", "report"),
     "compare": ("compare", "compare"),
     "estimate": ("information", "estimate"),
