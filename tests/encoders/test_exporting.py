@@ -164,6 +164,15 @@ def test_wrong_names_are_refused(name: str, options: dict, sentence: str, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["local", "inputs"])
+def test_a_layer_may_not_be_called_like_what_every_network_has(name: str, tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(12, 2))
+    encoder = TappedEncoder(module, local="0", vector="2", hidden={name: "1"}, channels=1, spatial=(8,))
+    with pytest.raises(ValueError, match=f"a layer of the encoder is called '{name}', .*; give it another name"):
+        export(encoder, tmp_path / "a.pt2")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_plain_module_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no Encoder; wrap it: TappedEncoder"):

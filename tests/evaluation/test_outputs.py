@@ -14,9 +14,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch import nn
 
 from deep_infomax.data import Dataset, Source, load_dataset
-from deep_infomax.encoders import Encoder, digits
+from deep_infomax.encoders import Encoder, TappedEncoder, digits
 from deep_infomax.evaluation import OUTPUTS, encode_dataset, features, outputs
 
 FILES = ["a.png", 'cats/"x", y.png', "b\nc.png", "ä.png", "e.png", "=1+1.png", "g.png"]
@@ -147,6 +148,16 @@ def test_another_ending_is_refused_before_the_encoding(
     with pytest.raises(ValueError, match=rf"{found}.*; name a file that ends in \.npy, \.npz, \.csv or \.parquet"):
         encode_dataset(encoder, dataset, tmp_path / name, progress=lambda *news: pytest.fail("encoded"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_called_like_another_array_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 2))
+    encoder = TappedEncoder(module, local="0", vector="2", hidden={"label": "1"}, channels=1, spatial=(8, 8))
+    with pytest.raises(ValueError, match="the layer 'label' is called like what stands beside it; write"):
+        encode_dataset(encoder, dataset, tmp_path / "Y.npz", "label")
+    assert list(tmp_path.iterdir()) == []
+    encode_dataset(encoder, dataset, tmp_path / "Y.csv", "label")
+    assert pd.read_csv(tmp_path / "Y.csv").filter(like="label").shape == (7, 1 + 72)
 
 
 def test_the_embedded_digits_say_what_was_held_out(encoder: Encoder, tmp_path: Path) -> None:

@@ -109,6 +109,11 @@ def export(
     check_output(path)
     kind = EXPORTS[format_of(path, format)]
     chosen = _input_type(encoder, input_type)
+    if taken := {_INPUTS, _LOCAL} & encoder.layer_sizes.keys():
+        raise ValueError(
+            f"a layer of the encoder is called {min(taken)!r}, which an exported network calls something else; "
+            "give it another name"
+        )
     network = _Network(copy.deepcopy(encoder).cpu()).eval().requires_grad_(False)
     with torch.no_grad(), written_by_name(path) as partial:
         with _explained(kind):

@@ -80,6 +80,8 @@ def _write_npy(file: Any, found: Representation) -> None:  # a file, or a member
 
 
 def _write_npz(file: IO[bytes], found: Representation) -> None:
+    if found.layer in found.beside:
+        raise ValueError(f"the layer {found.layer!r} is called like what stands beside it; write .parquet or .npy")
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open(f"{found.layer}.npy", "w", force_zip64=True) as member:
             _write_npy(member, found)
