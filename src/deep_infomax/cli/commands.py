@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from deep_infomax.cli.tables import print_comparison, print_results
 from deep_infomax.data import load_dataset
-from deep_infomax.encoders import Encoder, InputType, format_of
+from deep_infomax.encoders import Encoder, format_of
 from deep_infomax.encoders import export as write_export
-from deep_infomax.encoders.exporting import TOLERANCE
+from deep_infomax.encoders.exporting import TOLERANCE, InputType
 from deep_infomax.evaluation import check_output, encode_dataset, output_of, read_results
 from deep_infomax.experiments import evaluate as experiment
 from deep_infomax.experiments.evaluate import load_encoder, reading

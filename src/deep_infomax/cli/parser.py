@@ -140,7 +140,7 @@ def _encode() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
 
 
 def _export() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
-    from deep_infomax.encoders import EXPORTS, InputType
+    from deep_infomax.encoders.exporting import EXPORTS, InputType
 
     endings = " or ".join(kind.ending for kind in EXPORTS.values())
     options = [

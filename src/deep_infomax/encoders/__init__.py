@@ -6,7 +6,7 @@
 from deep_infomax.encoders.base import Encoder
 from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
 from deep_infomax.encoders.crops import StridedCropsEncoder
-from deep_infomax.encoders.exporting import EXPORTS, Export, Format, InexactExportError, InputType, export, format_of
+from deep_infomax.encoders.exporting import EXPORTS, Export, Format, InexactExportError, export, format_of
 from deep_infomax.encoders.networks import (
     ENCODERS,
     Network,
@@ -32,7 +32,6 @@ __all__ = [
     "Export",
     "Format",
     "InexactExportError",
-    "InputType",
     "Network",
     "StridedCropsEncoder",
     "TappedEncoder",
