@@ -121,6 +121,19 @@ def test_what_computes_something_else_leaves_no_file(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_interrupt_within_pytorch_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(network: nn.Module, inputs: Tensor, path: Path) -> None:
+        try:
+            raise KeyboardInterrupt
+        except BaseException as error:
+            raise RuntimeError("it cannot be exported") from error
+
+    monkeypatch.setitem(EXPORTS, "torch", EXPORTS["torch"]._replace(write=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        export(digits(), tmp_path / "encoder.pt2")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_not_finite_leaves_no_file(tmp_path: Path) -> None:
     encoder = digits()
     with torch.no_grad():

@@ -257,12 +257,23 @@ def _explained(kind: Format) -> Iterator[None]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # of many kinds, which depend on the version
-        said = _COLOURS.sub("", str(error)).strip().partition("\n")[0] or type(error).__name__
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
+        said = _COLOURS.sub("", str(error)).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         others = " or ".join(name for name, other in EXPORTS.items() if other is not kind)
         raise ValueError(
             f"torch {torch.__version__} cannot write this network as {kind.title} ({said.rstrip('.')}); "
-            f"choose the `format` {others}" + (f", or upgrade torch and {kind.needs[1]} together" if kind.needs else "")
+            f"choose `format` {others}" + (f", or upgrade torch and {kind.needs[1]} together" if kind.needs else "")
         ) from error
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an error is what PyTorch makes of an interrupt."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return any(isinstance(reason, KeyboardInterrupt) for reason in found)
 
 
 def _input_type(encoder: Encoder, given: InputType | None) -> InputType:
