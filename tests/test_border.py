@@ -47,7 +47,11 @@ WRAP = r"`encoder` is a Sequential, no Encoder; wrap it: TappedEncoder\(module, 
 REAL = "give an array of real numbers"
 CASES: list[tuple[str, Callable[[], Any], str]] = [
     ("fit a dict", lambda: fitted(data={"x": IMAGES}), f"`data` is a dict; {SHAPE}"),
-    ("fit a list", lambda: fitted(data=IMAGES.tolist()), f"`data` is a list; {SHAPE}"),
+    (
+        "fit a list",
+        lambda: fitted(data=IMAGES.tolist()),
+        "`data` is a list of list; give an array or a tensor",
+    ),
     ("fit a number", lambda: fitted(data=np.float32(3)), f"`data` is a float32; {SHAPE}"),
     ("fit a name", lambda: fitted(data="digits"), r"`data` is a str; load it first: .*load_dataset\(...\).pretraining"),
     (

@@ -129,9 +129,9 @@ def test_a_metric_has_a_versioned_protocol_of_its_name(name: str) -> None:
 def test_a_reader_gets_what_is_typed_for_its_kind(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = READERS[kind]
     path = tmp_path / f"here{next(iter(reader.suffixes), '')}"
-    if reader.folders:
+    if reader.folder or not reader.suffixes:
         path.mkdir()
-    if reader.suffixes:
+    else:
         path.touch()
     spec = next(iter(reader.names), None) or (f"{reader.prefix}owner/name" if reader.prefix else str(path))
 
@@ -145,6 +145,12 @@ def test_a_reader_gets_what_is_typed_for_its_kind(kind: str, tmp_path: Path, mon
         monkeypatch.setitem(READERS, name, replace(other, read=stand_in(name)))
     with pytest.raises(LookupError, match=f"^{re.escape(kind)}$"):
         read(spec, DataOptions())
+    for number, suffix in enumerate(reader.within):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / f"file{suffix}").touch()
+        with pytest.raises(LookupError, match=f"^{re.escape(kind)}$"):
+            read(str(folder), DataOptions())
 
 
 SMALL = Fitting(steps=2)

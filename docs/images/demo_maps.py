@@ -1,6 +1,6 @@
-"""Draws docs/images/demo-maps.png from two runs: Y of unseen digits, before and after training.
+"""Draws docs/images/demo-maps.png from the demo's run: unseen digits by principal components, and by Y.
 
-python docs/images/demo_maps.py runs/demo-random runs/first
+python docs/images/demo_maps.py runs/demo
 """
 
 import sys
@@ -10,20 +10,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from deep_infomax import Encoder, load_dataset
+from deep_infomax.evaluation.floors import principal_components
 from deep_infomax.report.projection import tsne
 
-TITLES = ("before training", "after 10 epochs without labels")
+TITLES = ("64 principal components", "64 numbers learnt without labels")
 OUT = Path(__file__).with_name("demo-maps.png")
 
 
-def main(runs: list[str]) -> None:
-    test = load_dataset("digits").test
+def main(run: str) -> None:
+    dataset = load_dataset("placed-digits")
+    train, test = (part.inputs.flatten(1).float() for part in (dataset.train, dataset.test))
+    _, components = principal_components(train, test, 64)
+    vectors = Encoder.from_pretrained(run).encode(dataset.test.inputs)
     figure, panels = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
     colors = plt.colormaps["tab10"](np.arange(10))
-    for axes, run, title in zip(panels, runs, TITLES, strict=True):
-        x, y = tsne(Encoder.from_pretrained(run).encode(test.inputs).numpy()).T
+    for axes, shown, title in zip(panels, (components, vectors), TITLES, strict=True):
+        x, y = tsne(shown.numpy()).T
         for digit, color in enumerate(colors):
-            chosen = test.labels.numpy() == digit
+            chosen = dataset.test.labels.numpy() == digit
             axes.scatter(x[chosen], y[chosen], s=14, color=color, alpha=0.35, linewidths=0)
             for place in np.flatnonzero(chosen)[:12]:
                 axes.text(x[place], y[place], str(digit), color=color, size=9, weight="bold", ha="center", va="center")
@@ -32,4 +36,4 @@ def main(runs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1])

@@ -26,6 +26,7 @@ from deep_infomax.evaluation import METRICS, Result
 from deep_infomax.experiments import train
 from deep_infomax.experiments.run_directory import Settings, new_run, read_settings
 from deep_infomax.recipes import RECIPES, Config
+from deep_infomax.runtime.verdict import FLOORS
 from deep_infomax.training import TrainingConfig
 
 
@@ -168,7 +169,7 @@ def test_evaluate_prints_results_and_keeps_them(
     printed = json.loads(capsys.readouterr().out)
     kept = json.loads((folder / LABELLED / "evaluation.json").read_text())
     assert [(r["metric"], r["layer"]) for r in printed["results"]] == [
-        (metric, layer) for layer in ("conv", "fc", "Y") for metric in ("knn", "linear")
+        (metric, layer) for layer in (*FLOORS, "conv", "fc", "Y") for metric in ("knn", "linear")
     ]
     assert kept["schema"] == 1
     assert {json.dumps(r, sort_keys=True) for r in kept["results"]} == {

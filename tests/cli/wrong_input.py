@@ -62,6 +62,17 @@ def images(name: str, sizes: list[int], corrupt: bool = False) -> Callable[[Path
     return prepare
 
 
+def kinds(folder: Path) -> None:
+    """A folder with an image and a file that is called a recording."""
+    images("kinds", [8])(folder)
+    (folder / "kinds" / "0.wav").write_bytes(b"")
+
+
+def recordings(folder: Path) -> None:
+    (folder / "recordings").mkdir()
+    (folder / "recordings" / "0.wav").write_bytes(b"")
+
+
 def picture_files(name: str, *pixels: np.ndarray, frames: int = 1) -> Callable[[Path], object]:
     """A folder of images, each with its frames."""
 
@@ -147,7 +158,9 @@ def changed(copy: str, line: str, run: str = RUN) -> Callable[[Path], object]:
 
 def exchanged(folder: Path) -> None:
     """A run whose data have the shape and the type of those it was trained on, and other values."""
-    edited("exchanged", "series", "exchanged")(folder)
+    edited("exchanged", "series.npy", "exchanged.npy")(folder)
+    file = folder / "exchanged" / "config.yaml"
+    file.write_text(file.read_text().replace("name: series", "name: exchanged"))
     np.save(folder / "exchanged.npy", np.random.default_rng(1).normal(size=(64, 1, 2, 32)).astype(np.float32))
 
 
@@ -223,6 +236,16 @@ CASES = [
     Case("an empty configuration file", "train --config hollow.yaml", write("hollow.yaml", "")),
     Case("an empty folder", "train --data empty", lambda folder: (folder / "empty").mkdir()),
     Case("a file of another kind", "train --data notes.txt", write("notes.txt", "hello")),
+    Case("a folder of several kinds", "train --data kinds", kinds),
+    Case("a part of what has none", "train --data series.npy:x"),
+    Case("a table without a column of series", "train --data long.csv", write("long.csv", "a,b\n1,2\n")),
+    Case(
+        "series of several lengths",
+        "train --data uneven.ts",
+        write("uneven.ts", "@classLabel false\n@data\n1,2,3\n4,5\n"),
+    ),
+    Case("a missing value", "train --data gap.ts", write("gap.ts", "@classLabel false\n@data\n1,2,3\n4,?,6\n")),
+    Case("an option of images for series", "train --data recordings --data_options.resize 8", recordings),
     Case("a corrupt image", "train --data corrupt", images("corrupt", [8, 8, 8], corrupt=True)),
     Case("images of several sizes", "train --data sizes", images("sizes", [8, 9, 10])),
     Case("a crop larger than an image", "train --data crops --data_options.crop 9", images("crops", [8, 8])),

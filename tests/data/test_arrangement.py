@@ -114,7 +114,7 @@ def test_dates_and_parts_are_no_classes_unless_the_user_says_so(names, reason):
 def test_a_folder_for_every_image_labels_none():
     assert arranged("p1", "p2", "p3", each=1) == (
         {"train": [None] * 3},
-        "none: every image lies in a folder of its own",
+        "none: every file lies in a folder of its own",
     )
 
 
@@ -125,7 +125,7 @@ def test_a_folder_for_every_image_labels_none():
         (("train/a", "train/b", "extra/a"), "extra/a/0.png lies beside the folder train"),
         (("a/train", "a/test", "b"), "b/0.png lies beside the folder a/train"),
         (("train/a", "train_images/a"), "the folders train and train_images name one split"),
-        (("cat", ""), r"2 images \(0.png, ...\) lie beside class folders \(cat, ...\)"),
+        (("cat", ""), r"2 files \(0.png, ...\) lie beside class folders \(cat, ...\)"),
         (("d/train/a", "d/test/b", "e/train/a", "e/test/b"), r"both above the splits \(d, e\) and below them \(a, b\)"),
         (("images", "masks"), "the folder masks beside images is no class"),
         (("JPEGImages", "SegmentationClass"), "the folder SegmentationClass beside JPEGImages is no class"),

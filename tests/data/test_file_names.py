@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from data_helpers import GREEN, RED, encoded, parquet, picture
 
@@ -100,3 +101,13 @@ def test_damaged_names_are_refused_with_the_remedy(photos, content):
     kept.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=rf"train\.files\.json is damaged: .*; remove {kept.parent}, which is made"):
         dataset.train.files()
+
+
+def test_recordings_are_named_as_well(tmp_path):
+    for place in ("a/0.wav", "a/1.wav", "b/0.wav", "b/1.wav"):
+        path = tmp_path / "sounds" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.sin(np.arange(64) * 0.1), 8000)
+    for _ in range(2):
+        dataset = load_dataset(str(tmp_path / "sounds"), DataOptions(label_column="none"))
+        assert dataset.train.files() == ["a/0.wav", "a/1.wav", "b/0.wav", "b/1.wav"]

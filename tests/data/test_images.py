@@ -213,7 +213,7 @@ def not_finite(root):
         (lambda root: (root.mkdir(), (root / "a.txt").touch()), "has 1 files, none of them"),
         (broken, "bad.png: it is not an image of a known format; remove or replace it"),
         (truncated, "bad.png: .*truncated.*; remove or replace it"),
-        (beside, r"1 images \(bad.png, ...\) lie beside class folders \(cat, ...\)"),
+        (beside, r"1 files \(bad.png, ...\) lie beside class folders \(cat, ...\)"),
         (outside_splits, "bad.png lies beside the folder train"),
         (not_finite, "bad.tif has pixels that are NaN or infinite"),
     ],

@@ -35,7 +35,7 @@ def test_digits_are_split_the_same_every_time_and_by_class():
     [
         ("cifr10", "did you mean cifar10"),
         ("nowhere/to-be-found", "write hub:nowhere/to-be-found"),
-        ("./missing", "names: digits, cifar10"),
+        ("./missing", "names: digits, placed-digits, cifar10"),
         ("", "no data set"),
         ("hub:name", "write hub:owner/name"),
     ],

@@ -126,10 +126,34 @@ def make_data(folder: Path) -> None:
             picture.save(path)
     generator = np.random.default_rng(0)
     np.save(folder / "series.npy", generator.normal(size=(200, 2, 64)).astype(np.float32))
+    make_files(folder, generator)
     x = generator.normal(size=(200, 2))
     np.save(folder / "A.npy", x)
     np.save(folder / "B.npy", x + generator.normal(size=x.shape))
     np.save(folder / "volumes.npy", generator.normal(size=(140, 1, 8, 8, 8)).astype(np.float32))
+
+
+def make_files(folder: Path, generator: np.random.Generator) -> None:
+    """Recordings and scans of several sizes, a table in long form, series of sktime and aeon, an HDF5 file."""
+    import h5py
+    import nibabel
+    import soundfile
+
+    (folder / "scans").mkdir()
+    (folder / "recordings").mkdir()
+    for i in range(140):
+        samples = generator.normal(size=1000 + i) / 8
+        soundfile.write(folder / "recordings" / f"{i:03}.wav", samples.clip(-1, 1), 8000)
+        scan = generator.normal(size=(16, 16, 12 + i % 6)).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(scan, np.eye(4)), folder / "scans" / f"{i:03}.nii")
+    with h5py.File(folder / "archive.h5", "w") as file:
+        file["group/series"] = np.load(folder / "series.npy")
+    moments = [(f"p{i}", time, *generator.normal(size=2)) for i in range(140) for time in range(32)]
+    rows = [",".join(map(str, moment)) for moment in moments]
+    (folder / "visits.csv").write_text("\n".join(["patient,time,pulse,steps", *rows]))
+    for split, count in (("TRAIN", 140), ("TEST", 20)):
+        lines = [",".join(map(str, generator.normal(size=30 + i % 5))) + ":" + "ab"[i % 2] for i in range(count)]
+        (folder / f"Hand_{split}.ts").write_text("\n".join(["@classLabel true a b", "@data", *lines]))
 
 
 documents = Sybil(

@@ -299,7 +299,7 @@ def test_series_have_no_neighbour_images(tmp_path: Path) -> None:
     labels = torch.arange(40) % 2
     x = torch.randn(40, 2, 10) + labels[:, None, None] * 3
     train, test = (Source(x, labels, ("low", "high"), "series", split) for split in ("train", "test"))
-    [result] = evaluate(series, Dataset("series", train, test, None, {}), metrics=["knn"], seeds=1, out=tmp_path)
+    [result] = evaluate(series, Dataset("series", train, test, None, {}), ["knn"], ["Y"], seeds=1, out=tmp_path)
     assert result.value > 90
     assert [path.name for path in (tmp_path / "arrays").iterdir()] == ["representation.npz"]
 

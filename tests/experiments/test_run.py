@@ -154,7 +154,10 @@ def test_a_name_that_is_taken_is_numbered_unless_it_was_asked_for() -> None:
         ({"training": 5, "epochs": 1}, "`training` is 5, not a mapping of settings"),
         ({"training": {"epochs": "many"}}, "`training.epochs` is many; give a finite number"),
         ({"seed": -1}, "`seed` is -1; give 0 or a positive number below 2^63"),
-        ({"data": [1, 2]}, "`data` is a list; give the name or path of a data set, an array, a tensor or a Dataset"),
+        (
+            {"data": [1, 2]},
+            "`data` is a list of int; give an array or a tensor, a list of such",
+        ),
         ({"data": "digits", "probe": "nowhere"}, "no data set, file or folder is called 'nowhere'"),
     ],
 )

@@ -9,7 +9,16 @@ from rich.table import Table
 from deep_infomax.cli.series import series_fields
 from deep_infomax.cli.tables import print_table
 from deep_infomax.experiments import comparison
-from deep_infomax.report import Cell, errors_of, inputs_of, methods, read_runs, spread_of_trainings
+from deep_infomax.report import (
+    Cell,
+    errors_of,
+    floor_rows,
+    inputs_of,
+    methods,
+    read_runs,
+    spread_of_trainings,
+    verdict_of,
+)
 from deep_infomax.report import comparison as side_by_side
 from deep_infomax.runtime.progress import NOTES
 
@@ -24,7 +33,7 @@ def compare(**given: Any) -> None:
 def print_means(runs: Sequence[Path]) -> None:
     """Print what was measured of runs, the means over trainings side by side."""
     found = read_runs(runs)
-    rows = methods(found)
+    rows, floors = methods(found), floor_rows(found)
     for measure, layers in side_by_side(found)[0]:
         variant = "" if measure.variant == "default" else f" ({measure.variant})"
         unit = f", in {measure.unit}" if measure.unit else ""
@@ -37,7 +46,14 @@ def print_means(runs: Sequence[Path]) -> None:
         for row in rows:
             cells = [row.cells.get((measure, layer)) for layer in layers]
             table.add_row(row.name, row.epochs, row.time, *("" if cell is None else _text(cell) for cell in cells))
+        for floor in floors:
+            cells = [floor.cells.get((measure, layer)) for layer in layers]
+            if any(cells):
+                table.add_row(floor.name, "", "", *("" if cell is None else _text(cell) for cell in cells))
         print_table(table, spread_of_trainings(rows, measure), errors_of(found, measure))
+    for row in rows:
+        for sentence in verdict_of(row.runs, found)[:1]:
+            print(f"{row.name}: {sentence}")
     if any(cell.paper is not None for row in rows for cell in row.cells.values()):
         NOTES.print(
             "in brackets: the paper's figure at the same settings, after its own epochs; ? marks a doubtful one"

@@ -113,7 +113,7 @@ def _train(recipe: str | None) -> tuple[Sequence[Option], Mapping[str, Sequence[
 
 def _evaluate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     options = [
-        _metrics("linear,mlp,knn"),
+        _metrics("linear,mlp,knn,few-labels"),
         Option(
             "probe", str | None, None, "Labelled data (left out: those that the training named, or its own).", "SPEC"
         ),

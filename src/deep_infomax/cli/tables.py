@@ -10,6 +10,7 @@ from rich.table import Table
 from deep_infomax.evaluation import Result
 from deep_infomax.runtime.figures import decimals, sampling_error, spread_text
 from deep_infomax.runtime.terminal import PlainConsole
+from deep_infomax.runtime.verdict import FLOORS, Figure, verdict
 
 _MOST_COLUMNS: Final = 4
 """Runs side by side in a terminal."""
@@ -29,11 +30,12 @@ def print_table(table: Table, *said: str) -> None:
 
 
 def print_results(run: Path, results: Sequence[Result]) -> None:
-    """A row for each figure of a run, and below them what has to be known of them."""
+    """A row for each figure of a run, what costs nothing beside Y, and what has to be known of them."""
+    own, floors = _parted(results)
     table = Table(title=str(run), title_justify="left")
     for heading in ("protocol", "layer", "value", "± over probe seeds", "probe seeds", "split", "seconds"):
         table.add_column(heading, justify="right" if heading in ("value", "± over probe seeds", "seconds") else "left")
-    for r in results:
+    for r in own:
         spread, seeds = spread_text(r.spread, decimals(r.unit, r.n)), str(len(r.seeds) or "none drawn")
         table.add_row(
             _protocol(r), r.layer, _figure(r) + _ceiling(r), spread, seeds, f"{r.split} ({r.n:,})", f"{r.seconds:.1f}"
@@ -44,6 +46,33 @@ def print_results(run: Path, results: Sequence[Result]) -> None:
         for warning in dict.fromkeys(said for details in r.details for said in details.get("warnings", ()))
     )
     print_table(table, _error(results), *warnings)
+    print_floors([r for r in own if r.layer == "Y"], floors)
+
+
+def print_floors(vector: Sequence[Result], floors: Sequence[Result]) -> None:
+    """Y beside what costs nothing, a row for each protocol, and what that comes to; nothing without floors."""
+    if not floors:
+        return
+    found = {(_protocol(r), r.layer): r for r in (*vector, *floors)}
+    names = [name for name in ("Y", *FLOORS) if any(layer == name for _, layer in found)]
+    table = Table(title="Y beside what costs nothing", title_justify="left")
+    table.add_column("protocol")
+    for name in names:
+        table.add_column(FLOORS[name].title if name in FLOORS else name, justify="right")
+    for protocol in dict.fromkeys(_protocol(r) for r in floors):
+        results = (found.get((protocol, name)) for name in names)
+        table.add_row(protocol, *("" if r is None else _figure(r) for r in results))
+    print_table(table, *_verdict([*vector, *floors]))
+
+
+def _parted(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
+    """Results of the encoder's layers, and of the floors."""
+    found = list(results)
+    return [r for r in found if r.layer not in FLOORS], [r for r in found if r.layer in FLOORS]
+
+
+def _verdict(results: Iterable[Result]) -> list[str]:
+    return verdict(Figure(r.metric, r.variant, r.layer, r.value, r.n, r.units) for r in results if r.unit == "%")
 
 
 def _figure(result: Result) -> str:
@@ -71,7 +100,7 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
     def title(r: Result) -> str:
         return f"{_protocol(r)}, {r.split}" if several[_protocol(r)] > 1 else _protocol(r)
 
-    by_run = [{(title(r), r.layer): r for r in found} for found in results]
+    by_run = [{(title(r), r.layer): r for r in own} for own, _ in map(_parted, results)]
     measured = sorted({key: None for found in by_run for key in found}, key=lambda key: key[0])
     if not measured:
         return
@@ -98,6 +127,13 @@ def print_comparison(names: Sequence[str], results: Sequence[Sequence[Result]]) 
                 if any(figures):
                     table.add_row(protocol, name, *figures)
     print_table(table, " ".join(filter(None, said)))
+    for name, of_run in zip(names, results, strict=True):
+        own, floors = _parted(of_run)
+        vector = [r for r in own if r.layer == "Y"]
+        if len(names) == 1:
+            print_floors(vector, floors)
+        elif said := _verdict([*vector, *floors]):
+            print(f"{name}: {said[0]}")
 
 
 def _protocol(result: Result) -> str:

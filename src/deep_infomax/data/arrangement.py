@@ -107,7 +107,7 @@ def _check_splits(
     for path, names in zip(paths, folders, strict=True):
         if len(names) <= level or roles[names[level]] is None:
             raise ValueError(
-                f"{_path(path)} lies beside the folder {_path(split[: level + 1])}, a split; let every image lie in "
+                f"{_path(path)} lies beside the folder {_path(split[: level + 1])}, a split; let every file lie in "
                 f"train, test, valid or unlabelled (a class called {split[level]}, too: put the folders of "
                 "classes into one called train)"
             )
@@ -145,7 +145,7 @@ def _labels(
     if above is not None:
         if len(inner) > 1:
             raise ValueError(
-                f"images are sorted into folders both above the splits ({_some({_path(names) for names in above})}) "
+                f"files are sorted into folders both above the splits ({_some({_path(names) for names in above})}) "
                 f"and below them ({_some(inner)}); keep one of the two, or set `data_options.label_column` to none"
             )
         named: list[str | None] = [_path(names) for names in above]
@@ -155,12 +155,12 @@ def _labels(
         named[position] = None
     classes = {name for name in named if name is not None}
     if len(classes) < 2:
-        return nothing, "none: images do not lie in several folders" if not classes else "none: one folder only"
+        return nothing, "none: files do not lie in several folders" if not classes else "none: one folder only"
     _check_masks(classes)
     if not anything and (reason := _no_class(classes)):
         return nothing, f"none: the folders {_some(classes)} are {reason} (label_column folders takes them for classes)"
     if len(classes) == sum(name is not None for name in named):
-        return nothing, "none: every image lies in a folder of its own"
+        return nothing, "none: every file lies in a folder of its own"
     return named, "names of folders"
 
 
@@ -170,7 +170,7 @@ def _check_sorted(paths: Sequence[tuple[str, ...]], splits: dict[str, list[int]]
         flat = [_path(paths[position]) for position in positions if not below[position]]
         if classes and flat and split != "unlabelled":
             raise ValueError(
-                f"{len(flat)} images ({flat[0]}, ...) lie beside class folders ({min(classes)}, ...); sort them into "
+                f"{len(flat)} files ({flat[0]}, ...) lie beside class folders ({min(classes)}, ...); sort them into "
                 "these, or set `data_options.label_column` to none to read no labels"
             )
 

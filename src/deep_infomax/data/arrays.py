@@ -23,6 +23,7 @@ from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
+from deep_infomax.data.sizes import choose_fit, fitted
 from deep_infomax.runtime.chunks import at_a_time
 
 CHUNK = 1024
@@ -237,7 +238,7 @@ def resized(
     options: DataOptions,
     kind: np.dtype,
 ) -> tuple[Num[Tensor, "n channels *_"] | Num[np.ndarray, "n channels *_"], str]:
-    """Apply ``resize`` (images only) and ``crop``; also say what was done."""
+    """Apply ``resize`` (images only), ``size`` and ``crop``; also say what was done."""
     rules = []
     if options.resize is not None:
         if inputs.ndim != 4:
@@ -250,6 +251,11 @@ def resized(
             [resize_chunk(inputs[start : start + rows], size, kind) for start in range(0, len(inputs), rows)]
         )
         rules.append(f"short side resized to {options.resize} (bilinear, antialiased)")
+    if options.size is not None:
+        fit = choose_fit([tuple(inputs.shape[1:])], ["the array"], replace(options, crop=None))
+        if fit.shape != tuple(inputs.shape[1:]):
+            inputs = torch.from_numpy(np.ascontiguousarray(fitted(np.asarray(inputs), *fit.steps), kind))
+        rules.append(f"cropped or padded to {by(fit.shape[1:])} about the centre, with the outermost values")
     side = options.crop or options.resize
     if side is not None:
         inputs = Source(inputs, None, None, "the inputs", "").centre_crop(side).inputs

@@ -216,8 +216,10 @@ def require_probed(train: Source, test: Source) -> None:
         )
 
 
-def as_source(data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]) -> Source:
-    """Data of the user's as a source: a memory map stays on disk, other arrays become tensors.
+def as_array_source(
+    data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"],
+) -> Source:
+    """An array of the user's as a source: a memory map stays on disk, other arrays become tensors.
 
     Raises:
         ValueError: the data are no array, tensor or source, or an array without numbers or without inputs.

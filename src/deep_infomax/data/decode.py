@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Num
 
-from deep_infomax.data.encoded import EncodedImage, EncodedImages
+from deep_infomax.data.encoded import EncodedImage, EncodedImages, known_files
 from deep_infomax.data.headers import Picture, UnsupportedImageError, check_pixels
 from deep_infomax.data.pictures import DamagedImageError, opened
 from deep_infomax.data.pixels import composed, cropped, resized, with_channels
@@ -52,8 +52,7 @@ def decode(
     for seen_through, chunk in _in_threads(images, fill, advance):
         transparent += seen_through
         files += chunk
-    known = [file for file in files if file is not None]
-    return Decoded(transparent, known if len(known) == len(files) else None)
+    return Decoded(transparent, known_files(files))
 
 
 def damaged(images: EncodedImages, every_frame: bool, advance: Callable[[int], None]) -> dict[int, str]:

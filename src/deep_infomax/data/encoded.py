@@ -22,6 +22,12 @@ class EncodedImage(NamedTuple):
     is known."""
 
 
+def known_files(files: Sequence[str | None]) -> list[str] | None:
+    """The files of several images; None where that of some is not known."""
+    known = [file for file in files if file is not None]
+    return known if len(known) == len(files) else None
+
+
 @dataclass(frozen=True)
 class EncodedImages:
     """The images of one split, in order, read block by block so that they never lie in memory together."""

@@ -53,7 +53,7 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
         but = f" ({_listed(left_out)})" if left_out.total() else ""
         raise ValueError(
             f"the folder {folder} has {content} that can be read{but}; give a folder of images (.png, .jpg, .tif "
-            "and others) or parquet files"
+            "and others), parquet files, recordings or scans, or name one file"
         )
     if not left_out.total():
         return dataset
@@ -74,6 +74,27 @@ def files_of(folder: Path) -> tuple[list[Path], Counter[str]]:
         elif reason is None and not suffix and _begins_like_an_image(file):
             left_out["without an ending"] += 1
     return sorted(files), left_out
+
+
+def user_files(folder: Path) -> Iterator[Path]:
+    """All files of a user, in linked folders, too: none that are hidden, or made by a system."""
+    return (file for file, reason in _found(folder, None, frozenset()) if reason is None)
+
+
+def with_left_out(dataset: Dataset, path: Path, endings: frozenset[str], what: str) -> Dataset:
+    """Say in the description how many files of a folder have endings of the same kind that are not read.
+
+    Args:
+        dataset: What was read.
+        path: The folder; of a file nothing is said.
+        endings: In small letters, with the dot.
+        what: What such files may be, as a plural.
+    """
+    counts = Counter(file.suffix.lower() for file in user_files(path)) if path.is_dir() else Counter[str]()
+    left_out = Counter({f"ending in {ending}": counts[ending] for ending in endings if counts[ending]})
+    if not left_out:
+        return dataset
+    return replace(dataset, description={**dataset.description, "left_out": _listed(left_out, what)})
 
 
 def _found(folder: Path, reason: str | None, above: frozenset[Path]) -> Iterator[tuple[Path, str | None]]:
@@ -104,14 +125,14 @@ def _begins_like_an_image(file: Path) -> bool:
         return False
 
 
-def _listed(left_out: Counter[str]) -> str:
+def _listed(left_out: Counter[str], what: str = "images") -> str:
     """How many files were left out, and why.
 
     >>> _listed(Counter({"in @eaDir": 12, "ending in .heic": 1}))
     '13 files that may be images: 12 in @eaDir, 1 ending in .heic'
     """
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common() if count)
-    return f"{left_out.total()} files that may be images: {reasons}"
+    return f"{left_out.total()} files that may be {what}: {reasons}"
 
 
 def _holds_images(table: Path) -> bool:

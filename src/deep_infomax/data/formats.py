@@ -22,8 +22,8 @@ READABLE: Final = frozenset(
 )
 """Endings of files that are read as images, in small letters."""
 _OTHERS: Final = """
-.3fr .ai .arw .bpg .cr2 .cr3 .crw .czi .dcm .dicom .djvu .dng .emz .erf .exr .fts .hdr .heic .heics .heif .hif .ims .jls
-.jng .jxl .jxr .ktx .ktx2 .kra .lif .lsm .mgh .mgz .mha .mhd .mrc .mrxs .nd2 .ndpi .nef .nii .nrrd .nrw .orf .oir .pam
+.3fr .ai .arw .bpg .cr2 .cr3 .crw .czi .djvu .dng .emz .erf .exr .fts .hdr .heic .heics .heif .hif .ims .jls
+.jng .jxl .jxr .ktx .ktx2 .kra .lif .lsm .mgh .mgz .mha .mhd .mrc .mrxs .nd2 .ndpi .nef .nrrd .nrw .orf .oir .pam
 .pef .psb .raf .raw .rw2 .scn .sr2 .srw .svg .svgz .svs .vms .vsi .wdp .xcf
 """
 _RARELY_IMAGES: Final = frozenset((".h5", ".hdf", ".iim", ".mpeg", ".mpg", ".ps"))

@@ -99,8 +99,14 @@ def download(repository: str) -> "datasets.DatasetDict":
     return splits
 
 
-def open_hub(splits: "datasets.DatasetDict", options: DataOptions) -> Splits:
-    """Name the splits as this project does; a data set with one split of another name is all training data."""
+def open_hub(splits: "datasets.DatasetDict", options: DataOptions, own: bool = False) -> Splits:
+    """Name the splits as this project does; a data set with one split of another name is all training data.
+
+    Args:
+        splits: The tables.
+        options: Which columns are read.
+        own: Whether a program made them, so that rows may refer to any file.
+    """
     named = {split_of(split): split for split in splits}
     if len(named) < len(splits):
         raise ValueError(
@@ -110,11 +116,11 @@ def open_hub(splits: "datasets.DatasetDict", options: DataOptions) -> Splits:
         raise ValueError(
             f"cannot tell train from test among the splits {list(splits)}; give a folder of parquet files named so"
         )
-    tables = {role or "train": open_split(splits[split], split, options) for role, split in named.items()}
+    tables = {role or "train": open_split(splits[split], split, options, own) for role, split in named.items()}
     return with_labels(tables, options)
 
 
-def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> Table:
+def open_split(table: "datasets.Dataset", split: str, options: DataOptions, own: bool = False) -> Table:
     """Open one split."""
     columns = find_columns(table.features.arrow_schema, options)
 
@@ -122,11 +128,12 @@ def open_split(table: "datasets.Dataset", split: str, options: DataOptions) -> T
         import datasets
         from huggingface_hub import constants
 
-        own = [Path(place) for place in (datasets.config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE, constants.HF_HOME)]
+        caches = (datasets.config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE, constants.HF_HOME)
+        folders = [Path(Path.cwd().anchor)] if own else [Path(place) for place in caches]
         encoded = table.select_columns([columns.image]).cast_column(columns.image, datasets.Image(decode=False))
         for start in range(0, len(table), BLOCK):
             rows = encoded[start : start + BLOCK][columns.image]
-            yield encoded_rows(rows, split, start, own)
+            yield encoded_rows(rows, split, start, folders)
 
     def values(column: str) -> Sequence[Hashable]:
         found: Sequence[Hashable] = table.with_format(None)[column][:]

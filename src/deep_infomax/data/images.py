@@ -62,18 +62,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
     damage: dict[str, str] = {}
     if options.skip_damaged:
         splits, damage = sound(splits, options)
-    lists = {images.classes for images in splits.values() if images.classes is not None}
-    if len(lists) > 1:
-        raise ValueError(f"the splits {list(splits)} list their classes differently; write them with one list")
-    names = next(iter(lists), None)
-    labels, classes = number_classes({split: images.labels for split, images in splits.items()}, names)
-    splits = {
-        split: replace(images, labels=None if (numbers := labels[split]) is None else numbers.tolist())
-        for split, images in splits.items()
-    }
-    notes = {name: note for images in splits.values() for name, note in images.notes.items()}
-    splits, split_rule, held_out, unread = choose_splits(splits)
-    notes |= {"not_read": unread} if unread else {}
+    splits, classes, held_out, notes = settled(splits)
     n = sum(images.n for images in splits.values())
     with progress("reading headers", n) as advance:
         rule = choose_rule(survey_all(splits.values(), advance), options)
@@ -93,9 +82,33 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
             stored,
             None if classes is None else list(classes),
             None if held_out is None else held_out.tolist(),
-            {"shape": by(rule.shape), **rule.description, **alpha, **damage, "split_rule": split_rule, **notes},
+            {"shape": by(rule.shape), **rule.description, **alpha, **damage, **notes},
         )
     return cache.read_entry(path) or entry
+
+
+def settled(
+    splits: Splits, what: str = "images"
+) -> tuple[Splits, tuple[str, ...] | None, Int[Tensor, " _"] | None, dict[str, str]]:
+    """Number the labels of all splits alike, and settle what is trained and tested on (`choose_splits`).
+
+    Returns:
+        The splits with class numbers for labels, the names of the classes, which training inputs were held out, and
+        what was decided.
+    """
+    lists = {images.classes for images in splits.values() if images.classes is not None}
+    if len(lists) > 1:
+        raise ValueError(f"the splits {list(splits)} list their classes differently; write them with one list")
+    labels, classes = number_classes(
+        {split: images.labels for split, images in splits.items()}, next(iter(lists), None)
+    )
+    splits = {
+        split: replace(images, labels=None if (numbers := labels[split]) is None else numbers.tolist())
+        for split, images in splits.items()
+    }
+    notes = {name: note for images in splits.values() for name, note in images.notes.items()}
+    splits, split_rule, held_out, unread = choose_splits(splits, what)
+    return splits, classes, held_out, {"split_rule": split_rule} | notes | ({"not_read": unread} if unread else {})
 
 
 def sound(splits: Splits, options: DataOptions) -> tuple[Splits, dict[str, str]]:
@@ -116,7 +129,7 @@ def sound(splits: Splits, options: DataOptions) -> tuple[Splits, dict[str, str]]
     return kept, {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {listed}{more}"}
 
 
-def choose_splits(splits: Splits) -> tuple[Splits, str, Int[Tensor, " _"] | None, str]:
+def choose_splits(splits: Splits, what: str = "images") -> tuple[Splits, str, Int[Tensor, " _"] | None, str]:
     """Settle what is trained and tested on.
 
     The test split is the published one; the validation split where there is none with labels (ImageNet keeps the labels
@@ -130,19 +143,19 @@ def choose_splits(splits: Splits) -> tuple[Splits, str, Int[Tensor, " _"] | None
     """
     found = {split: images for split, images in splits.items() if images.n}
     if not found:
-        raise ValueError("there are no images; give a data set that has some")
+        raise ValueError(f"there are no {what}; give a data set that has some")
     first = next(split for split in ("train", "unlabelled", *found) if split in found)
     if first in ("test", "validation") and len(splits) > 1:
         raise ValueError(
-            f"there are no images to train on beside the splits {', '.join(found)}; add some in a split called train, "
-            "or give the images of one split alone"
+            f"there are no {what} to train on beside the splits {', '.join(found)}; add some in a split called train, "
+            f"or give the {what} of one split alone"
         )
     train = found.pop(first)
     chosen = {"train": train} | ({"unlabelled": found["unlabelled"]} if "unlabelled" in found else {})
     candidates = sorted(found.keys() & {"test", "validation"}, key=lambda split: (found[split].labels is None, split))
     if candidates:
         split, *others = candidates
-        unread = ", ".join(f"{other} split of {found[other].n} images" for other in others)
+        unread = ", ".join(f"{other} split of {found[other].n} {what}" for other in others)
         return chosen | {split: found[split]}, f"{split} split as published", None, unread
     if train.labels is None:
         return chosen, NO_LABELS, None, ""
@@ -193,21 +206,25 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
 
 
 class Speed(ProgressColumn):
-    """Images a second."""
+    """Images, or what else is read, a second."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._what = what
 
     def render(self, task: Task) -> Text:
         """Return the speed so far, as text."""
-        return Text(f"{task.speed or 0:,.0f} images/s")
+        return Text(f"{task.speed or 0:,.0f} {self._what}/s")
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int, what: str = "images") -> Iterator[Callable[[int], None]]:
     """Show a bar with speed and time left on standard error; yields what to call with the number of images done."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        Speed(),
+        Speed(what),
         TimeRemainingColumn(),
     )
     console = PlainConsole(stderr=True)

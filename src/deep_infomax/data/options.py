@@ -21,8 +21,11 @@ class DataOptions:
 
     resize: int | None = None
     """Resize images to a short side of this many pixels (bilinear, antialiased), then crop to the central square."""
+    size: int | None = None
+    """Crop or pad every series, volume or array to this size along all its axes, about the centre; what is padded
+    repeats the outermost values."""
     crop: int | None = None
-    """Keep the central square (cube, segment) of this size, after ``resize``."""
+    """Keep the central square (cube, segment) of this size, after ``resize`` or ``size``."""
     channels: int | None = None
     """Channels of image files: 1 (grey), 3 (RGB), or the number of bands to keep as they are stored; none: 3 if any
     image of the data set has colour, else 1."""
@@ -48,15 +51,28 @@ class DataOptions:
     """Column of the labels there; left out, it is found. The word none reads any data without labels; folders takes
     folders of images for classes that look like dates or parts."""
 
+    series_column: str | None = None
+    """Column of a table in long form (``.csv``, ``.tsv``, ``.parquet``) that names the series a row belongs to."""
+    value_columns: str | None = None
+    """Columns of its values, which become channels, with commas between; left out, all columns of numbers."""
+    time_column: str | None = None
+    """Column by which its rows are sorted; left out, one that is named time, timestamp, datetime or date."""
+
     def __post_init__(self) -> None:
         """Check every value on its own and against the others."""
-        for name in ("resize", "crop", "channels", "random_crop", "train_inputs", "held_out"):
+        for name in ("resize", "size", "crop", "channels", "random_crop", "train_inputs", "held_out"):
             if (size := getattr(self, name)) is not None:
                 require_count(
                     f"data_options.{name}", size, MOST_INPUTS if name in ("train_inputs", "held_out") else MOST
                 )
+        if self.resize is not None and self.size is not None:
+            raise ValueError(
+                "`data_options.resize` scales images, `data_options.size` crops or pads other inputs; leave one out"
+            )
         steps = [
-            (name, size) for name in ("resize", "crop", "random_crop") if (size := getattr(self, name)) is not None
+            (name, size)
+            for name in ("resize", "size", "crop", "random_crop")
+            if (size := getattr(self, name)) is not None
         ]
         for (outer, large), (inner, small) in pairwise(steps):
             if small > large:

@@ -1,49 +1,31 @@
 """From what a user types for ``--data`` to a `Dataset`."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from deep_infomax.data import audio, dicom, nifti, stores
 from deep_infomax.data.arrays import load_arrays, split_off_test
+from deep_infomax.data.audio import load_audio
 from deep_infomax.data.dataset import Dataset, labels_to_test_on
-from deep_infomax.data.digits import load_digits
+from deep_infomax.data.dicom import load_dicom
+from deep_infomax.data.digits import load_digits, load_placed_digits
 from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.folders import load_folder
+from deep_infomax.data.formats import READABLE
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
+from deep_infomax.data.long import load_long
+from deep_infomax.data.nifti import load_nifti
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
+from deep_infomax.data.readers import Reader, endings, reader_at
+from deep_infomax.data.stores import load_store
+from deep_infomax.data.ts import load_ts
 from deep_infomax.runtime.files import expanded
 
 _HUB_NAME: Final = re.compile(r"hub:[^./:][^/:]*/[^./:][^/:]*(:[^/:]+)?")
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A kind of data that a user can name, and how it is read."""
-
-    title: str
-    meaning: str
-    read: Callable[[str, Path, DataOptions], Dataset]
-    """From what was typed, the path that it may be, and the options."""
-    names: tuple[str, ...] = ()
-    """Names of data sets, which go before paths called the same."""
-    prefix: str | None = None
-    """How a spec of this kind begins, unless it is a path."""
-    suffixes: tuple[str, ...] = ()
-    """Endings of files of this kind."""
-    folders: bool = False
-    """Whether it reads folders."""
-
-    def is_named(self, spec: str) -> bool:
-        """Whether a spec stands for such data by its words."""
-        return spec in self.names or (self.prefix is not None and spec.startswith(self.prefix))
-
-    def is_at(self, path: Path) -> bool:
-        """Whether such data lie at a path that exists."""
-        return self.folders if path.is_dir() else path.suffix.lower() in self.suffixes
 
 
 def _read_hub(spec: str, path: Path, options: DataOptions) -> Dataset:
@@ -55,12 +37,22 @@ def _read_hub(spec: str, path: Path, options: DataOptions) -> Dataset:
     return load_hub(spec.removeprefix("hub:"), options)
 
 
+def _read_parquet(spec: str, path: Path, options: DataOptions) -> Dataset:
+    return load_long(path, options) if options.series_column else load_parquet(path.parent, [path], options)
+
+
 READERS: Final[dict[str, Reader]] = {
     "digits": Reader(
         "Digits",
         "The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn.",
         lambda spec, path, options: load_digits(options),
         names=("digits",),
+    ),
+    "placed-digits": Reader(
+        "Digits out of place",
+        "The same digits at random places of a canvas of 20x20 pixels, which pixels and components do not see past.",
+        lambda spec, path, options: load_placed_digits(options),
+        names=("placed-digits",),
     ),
     ", ".join(KNOWN): Reader(
         "Well-known images",
@@ -78,8 +70,8 @@ READERS: Final[dict[str, Reader]] = {
     "FOLDER": Reader(
         "Folder",
         "A folder of images, sorted into folders by split and class if you like, or of parquet files.",
-        lambda spec, path, options: load_folder(path, options),
-        folders=True,
+        lambda spec, path, options: (load_long if options.series_column else load_folder)(path, options),
+        within=(*sorted(READABLE), ".parquet"),
     ),
     "FILE.npy or FILE.npz": Reader(
         "NumPy arrays",
@@ -89,24 +81,104 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "FILE.parquet": Reader(
         "Parquet file",
-        "A column of encoded images and a column of labels.",
-        lambda spec, path, options: load_parquet(path.parent, [path], options),
+        "A column of encoded images and a column of labels; or series in long form.",
+        _read_parquet,
         suffixes=(".parquet",),
     ),
+    "FILE.h5": Reader(
+        "HDF5 file",
+        "Arrays by their names as in an .npz file; FILE.h5:NAME reads one array or one group.",
+        load_store,
+        suffixes=stores.HDF5,
+        parts=True,
+    ),
+    "FILE.zarr": Reader(
+        "Zarr store",
+        "The same in a folder of Zarr; FILE.zarr:NAME reads one array or one group.",
+        load_store,
+        suffixes=stores.ZARR,
+        folder=True,
+        parts=True,
+    ),
+    "FILE.csv or FILE.tsv": Reader(
+        "Tables in long form",
+        "Series with a row for each moment, and a column that names the series.",
+        lambda spec, path, options: load_long(path, options),
+        suffixes=(".csv", ".tsv"),
+    ),
+    "FILE.ts": Reader(
+        "Time series",
+        "Series in the format of sktime and aeon, NAME_TRAIN.ts and NAME_TEST.ts together.",
+        lambda spec, path, options: load_ts(path, options),
+        suffixes=(".ts",),
+        within=(".ts",),
+    ),
+    "FILE.wav or FILE.flac": Reader(
+        "Recordings",
+        "Sound, or a folder of recordings sorted by split and class; all of one sampling rate.",
+        lambda spec, path, options: load_audio(path, options),
+        suffixes=audio.SUFFIXES,
+        within=audio.SUFFIXES,
+    ),
+    "FILE.nii or FILE.nii.gz": Reader(
+        "NIfTI volumes",
+        "A volume, or a folder of volumes sorted by split and class; a fourth axis becomes channels.",
+        lambda spec, path, options: load_nifti(path, options),
+        suffixes=nifti.SUFFIXES,
+        within=nifti.SUFFIXES,
+    ),
+    "FILE.dcm": Reader(
+        "DICOM series",
+        "A folder of slices, or of folders with a series each, sorted by split and class.",
+        lambda spec, path, options: load_dicom(path, options),
+        suffixes=dicom.SUFFIXES,
+        within=dicom.SUFFIXES,
+        begins=dicom.is_dicom,
+    ),
 }
-"""The kinds of data that ``--data`` and ``--probe`` take, by what is typed."""
+"""The kinds of data that ``--data`` and ``--probe`` take, by what is typed. Of several for one path the last counts."""
 
 NAMES: Final = tuple(name for reader in READERS.values() for name in reader.names)
-"""The data sets that have a name of their own."""
+"""The data sets that have a name of their own here."""
+
+
+def register_reader(typed: str, reader: Reader) -> None:
+    """Let a program read a kind of data wherever a data set is named.
+
+    It goes before those that are built in, and takes the place of an earlier one that is registered alike.
+
+    Args:
+        typed: What a user types for such data, for messages and tables: ``FILE.table``.
+        reader: How such data are found and read.
+
+    Raises:
+        ValueError: Nothing can be found by it, or an ending is not written as file names are compared.
+
+    >>> register_reader("FILE.none", Reader("None", "Nothing.", lambda spec, path, options: ...))
+    Traceback (most recent call last):
+    ...
+    ValueError: the reader 'FILE.none' has no names, prefix, suffixes or within, so nothing is found by it; give one
+    """
+    if not (reader.names or reader.prefix or reader.suffixes or reader.within or reader.begins):
+        raise ValueError(
+            f"the reader {typed!r} has no names, prefix, suffixes or within, so nothing is found by it; give one"
+        )
+    for field, suffixes in (("suffixes", reader.suffixes), ("within", reader.within)):
+        if isinstance(suffixes, str):
+            raise ValueError(f"`{field}` is the text {suffixes!r}; give a tuple: ({suffixes!r},)")
+        for suffix in suffixes:
+            if not suffix.startswith(".") or suffix != suffix.lower():
+                raise ValueError(f"`{field}` has the ending {suffix!r}; write it small, with the dot: '.table'")
+    READERS[typed] = reader
 
 
 def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     """Load a data set.
 
     Args:
-        spec: ``digits`` (embedded); ``cifar10``, ``cifar100``, ``stl10``, ``tiny-imagenet``, ``celeba`` or
-            ``hub:owner/name`` (Hugging Face Hub); a folder of parquet files or of images; a ``.parquet``, ``.npy`` or
-            ``.npz`` file. A name goes before a folder called the same; write ``./digits`` for the folder.
+        spec: A name such as ``digits`` or ``cifar10``, ``hub:owner/name``, or the path of a file or folder of one of
+            the kinds in `READERS`: images, arrays, tables, series, recordings, scans. A name goes before a folder
+            called the same; write ``./digits`` for the folder.
         options: How to read it.
 
     Raises:
@@ -115,6 +187,10 @@ def load_dataset(spec: str, options: DataOptions | None = None) -> Dataset:
     >>> load_dataset("digits").description["n_train"]
     1297
     """
+    if not isinstance(spec, str):
+        raise ValueError(
+            f"`spec` is a {type(spec).__name__}; give a name or a path as text, or read data in memory with `from_data`"
+        )
     options = options or DataOptions()
     return prepared(read(spec, options), spec, options)
 
@@ -146,28 +222,47 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
 
 def read(spec: str, options: DataOptions) -> Dataset:
     """Find out what a spec stands for, and load that."""
+    named = [reader for reader in READERS.values() if reader.is_named(spec)]
+    if named:
+        return named[-1].read(spec, expanded(spec), options)
+    path, part = place_of(spec)
+    if not spec or not path.exists():
+        raise ValueError(nothing_called(spec))
+    if not (path.is_dir() or path.is_file()):
+        raise ValueError(f"{spec} is neither a file nor a folder; give a file or a folder")
+    reader = reader_at(path, READERS)
+    if reader is None and path.is_dir():
+        reader = READERS["FOLDER"]  # which says what a folder may hold
+    if reader is None:
+        raise ValueError(
+            f"{spec} is a file of no known kind; give a {endings(READERS.values())} file, or a folder of images"
+        )
+    if part and not reader.parts:
+        raise ValueError(f"{path} has no parts that can be named after it; leave :{part} out")
+    return reader.read(spec, path, options)
+
+
+def place_of(spec: str) -> tuple[Path, str]:
+    """The path that a spec may be, and the part of the file that it names; FILE:PART where there is no such path.
+
+    >>> place_of("nowhere.h5")
+    (PosixPath('nowhere.h5'), '')
+    """
     path = expanded(spec)
-    readers = [reader for reader in READERS.values() if reader.is_named(spec)]
-    if not readers:
-        if not spec or not path.exists():
-            raise ValueError(nothing_called(spec))
-        if not (path.is_dir() or path.is_file()):
-            raise ValueError(f"{spec} is neither a file nor a folder; give a file or a folder")
-        readers = [reader for reader in READERS.values() if reader.is_at(path)]
-    if not readers:
-        *others, last = [suffix for reader in READERS.values() for suffix in reader.suffixes]
-        kinds = f"{', '.join(others)} or {last}"
-        raise ValueError(f"{spec} is a file of no known kind; give a {kinds} file, or a folder of images")
-    return readers[0].read(spec, path, options)
+    file, _, part = spec.rpartition(":")
+    if file and not path.exists() and expanded(file).exists():
+        return expanded(file), part
+    return path, ""
 
 
 def nothing_called(spec: str) -> str:
     """Say that a spec is no name and no path, and what may have been meant."""
-    close = get_close_matches(spec.lower(), NAMES, n=2)
+    known = [name for reader in READERS.values() for name in reader.names]
+    close = get_close_matches(spec.lower(), known, n=2)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
     if not close and spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         meant = f"; for a data set of the Hub write hub:{spec}"
-    return f"no data set, file or folder is called {spec!r}{meant} (names: {', '.join(NAMES)}, hub:owner/name)"
+    return f"no data set, file or folder is called {spec!r}{meant} (names: {', '.join(known)}, hub:owner/name)"
 
 
 def tested_on_train(dataset: Dataset, count: int) -> Dataset:

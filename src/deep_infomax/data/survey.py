@@ -190,6 +190,8 @@ def choose_bands(survey: Survey, options: DataOptions) -> tuple[int, bool]:
 def choose_size(survey: Survey, options: DataOptions) -> tuple[int, int, str]:
     """Settle height and width of the central crop, and say by which rule."""
     sizes = survey.sizes
+    if options.size is not None:
+        raise ValueError("`data_options.size` is for series, volumes and arrays; give images `data_options.resize`")
     if options.resize is not None:
         side = options.crop or options.resize
         return side, side, f"short side resized to {options.resize} (bilinear, antialiased), centre crop of {side}"

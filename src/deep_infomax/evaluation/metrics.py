@@ -51,6 +51,8 @@ class Metric(NamedTuple):
     """What is measured beside ``measure``, the variant ``default``."""
     labelled: bool = False
     """Whether it reads labels."""
+    floors: bool = False
+    """Whether it is measured of the floors as well (`deep_infomax.evaluation.floors`)."""
     drawn: Drawn = "figure"
     """What depends on the seed: the figure, only what the protocol chooses on held-out data, or nothing."""
     objective: bool = False
@@ -185,12 +187,24 @@ METRICS: Final[dict[str, Metric]] = {
         "%",
         _labelled(probe.measure),
         labelled=True,
+        floors=True,
         drawn=probe.drawn,
         title=probe.title,
         meaning=probe.meaning,
     )
     for name, probe in probes.PROBES.items()
 } | {
+    "few-labels": Metric(
+        "few-labels/1",
+        "%",
+        _labelled(partial(probes.few_labels, share=0.1)),
+        {"1%": _labelled(partial(probes.few_labels, share=0.01))},
+        labelled=True,
+        floors=True,
+        layers=("Y",),
+        title="Logistic regression, few labels",
+        meaning="Accuracy of logistic regression that is told a tenth of the labels, or a hundredth.",
+    ),
     "neighbours": Metric(
         "neighbours/1",
         "%",

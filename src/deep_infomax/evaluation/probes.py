@@ -25,6 +25,10 @@ Each protocol has a name and a version. Figures of two versions do not compare; 
 ``mlp/1``
     200 hidden units, batch normalisation, ReLU, dropout 0.1, on standardised features. Adam; the learning rate rises to
     3e-3 over the first tenth and falls to 0 by a cosine; batches of 256; 20 epochs, or as many as make 1,000 steps.
+``few-labels/1``
+    ``linear/2`` with a tenth of the training labels, or a hundredth (variant ``1%``), but at least 10 and one of every
+    class; the seed draws which. Features are standardised by all training inputs, whose labels this does not read. Of
+    fewer than 100 labels none is held out, and ``l2`` is 0.1.
 ``mlp-paper/1``
     The paper's: the same network on features as they are; Adam at 1e-4, times 0.1 at epochs 50 and 100; batches of 64;
     150 epochs, a number the paper leaves open. Slow, and here to stand beside published figures.
@@ -64,6 +68,8 @@ NEIGHBOURS: Final = (1, 5, 20, 50, 200)
 ENOUGH: Final = 0.01
 """The share by which a linear fit may lie above its minimum without a word."""
 _LEAST_STEPS: Final = 1000
+_ENOUGH_TO_CHOOSE: Final = 100
+"""Labels from which on a tenth is held out to choose by."""
 
 
 def linear(
@@ -172,6 +178,52 @@ def knn(
     # Each k by itself: of neighbours equally near, how many are looked up decides which are found.
     percent = {k: _percent(neighbour_votes(x, labels, test_x, classes, [k])[k], test_labels) for k in set(chosen)}
     return [Outcome(percent[k], {"k": k}) for k in chosen]
+
+
+def few_labels(
+    features: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    test_features: Float[Tensor, "p d"],
+    test_labels: Int[Tensor, " p"],
+    seeds: Sequence[int] = (0,),
+    progress: Progress = unseen,
+    share: float = 0.1,
+) -> list[Outcome]:
+    """Accuracy of multinomial logistic regression with a share of the labels, ``few-labels/1``.
+
+    Raises:
+        ValueError: Fewer than 10 training inputs, or labels that are not 0 and above.
+    """
+    classes = _classes(labels, test_labels)
+    all_x, test_x = standardised(features, test_features)
+    outcomes = []
+    for number, seed in enumerate(seeds):
+        rows = some_labelled(labels, share, seed)
+        x, known = all_x[rows], labels[rows]
+        scale = cholesky_scales(x, CROSS_ENTROPY.curvature(classes))
+        l2 = L2[0]
+        if len(rows) >= _ENOUGH_TO_CHOOSE:
+            held_out = hold_out(known, seed)[1]
+            l2 = _choose_l2(CROSS_ENTROPY, L2, x, known, classes, scale, held_out, lambda fit: None)
+        fit = fit_linear(CROSS_ENTROPY, x, known, classes, l2, scale(l2))
+        details = {"labels": len(rows), "gap": fit.gap, "warnings": _unfinished(fit)}
+        outcomes.append(Outcome(_percent(fit.scores(test_x).argmax(1), test_labels), {"l2": l2}, details))
+        progress("fits", number + 1, len(seeds))
+    return outcomes
+
+
+def some_labelled(labels: Int[Tensor, " n"], share: float, seed: int) -> Int[Tensor, " k"]:
+    """Positions of a share of the inputs, drawn by a seed: at least 10, and one of every class that there is.
+
+    >>> some_labelled(torch.arange(4).repeat(10), 0.1, seed=0).shape
+    torch.Size([10])
+    """
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
+    drawn = labels[order]
+    first = torch.stack([(drawn == each).nonzero()[0, 0] for each in drawn.unique()])
+    others = torch.ones(len(labels), dtype=torch.bool, device=labels.device).index_fill_(0, first, False)
+    wanted = max(10, round(share * len(labels)))
+    return order[torch.cat([first, others.nonzero().flatten()])[: max(wanted, len(first))]]
 
 
 def neighbours(

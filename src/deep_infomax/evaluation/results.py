@@ -74,6 +74,8 @@ class Result:
     """What else is known of each seed's value, where the metric says more: its interval, its warnings."""
     values: tuple[float, ...] = ()
     """That of each seed; empty in files of earlier versions."""
+    units: Annotated[int, Meta(ge=0)] = 0
+    """Numbers that the layer has for an input; 0 in files of earlier versions."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:

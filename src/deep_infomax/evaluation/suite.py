@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Final
 
 import numpy as np
+from torch import Tensor
 
 from deep_infomax.data import Dataset, Source, require_labels, require_probed
 from deep_infomax.encoders import Encoder
@@ -16,6 +18,7 @@ from deep_infomax.encoders.base import require_encoder
 from deep_infomax.evaluation.arrays import neighbour_images, remove_arrays, save_representation
 from deep_infomax.evaluation.bound import TrainedBy, check_bound
 from deep_infomax.evaluation.features import extract
+from deep_infomax.evaluation.floors import floors_of
 from deep_infomax.evaluation.metrics import METRICS, Drawn, Represented
 from deep_infomax.evaluation.results import Outcome, Result, measuring, merge_results, read_results
 from deep_infomax.runtime import run_files
@@ -23,6 +26,10 @@ from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.files import save_arrays
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import MOST_SEEDS, require_count, unknown
+from deep_infomax.runtime.verdict import FLOORS
+
+DEFAULT_METRICS: Final = ("linear", "mlp", "knn", "few-labels")
+"""What is measured unless metrics are named."""
 
 
 def check(
@@ -50,12 +57,13 @@ def check(
 def evaluate(
     encoder: Encoder,
     dataset: Dataset,
-    metrics: Sequence[str] = ("linear", "mlp", "knn"),
+    metrics: Sequence[str] = DEFAULT_METRICS,
     layers: Sequence[str] | None = None,
     seeds: int = 3,
     out: Path | None = None,
     progress: Progress | None = None,
     trained_by: TrainedBy | None = None,
+    floors: bool = True,
 ) -> list[Result]:
     """Measure a trained encoder on the test part of a data set, or on the training part where a protocol says so.
 
@@ -74,6 +82,8 @@ def evaluate(
             representations of test inputs and, for images, nearest neighbours and reconstructions.
         progress: Told how far the evaluation has come.
         trained_by: The objective that trained the encoder, with its scorers, for ``bound``.
+        floors: Whether probes are measured of what costs nothing as well, unless ``layers`` are named: the raw input,
+            principal components, simple statistics, an untrained encoder (`deep_infomax.evaluation.floors`).
 
     Raises:
         ValueError: An unknown metric or layer, a layer that a metric does not take, no seeds, no labels, no test part,
@@ -93,7 +103,9 @@ def evaluate(
     test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
     results: list[Result] = []
     device = encoder.mean.device
-    total = sum(1 + len(METRICS[name].variants) for names in plan.values() for name in names)
+    of_floors = [name for name in _names("metrics", metrics) if METRICS[name].floors] if floors and not layers else []
+    measured = [*(name for names in plan.values() for name in names), *of_floors * len(FLOORS)]
+    total = sum(1 + len(METRICS[name].variants) for name in measured)
     with nullcontext() if out is None else _kept(out, dataset):
         if out is not None:
             save_representation(out / run_files.ARRAYS, test, test_features["Y"])
@@ -101,9 +113,10 @@ def evaluate(
             images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
             if images:
                 save_arrays(out / run_files.ARRAYS / "neighbours.npz", **images)
-        for layer, names in plan.items():
-            train_part = Represented(dataset.train, train_features.pop(layer).to(device), encoder, layer, trained_by)
-            test_part = Represented(test, test_features.pop(layer).to(device), encoder, layer, trained_by)
+
+        def measure(layer: str, names: Sequence[str], train_values: Tensor, test_values: Tensor) -> None:
+            train_part = Represented(dataset.train, train_values.to(device), encoder, layer, trained_by)
+            test_part = Represented(test, test_values.to(device), encoder, layer, trained_by)
             for name in names:
                 for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
                     results.append(result)
@@ -114,6 +127,13 @@ def evaluate(
                         merge_results(out / run_files.EVALUATION, dataset.description, [result])
                     if progress is not None:
                         progress("probing", min(len(results), total), total)
+
+        # First, so that what is interrupted has not got all of its layers.
+        for floor in floors_of(encoder, dataset.train, test, progress) if of_floors else ():
+            if floor.name not in encoder.layers:
+                measure(floor.name, of_floors, floor.train, floor.test)
+        for layer, names in plan.items():
+            measure(layer, names, train_features.pop(layer), test_features.pop(layer))
     return results
 
 
@@ -220,6 +240,7 @@ def _measure(
                 chosen={key: [outcome.chosen[key] for outcome in outcomes] for key in outcomes[0].chosen},
                 details=[outcome.details for outcome in outcomes if outcome.details is not None],
                 values=tuple(outcome.value for outcome in outcomes),
+                units=test.features.shape[1],
             )
             yield result, outcomes[0].arrays
 

@@ -61,4 +61,4 @@ def compare(
         metrics=("mlp", "linear") if given.metrics is None else given.metrics,
     )
     settings = {recipe: Setting(recipe) for recipe in recipes}
-    return Comparison(filled.folder("compare"), filled.measure("compare", settings, layers))
+    return Comparison(filled.folder("compare"), filled.measure("compare", settings, layers, floors=True))

@@ -4,16 +4,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import torch
-
 from deep_infomax.data import (
     NAMES,
     DataOptions,
     Dataset,
     Source,
     fingerprint,
-    from_arrays,
+    from_data,
     load_dataset,
     require_labels,
     require_probed,
@@ -35,7 +32,7 @@ def training_data(settings: Settings, run: Path, given: Any = None) -> Dataset:
     Args:
         settings: Of the run.
         run: Its directory.
-        given: An array, a tensor or a `Dataset`, where the run is trained on such.
+        given: An array, another object that holds data or a `Dataset`, where the run is trained on such.
 
     Raises:
         ValueError: they cannot be read, are not given, or are not those that the run began with.
@@ -59,21 +56,17 @@ def in_memory(data: Any, options: DataOptions) -> Dataset:
     """Data of a program as a `Dataset`, its description with a fingerprint of the inputs.
 
     Args:
-        data: Inputs (n, ...) as an array or a tensor, whose axes are read as those of an ``.npy`` file, or a
-            `Dataset` (`deep_infomax.data.from_arrays` makes one of arrays with labels).
-        options: How to read an array. A `Dataset` has been read: of it, inputs can be left out, held out or cropped.
+        data: What `deep_infomax.data.from_data` takes, such as an array, whose axes are read as those of an ``.npy``
+            file; or a `Dataset`.
+        options: How to read it. A `Dataset` has been read: of it, inputs can be left out, held out or cropped.
 
     Raises:
         ValueError: it is something else, or the options cannot hold for it.
     """
-    if isinstance(data, torch.Tensor | np.ndarray):
-        data = from_arrays(data, options=options)
-    elif isinstance(data, Dataset):
+    if isinstance(data, Dataset):
         _check_read(options)
     else:
-        raise ValueError(
-            f"`data` is a {type(data).__name__}; give the name or path of a data set, an array, a tensor or a Dataset"
-        )
+        data = from_data(data, options=options)
     found = prepared(data, IN_MEMORY, options)
     return replace(found, description={**found.description, "inputs": fingerprint(found.pretraining)[:12]})
 
@@ -124,5 +117,5 @@ def check_probe(probe: Dataset, data: Dataset) -> None:
         if source.shape != data.train.shape:
             raise ValueError(
                 f"{probe.name} {source.split} has inputs of {source.shape}, {data.name} of {data.train.shape}; "
-                "name a probe of the same shape, or give both one with `data_options.resize`"
+                "name a probe of the same shape, or give both one with `data_options.resize` or `data_options.size`"
             )

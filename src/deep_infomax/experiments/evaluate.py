@@ -10,10 +10,10 @@ from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, load_dataset
 from deep_infomax.data.description import same_data
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result, read_results
+from deep_infomax.evaluation import DEFAULT_METRICS, Result, read_results
 from deep_infomax.experiments.data import in_memory, options_for, same_spec
 from deep_infomax.experiments.recorded import in_recorded_precision, recorded_options
-from deep_infomax.experiments.run_directory import Settings, read_settings, trained_by_fit
+from deep_infomax.experiments.run_directory import IN_MEMORY, Settings, read_settings, trained_by_fit
 from deep_infomax.experiments.scorers import trained_by
 from deep_infomax.experiments.settings import configure
 from deep_infomax.recipes import Config
@@ -25,25 +25,28 @@ from deep_infomax.training.prepare import use_channels_last
 def evaluate(
     run: Path,
     *,
-    probe: str | Dataset | None = None,
+    probe: Any = None,
     data: Any = None,
-    metrics: Sequence[str] = ("linear", "mlp", "knn"),
+    metrics: Sequence[str] = DEFAULT_METRICS,
     layers: Sequence[str] | None = None,
     seeds: int = 3,
     data_options: Mapping[str, Any] | None = None,
     encoder: Encoder | None = None,
+    floors: bool = True,
 ) -> list[Result]:
     """Measure a run's encoder and keep the results in the run.
 
     Args:
         run: Directory of a finished training, or what `fit` wrote, which says nothing of data and needs ``probe``.
-        probe: Labelled data, or their spec; None stands for those that the training named, or else its own.
+        probe: Labelled data of any kind that `train` takes; None stands for those that the training named, or else its
+            own.
         data: The training's own data, where they were in memory and are the probe.
         metrics: Names of `deep_infomax.evaluation.METRICS`.
         layers: What is measured; None stands for each metric's own layers.
         seeds: Repetitions of each probe.
         data_options: Changes of how the data are read.
         encoder: The run's encoder, where it is loaded already.
+        floors: Whether what costs nothing is measured as well, unless ``layers`` are named.
 
     Raises:
         ValueError: there is no finished run, or the data cannot be read or are not the training's.
@@ -63,6 +66,7 @@ def evaluate(
                 out=run,
                 progress=progress,
                 trained_by=objective,
+                floors=floors,
             )
     except KeyboardInterrupt:
         kept = run / run_files.EVALUATION
@@ -71,12 +75,12 @@ def evaluate(
         raise
 
 
-def _probed_with(run: Path, probe: str | Dataset | None, data: Any, changes: Mapping[str, Any]) -> Dataset:
+def _probed_with(run: Path, probe: Any, data: Any, changes: Mapping[str, Any]) -> Dataset:
     """The data that a finished run is measured on."""
     settings = finished(run)
     options = configure(Config(data_options=reading(run)), {"data_options": changes}).data_options
-    if isinstance(probe, Dataset):
-        return in_memory(probe, DataOptions())
+    if probe is not None and not isinstance(probe, str):
+        return in_memory(probe, DataOptions() if isinstance(probe, Dataset) else options_for(IN_MEMORY, "", options))
     if settings is None:
         if probe is None:
             raise ValueError(f"{run} was trained by `fit`, which does not record data; name labelled data as `probe`")

@@ -7,7 +7,7 @@ from typing import Any
 
 from deep_infomax.data import Dataset
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import Result
+from deep_infomax.evaluation import DEFAULT_METRICS, Result
 from deep_infomax.experiments import train as training
 from deep_infomax.experiments.evaluate import evaluate, finished, load_encoder
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings, read_settings, trained_by_fit
@@ -69,10 +69,10 @@ class Run:
 
     def evaluate(
         self,
-        metrics: Sequence[str] = ("linear", "mlp", "knn"),
+        metrics: Sequence[str] = DEFAULT_METRICS,
         layers: Sequence[str] | None = None,
         seeds: int = 3,
-        probe: str | Dataset | None = None,
+        probe: Any = None,
         data: Any = None,
     ) -> list[Result]:
         """Measure the encoder, as ``dim evaluate`` does; the results are kept in the run, and in its report.
@@ -81,7 +81,8 @@ class Run:
             metrics: Names of `deep_infomax.evaluation.METRICS`.
             layers: What is measured; None stands for each metric's own layers.
             seeds: Repetitions of each probe.
-            probe: Labelled data, or their spec; None stands for those that the training named, or else its own.
+            probe: Labelled data of any kind that `train` takes; None stands for those that the training named, or
+                else its own.
             data: The training's own data, where they were in memory and this object does not have them.
 
         Raises:
@@ -151,9 +152,10 @@ def train(
 
     Args:
         recipe: A name of `deep_infomax.recipes.RECIPES`.
-        data: The name or path of a data set (see `load_dataset`), inputs (n, ...) as an array or a tensor, whose axes
-            are read as those of an ``.npy`` file, or a `Dataset`, such as `deep_infomax.data.from_arrays` makes of
-            arrays with labels. What is in memory is not kept in the run.
+        data: The name or path of a data set (see `load_dataset`), or data in memory: an array or a tensor, whose axes
+            are read as those of an ``.npy`` file, a list of arrays, a map-style data set of PyTorch or one of the
+            library `datasets` (see `deep_infomax.data.from_data`), or a `Dataset`. What is in memory is not kept in the
+            run.
         out: The run directory; None stands for ``runs/RECIPE-DATA-SEED``, numbered where that is taken.
         seed: Of the weights, the order of the data and all noise.
         probe: Spec of labelled data for later evaluations; None stands for ``data``.
@@ -182,7 +184,7 @@ def train(
     given = None if isinstance(data, str | Path) else data
     command = _call(recipe, data, seed=seed, probe=probe, out=out, epochs=epochs, **changes)
     settings = Settings(recipe, command, seed, spec, probe, config)
-    name = None if given is None else getattr(given, "name", None) or "array"
+    name = None if given is None else given.name if isinstance(given, Dataset) else "array"
     run = Path(out) if out is not None else training.default_run(settings, name)
     run, _ = training.begin(run, settings, given, numbered=out is None, callbacks=callbacks, progress=progress)
     return Run(run, data=given)

@@ -104,9 +104,11 @@ class Series:
         return configure(recipe_named(setting.recipe), groups)
 
     def measure(
-        self, kind: str, settings: Mapping[str, Setting], layers: Sequence[str] | None = None
+        self, kind: str, settings: Mapping[str, Setting], layers: Sequence[str] | None = None, floors: bool = False
     ) -> list[Measurement]:
         """Train and measure every setting, by name, with every seed: all with the first, then with the next.
+
+        What costs nothing is measured as well if ``floors`` says so.
 
         Raises:
             ValueError, InterruptedTrainingError, FailedTrainingError: as `carry_out`.
@@ -124,7 +126,7 @@ class Series:
             Plan(settings[name].recipe, seed, folder / f"{name}-{seed}", configs[name], self.data, self.probe)
             for name, seed in named
         ]
-        measured = Measured(self.metrics or (), layers)
+        measured = Measured(self.metrics or (), layers, floors)
         found = carry_out(plans, measured, self._launcher(folder), self.jobs, self.show)
         return [
             Measurement(name, seed, plan.run, results)
@@ -183,7 +185,11 @@ def carry_out(
         folder.mkdir(parents=True, exist_ok=True)  # nothing is made before all is checked
         alone.enter_context(_lock(folder))
         _check_same(plans)  # where it was not there, another series may have begun in between
-        return _carry_out([Task(plan, measured, described) for plan in plans], launcher, jobs, show)
+        tasks = [
+            Task(plan, measured._replace(floors=measured.floors and number == 0), described)
+            for number, plan in enumerate(plans)
+        ]
+        return _carry_out(tasks, launcher, jobs, show)
 
 
 def _lock(folder: Path) -> AbstractContextManager[None]:

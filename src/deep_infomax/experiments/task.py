@@ -50,6 +50,8 @@ class Measured(NamedTuple):
 
     metrics: Sequence[str]
     layers: Sequence[str] | None
+    floors: bool = False
+    """Whether what costs nothing is measured as well: of one training of a series, as it is the same in all."""
 
 
 class Outcome(NamedTuple):
@@ -120,7 +122,9 @@ class Task(NamedTuple):
                 self._train()
             missing = self.missing()
             if missing:
-                evaluate(self.plan.run, metrics=missing, layers=self.measured.layers, seeds=1)
+                evaluate(
+                    self.plan.run, metrics=missing, layers=self.measured.layers, seeds=1, floors=self.measured.floors
+                )
         except (InterruptedTrainingError, KeyboardInterrupt) as error:
             return Outcome("interrupted", str(error) or "interrupted")
         except Exception as error:  # whatever it is, the others go on

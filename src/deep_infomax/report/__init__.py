@@ -10,7 +10,16 @@ from deep_infomax.report.study_figures import (
     spread_of,
     weights_figure,
 )
-from deep_infomax.report.tables import Cell, comparison, errors_of, inputs_of, methods, spread_of_trainings
+from deep_infomax.report.tables import (
+    Cell,
+    comparison,
+    errors_of,
+    floor_rows,
+    inputs_of,
+    methods,
+    spread_of_trainings,
+    verdict_of,
+)
 
 __all__ = [
     "Cell",
@@ -20,6 +29,7 @@ __all__ = [
     "comparison",
     "errors_of",
     "find_runs",
+    "floor_rows",
     "inputs_of",
     "methods",
     "negatives_figure",
@@ -27,6 +37,7 @@ __all__ = [
     "read_runs",
     "spread_of",
     "spread_of_trainings",
+    "verdict_of",
     "weights_figure",
     "write_report",
 ]

@@ -76,6 +76,8 @@ class RunView:
     path: str
     """As typed in a shell."""
     lede: str
+    verdict: list[str]
+    """What its evaluation found beside the floors; empty where there are none."""
     status: str
     """What is unfinished; empty where nothing is."""
     tiles: list[Tile]
@@ -136,9 +138,12 @@ def render(runs: Sequence[RecordedRun], titles: Titles) -> str:
     several = len(runs) > 1
     columns, rows = tables.comparison(runs) if several else ([], [])
     overlaid = [*bound_pictures(runs, titles.bounds), *health_pictures(runs), *speed_picture(runs)] if several else []
+    views = [_view(run, len(runs), titles) for run in runs]
     return environment.get_template("report.html").render(
+        heading=next((view.verdict[0] for view in views if view.verdict), None),
+        floors=tables.floor_rows(runs) if several else [],
         title=f"{len(runs)} runs compared" if several else f"{runs[0].recipe} on {runs[0].data_name}",
-        views=[_view(run, len(runs), titles) for run in runs],
+        views=views,
         columns=[(measure, layers, tables.inputs_of(runs, measure)) for measure, layers in columns],
         rows=rows,
         error=tables.errors_of(runs),
@@ -156,6 +161,7 @@ def _view(run: RecordedRun, n_runs: int, titles: Titles) -> RunView:
         run=run,
         path=shlex.quote(str(run.path)),
         lede=_lede(run),
+        verdict=tables.verdict_of([run]),
         status=_status(run),
         tiles=_tiles(run),
         layers=tables.layers_of(run.results or ()),

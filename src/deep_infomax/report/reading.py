@@ -89,6 +89,7 @@ class _Result:
     protocol: str | None = None
     details: list[_Details] | None = None
     chosen: dict[str, list[float]] | None = None
+    units: Annotated[int, Meta(ge=0)] = 0
 
     def recorded(self) -> RecordedResult:
         seeds = len(self.seeds or ())
@@ -105,6 +106,7 @@ class _Result:
             protocol=self.protocol or "",
             ceiling=self.details[0].ceiling if self.metric == "bound" and self.details else None,
             warnings=tuple(dict.fromkeys(said for each in self.details or () for said in each.warnings or ())),
+            units=self.units,
         )
 
     def _alike(self) -> bool:

@@ -29,6 +29,8 @@ class RecordedResult:
     """Of a bound, its largest value."""
     warnings: tuple[str, ...] = ()
     """What the metric says of its figure."""
+    units: int = 0
+    """Numbers that the layer has for an input; 0 where that is not recorded."""
 
 
 @dataclass(frozen=True, eq=False)

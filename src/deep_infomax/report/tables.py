@@ -20,6 +20,7 @@ from deep_infomax.report.published import (
 from deep_infomax.report.runs import RecordedResult, RecordedRun
 from deep_infomax.runtime.figures import decimals, sampling_error, spread_text
 from deep_infomax.runtime.names import Titled
+from deep_infomax.runtime.verdict import FLOORS, Figure, verdict
 
 _UNTITLED: Final[Mapping[str, Titled]] = {}
 
@@ -79,7 +80,16 @@ class MethodRow(NamedTuple):
     epochs: str
     time: str
     """Of all runs together."""
+    runs: Sequence[RecordedRun]
     cells: dict[tuple[Measure, str], Cell]
+
+
+class FloorRow(NamedTuple):
+    """Something that costs nothing, beside the runs of a comparison."""
+
+    name: str
+    cells: dict[tuple[Measure, str], Cell]
+    """In the columns of Y."""
 
 
 class Fact(NamedTuple):
@@ -90,9 +100,9 @@ class Fact(NamedTuple):
 
 
 def layers_of(results: Iterable[RecordedResult]) -> list[str]:
-    """The layers of some results from the input upwards: as they come, Y last."""
+    """The layers of some results from the input upwards: as they come, Y last, and behind it the floors."""
     layers = dict.fromkeys(result.layer for result in results)
-    return sorted(layers, key=lambda layer: layer == "Y")
+    return sorted(layers, key=lambda layer: (layer in FLOORS, layer == "Y"))
 
 
 def result_rows(run: RecordedRun, metrics: Mapping[str, Titled] = _UNTITLED) -> list[ResultRow]:
@@ -122,7 +132,10 @@ def comparison(runs: Sequence[RecordedRun]) -> tuple[list[tuple[Measure, list[st
     for run in runs:
         for result in run.results or ():
             measured.setdefault(_measure(result), []).append(result)
-    columns = [(measure, layers_of(results)) for measure, results in measured.items()]
+    columns = [
+        (measure, [layer for layer in layers_of(results) if layer not in FLOORS])
+        for measure, results in measured.items()
+    ]
     best = _best(runs)
     rows = [
         RunRow(
@@ -139,6 +152,46 @@ def comparison(runs: Sequence[RecordedRun]) -> tuple[list[tuple[Measure, list[st
         for run in runs
     ]
     return columns, rows
+
+
+def floor_rows(runs: Sequence[RecordedRun]) -> list[FloorRow]:
+    """What costs nothing, beside the runs of a comparison: where all runs were measured on the same data.
+
+    Components and untrained encoders are those of the first run that has some.
+    """
+    if len({_measured_on(run) for run in runs if run.results}) > 1:
+        return []
+    for run in runs:
+        found = [result for result in run.results or () if result.layer in FLOORS]
+        if found:
+            return [
+                FloorRow(
+                    FLOORS[name].title,
+                    {(_measure(result), "Y"): _cell(run, result) for result in found if result.layer == name},
+                )
+                for name in layers_of(found)
+            ]
+    return []
+
+
+def verdict_of(runs: Sequence[RecordedRun], beside: Sequence[RecordedRun] = ()) -> list[str]:
+    """What the evaluations of one method found, in sentences, from means over its runs.
+
+    The floors are those of the first run that has some, of these or of others beside them on the same data.
+    """
+    found: dict[tuple[Measure, str], list[RecordedResult]] = {}
+    for run in runs:
+        for result in run.results or ():
+            if result.unit == "%" and result.layer not in FLOORS:
+                found.setdefault((_measure(result), result.layer), []).append(result)
+    shown = [replace(r[0], value=fmean(each.value for each in r)) for r in found.values() if len(r) == len(runs)]
+    floors = (
+        [result for result in run.results or () if result.layer in FLOORS]
+        for run in (*runs, *beside)
+        if _measured_on(run) == _measured_on(runs[0])
+    )
+    shown += next(filter(None, floors), [])
+    return verdict(Figure(r.metric, r.variant, r.layer, r.value, r.n or 0, r.units) for r in shown)
 
 
 def methods(runs: Sequence[RecordedRun]) -> list[MethodRow]:
@@ -178,7 +231,7 @@ def _method(name: str, runs: Sequence[RecordedRun]) -> MethodRow:
             cells[key] = _cell(runs[0], replace(first, value=fmean(values), spread=spread))
     seeds = ", ".join(str(run.config.get("seed")) for run in runs)
     epochs = ", ".join(dict.fromkeys(map(_epochs, runs)))
-    return MethodRow(name, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), cells)
+    return MethodRow(name, seeds, epochs, duration(sum(run.log.last("seconds") or 0 for run in runs)), runs, cells)
 
 
 def _best(runs: Sequence[RecordedRun]) -> dict[tuple[Measure, str], float]:

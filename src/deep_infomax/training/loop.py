@@ -17,13 +17,12 @@ from typing import Any, Final
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
-from jaxtyping import Num
 from torch import Tensor
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.contracts import Losses, Objective
-from deep_infomax.data import Batches, Source, as_source, evenly_spaced, offset_of, statistics
+from deep_infomax.data import Batches, as_source, evenly_spaced, offset_of, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
@@ -67,7 +66,7 @@ class Training:
 def fit(
     encoder: Encoder,
     objective: Objective,
-    data: Source | Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"],
+    data: Any,
     training: TrainingConfig | None = None,
     *,
     seed: int = 0,
@@ -82,7 +81,8 @@ def fit(
     Args:
         encoder: any `Encoder`; one without statistics of its own is given those of the data.
         objective: an `Objective`, such as `DeepInfoMax`.
-        data: inputs (n, channels, *spatial) as an array, a tensor or a `Source`; labels are not needed.
+        data: inputs (n, channels, *spatial) as an array, a tensor or a `Source`, a list of inputs, or a map-style data
+            set of PyTorch; labels are not needed.
         training: see `TrainingConfig`.
         seed: of the order of the data and of all random numbers drawn in training (weights are drawn before it).
         out: a run directory for the log, the checkpoints and the trained encoder; None writes nothing.
@@ -125,7 +125,7 @@ class _Run:
         self,
         encoder: Encoder,
         objective: Objective,
-        data: Source | Tensor | np.ndarray,
+        data: Any,
         training: TrainingConfig,
         seed: int,
         out: Path | None,
