@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from deep_infomax.encoders import Encoder, TappedEncoder
     from deep_infomax.evaluation import evaluate
     from deep_infomax.experiments.run import Run, train
+    from deep_infomax.experiments.transformer import DeepInfoMaxTransformer
     from deep_infomax.mutual_information import estimate_mi, neural_dependency
     from deep_infomax.objectives import DeepInfoMax
     from deep_infomax.training import Callback, TrainingConfig, fit
@@ -23,6 +24,7 @@ __all__ = [
     "DataOptions",
     "Dataset",
     "DeepInfoMax",
+    "DeepInfoMaxTransformer",
     "Encoder",
     "Features",
     "Losses",
@@ -48,6 +50,7 @@ _MODULES = {
     "encoders": ("Encoder", "TappedEncoder"),
     "evaluation": ("evaluate",),
     "experiments.run": ("Run", "train"),
+    "experiments.transformer": ("DeepInfoMaxTransformer",),
     "mutual_information": ("estimate_mi", "neural_dependency"),
     "objectives": ("DeepInfoMax",),
     "training": ("Callback", "TrainingConfig", "fit"),

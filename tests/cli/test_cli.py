@@ -1,3 +1,4 @@
+import csv
 import errno
 import json
 import os
@@ -271,6 +272,48 @@ def test_labelled_data_are_encoded_whole_and_in_stored_order(folder: Path, monke
     np.testing.assert_allclose(np.load("whole.npy"), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_encode_names_the_columns_beside_the_values(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"encode {LABELLED} labelled.npz --out whole.csv") == 0
+    said = "wrote whole.csv: layer Y of 64 inputs, with index, split, label"
+    assert capsys.readouterr().err.splitlines()[-1] == said
+    with Path("whole.csv").open(encoding="utf-8") as file, np.load("labelled.npz") as arrays:
+        rows = list(csv.DictReader(file))
+        assert [int(row["label"]) for row in rows] == arrays["y"].tolist()
+    assert sum(row["split"] == "test" for row in rows) == 13
+
+
+def test_export_says_what_goes_in_and_comes_out(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert dim(f"export {RUN} --out encoder.pt2") == 0
+    said = capsys.readouterr().err.splitlines()[-4:]
+    size = Path("encoder.pt2").stat().st_size / 1e6
+    assert said[0] == f"wrote encoder.pt2, {size:.1f} MB, for batches of any size n"
+    assert said[1] == "inputs, float32, values as stored: (n, 1, 2, 32)"
+    assert said[2].startswith("local (n, ")
+    assert said[2].endswith("; Y (n, 64)")
+    assert said[3].startswith("largest difference from what dim encode gives: ")
+    assert said[3].endswith(" (allowed: 1e-04)")
+    inputs = torch.from_numpy(np.load("series.npy"))
+    vectors = torch.export.load("encoder.pt2").module()(inputs)["Y"]
+    expected = Encoder.from_pretrained(RUN).encode(inputs)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_inexact_export_fails_and_leaves_no_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("deep_infomax.encoders.exporting.TOLERANCE", -1.0)
+    assert dim(f"export {RUN} --out inexact.pt2") == 1
+    assert "dim: inexact.pt2 is not written: it would differ from the encoder" in capsys.readouterr().err
+    assert not list(folder.glob("*inexact*"))
+
+
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Grey images of three sizes in class folders, and a run on them."""
@@ -291,6 +334,9 @@ def test_data_are_read_as_in_the_training_unless_flags_say_otherwise(pictures: P
     assert dim("encode drawn pictures --out cropped.npy --data_options.resize 10 --data_options.crop 8") == 0
     Path("crop.yaml").write_text("{resize: 10, crop: 8}")
     assert dim("encode drawn pictures --out file.npy --data_options crop.yaml") == 0
+    assert dim("encode drawn pictures --out files.csv") == 0
+    with Path("files.csv").open(encoding="utf-8") as file:
+        assert {row["file"] for row in csv.DictReader(file)} == {f"{'ab'[n % 2]}/{n}.png" for n in range(20)}
     for file, options in {
         "default.npy": DataOptions(resize=8, channels=1, label_column="none"),
         "cropped.npy": DataOptions(resize=10, crop=8, channels=1, label_column="none"),

@@ -127,8 +127,15 @@ def damaged(run: str, name: str, copy: str, content: bytes = b"\x00rubbish") -> 
 
 
 def unfinished(folder: Path) -> None:
-    shutil.copytree(folder / RUN, folder / "unfinished")
-    (folder / "unfinished" / "encoder.safetensors").unlink()
+    unfinished_anew("unfinished")(folder)
+
+
+def unfinished_anew(name: str) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        shutil.copytree(folder / RUN, folder / name)
+        (folder / name / "encoder.safetensors").unlink()
+
+    return prepare
 
 
 def edited(copy: str, old: str, new: str, run: str = RUN) -> Callable[[Path], object]:
@@ -332,6 +339,8 @@ CASES = [
     Case("damaged weights", "evaluate d", damaged(LABELLED, "encoder.safetensors", "d")),
     Case("an output folder that is not there", f"encode {RUN} series.npy --out no/where/Y.npy"),
     Case("a folder to encode into", f"encode {RUN} series.npy --out shelf", lambda f: (f / "shelf").mkdir()),
+    Case("an encoding of no known ending", f"encode {RUN} series.npy --out Y.txt"),
+    Case("an encoding without an ending", f"encode {RUN} ./nothing --out Y"),
     Case("a device to encode into", f"encode {RUN} series.npy --out /dev/null"),
     Case(
         "a link to encode into", f"encode {RUN} series.npy --out by.npy", lambda f: (f / "by.npy").symlink_to("Y.npy")
@@ -339,6 +348,18 @@ CASES = [
     Case("images of several sizes to encode", f"encode {RUN} unequal --out Y.npy", images("unequal", [8, 9, 10])),
     Case("an encoding with wrong data", "encode dataless series.npy --out Y.npy", changed("dataless", "data: null")),
     Case("an unknown layer to encode", f"encode {RUN} series.npy --out Y.npy --layer Z"),
+    Case("an export of no known ending", f"export {RUN} --out e.bin"),
+    Case("an export of no known format", f"export {RUN} --format tf --out e.pb"),
+    Case("an export whose ending is another format's", f"export {RUN} --format onnx --out e.pt2"),
+    Case("an export into no folder", f"export {RUN} --out no/e.onnx"),
+    Case("an export of an unfinished run", "export unfinished-2 --out e.pt2", unfinished_anew("unfinished-2")),
+    Case("an export of nothing", "export nothing --out e.pt2"),
+    Case("a push to no name", f"push {RUN} name --dry_run pushed"),
+    Case("a push under no licence", f"push {RUN} o/n --license (c) --dry_run pushed"),
+    Case("a push into a folder that is full", f"push {RUN} o/n --license mit --dry_run {LABELLED}"),
+    Case("a push into no folder", f"push {RUN} o/n --license mit --dry_run no/where"),
+    Case("a push of an unfinished run", "push unfinished-3 o/n", unfinished_anew("unfinished-3")),
+    Case("a push without the Hub", f"push {RUN} o/n --license mit"),
     Case("an unknown split", f"encode {RUN} series.npy --out Y.npy --split validation"),
     Case("a test split of data without one", f"encode {LABELLED} labelled.npz --out Y.npy --split test"),
     Case("data of another shape to encode", f"encode {RUN} digits --out Y.npy"),

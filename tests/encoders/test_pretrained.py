@@ -425,7 +425,7 @@ def test_push_to_a_hub_that_refuses(monkeypatch):
 
 
 def test_hub_names():
-    assert pretrained._HUB_NAME.fullmatch("owner/name")
+    assert pretrained.HUB_NAME.fullmatch("owner/name")
     assert not any(
-        map(pretrained._HUB_NAME.fullmatch, ["name", "./name", "../name", "a/b/c", "/a", "a/", "a b/c", "~/x"])
+        map(pretrained.HUB_NAME.fullmatch, ["name", "./name", "../name", "a/b/c", "/a", "a/", "a b/c", "~/x"])
     )

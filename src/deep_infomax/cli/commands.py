@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deep_infomax.cli.tables import print_comparison, print_results
 from deep_infomax.data import load_dataset
-from deep_infomax.evaluation import check_output, encode_dataset, read_results
+from deep_infomax.encoders import Encoder, format_of
+from deep_infomax.encoders import export as write_export
+from deep_infomax.encoders.exporting import TOLERANCE, InputType
+from deep_infomax.evaluation import check_output, encode_dataset, output_of, read_results
 from deep_infomax.experiments import evaluate as experiment
 from deep_infomax.experiments.evaluate import load_encoder, reading
+from deep_infomax.experiments.publishing import publish, write_publication
 from deep_infomax.experiments.run_directory import plain, read_settings, trained_by_fit
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.progress import NOTES, progress_bars
@@ -45,8 +49,9 @@ def evaluate(
 def encode(
     *, run: str, data: str, out: str, layer: str, split: str, data_options: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the representation of a data set as a .npy file."""
+    """Write the representation of a data set into a file of the kind that its ending names."""
     check_output(Path(out))
+    output_of(Path(out))
     encoder = load_encoder(run)
     options = reading(Path(run))
     # All rows are wanted, however few the encoder was trained on.
@@ -54,12 +59,41 @@ def encode(
         data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
     )
     with progress_bars() as progress:
-        encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
+        columns = encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     if "damaged_rule" in dataset.description:
         NOTES.print(f"no rows for damaged images: {dataset.description['damaged_rule']}")
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
     left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
-    NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs" + (f" (not in it: {left})" if left else ""))
+    beside = f", with {', '.join(columns)}" if columns else ""
+    left = f" (not in it: {left})" if left else ""
+    NOTES.print(f"wrote {out}: layer {layer} of {counts[split]:,} inputs{beside}{left}")
+
+
+def export(*, run: str, out: str, format: Literal["onnx", "torch"] | None, input_type: InputType | None) -> None:
+    """Write a run's encoder as a file of another kind, and say what goes in and comes out of it."""
+    check_output(Path(out))
+    format_of(Path(out), format)
+    found = write_export(Encoder.from_pretrained(run), Path(out), format, input_type)
+    NOTES.print(f"wrote {out}, {found.path.stat().st_size / 1e6:.1f} MB, for batches of any size n")
+    NOTES.print(f"inputs, {found.input_type}, values as stored: {_batch_of(found.inputs)}")
+    NOTES.print("; ".join(f"{name} {_batch_of(shape)}" for name, shape in found.outputs.items()))
+    share = f"{found.difference:.1e} of the largest value" if found.difference else "none"
+    NOTES.print(f"largest difference from what dim encode gives: {share} (allowed: {TOLERANCE:.0e})")
+
+
+def _batch_of(shape: Sequence[int]) -> str:
+    return f"({', '.join(['n', *map(str, shape)])})"
+
+
+def push(*, run: str, repository: str, license: str | None, private: bool, dry_run: str | None) -> None:
+    """Upload a run's encoder with a model card, or write the folder that would be uploaded."""
+    if license is None:
+        NOTES.print("the card states no licence; name one, such as --license mit")
+    if dry_run is not None:
+        names = write_publication(Path(run), repository, Path(dry_run), licence=license)
+        NOTES.print(f"wrote {dry_run}: {', '.join(names)}; nothing was uploaded")
+        return
+    NOTES.print(f"uploaded: {publish(Path(run), repository, licence=license, private=private)}")
 
 
 def report(*, runs: Sequence[str], out: str | None) -> None:

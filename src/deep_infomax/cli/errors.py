@@ -26,6 +26,8 @@ _LESS: Final = {
     "study": "keep fewer inputs with `data_options.train_inputs`",
     "evaluate": "name fewer `layers`",
     "encode": "encode the data in parts",
+    "export": "end what else uses memory",
+    "push": "end what else uses memory",
     "report": "report on fewer runs",
     "estimate": "use fewer samples or coordinates",
     "transfer": "use fewer moments, coordinates or lags",
@@ -58,6 +60,7 @@ def explained(error: BaseException, command: str) -> tuple[int, str] | None:
         said = "interrupted" if isinstance(error, ImportError | SystemError) else str(error) or "interrupted"
         return INTERRUPTED, said if os.environ.get("RANK", "0") == "0" else ""
 
+    from deep_infomax.encoders import InexactExportError
     from deep_infomax.experiments.series import FailedTrainingError
     from deep_infomax.runtime.allocator import out_of_memory
     from deep_infomax.runtime.processes import first_process, lost_process
@@ -70,7 +73,8 @@ def explained(error: BaseException, command: str) -> tuple[int, str] | None:
 
     if isinstance(error, InterruptedTrainingError):
         return INTERRUPTED, (str(error) or "interrupted") if first_process() else ""
-    if isinstance(error, WriteError | NonFiniteLossError | LostProcessError | FailedTrainingError):
+    failures = WriteError | NonFiniteLossError | LostProcessError | FailedTrainingError | InexactExportError
+    if isinstance(error, failures):
         return FAILED, str(error)
     if isinstance(error, RuntimeError) and lost_process(error):
         return FAILED, "another process of the training ended before it began; see what that one says"

@@ -125,16 +125,45 @@ def _evaluate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
 
 
 def _encode() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.evaluation import OUTPUTS
+
     operands = [
         _run("Run directory, folder of a saved encoder, or name on the Hugging Face Hub."),
         Option("data", str, None, f"What to encode: {_SPEC}", "SPEC"),
     ]
     options = [
-        Option("out", str, None, "File to write.", "Y.npy", needed=True),
+        Option("out", str, None, f"File to write, as its ending says: {', '.join(OUTPUTS)}.", "Y.npy", needed=True),
         Option("layer", str, "Y", "Layer to write.", "NAME"),
         Option("split", str, "train", "Part of the data: train, test or unlabelled, as the data have them.", "NAME"),
     ]
     return operands, {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
+
+
+def _export() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.encoders.exporting import EXPORTS, InputType
+
+    endings = " or ".join(kind.ending for kind in EXPORTS.values())
+    options = [
+        Option("out", str, None, f"File to write, which ends in {endings}.", "FILE.onnx", needed=True),
+        Option("format", _one_of(EXPORTS) | None, None, "Kind of file (left out: as its ending says)."),
+        Option(
+            "input_type", InputType | None, None,
+            "Type of the inputs, values as they are stored (left out: float32; float64 for values far from zero).",
+        ),
+    ]  # fmt: skip
+    return [_run("Run directory, folder of a saved encoder, or name on the Hugging Face Hub.")], {_OPTIONS: options}
+
+
+def _push() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    operands = [_run("Run directory."), Option("repository", str, None, "Its name on the Hub.", "OWNER/NAME")]
+    options = [
+        Option("license", str | None, None, "Licence of the weights, as the Hub calls it (left out: none stated)."),
+        Option("private", SWITCH, False, "Show a repository that is made to its owner alone."),
+        Option(
+            "dry_run", str | None, None, "Write what would be uploaded into this folder, and upload nothing.", "FOLDER"
+        ),
+    ]
+    return operands, {_OPTIONS: options}
 
 
 def _compare() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
@@ -383,9 +412,25 @@ ENTRIES: Final = {
         "write the representation of a data set",
         (
             "dim encode runs/local-infonce-digits-0 digits --out Y.npy",
-            "dim encode runs/local-infonce-digits-0 digits --out conv.npy --layer conv --split test",
+            "dim encode runs/local-infonce-digits-0 digits --out conv.parquet --layer conv",
         ),
         _encode,
+    ),
+    "export": Entry(
+        "write the encoder of a run for ONNX Runtime, or for PyTorch alone",
+        (
+            "dim export runs/local-infonce-digits-0 --out encoder.onnx",
+            "dim export runs/local-infonce-digits-0 --format torch --out encoder.pt2 --input_type uint8",
+        ),
+        _export,
+    ),
+    "push": Entry(
+        "upload the encoder of a run to the Hugging Face Hub, with a model card",
+        (
+            "dim push runs/local-infonce-digits-0 owner/name --license mit",
+            "dim push runs/local-infonce-digits-0 owner/name --dry_run pushed",
+        ),
+        _push,
     ),
     "compare": Entry(
         "train, evaluate and report several methods side by side",

@@ -20,6 +20,8 @@ _WORK: Final = {
     "train": ("training", "train"),
     "evaluate": ("commands", "evaluate"),
     "encode": ("commands", "encode"),
+    "export": ("commands", "export"),
+    "push": ("commands", "push"),
     "report": ("commands", "report"),
     "compare": ("compare", "compare"),
     "estimate": ("information", "estimate"),

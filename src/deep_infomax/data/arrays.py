@@ -137,11 +137,8 @@ def split_off_test(train: Source, description: dict[str, str | int], count: int 
     if train.labels is None:
         return Dataset(train.name, train, None, None, {**description, "split_rule": NO_LABELS})
     kept, held = hold_out(train.labels, count)
-    parts = [
-        Source(train.take(index), train.labels[index], train.classes, train.name, split)
-        for split, index in (("train", kept), ("test", held))
-    ]
     description = {**description, "split_rule": held_out_rule(len(held), len(train))}
+    parts = [replace(train.selected(index), split=split) for split, index in (("train", kept), ("test", held))]
     return Dataset(train.name, parts[0], parts[1], None, description, held_out=held)
 
 

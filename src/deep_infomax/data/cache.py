@@ -16,22 +16,25 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 
-from deep_infomax.data.dataset import by
+from deep_infomax.data.dataset import FileNames, by
 from deep_infomax.runtime.files import expanded
-from deep_infomax.runtime.records import open_regular, read_bytes
+from deep_infomax.runtime.records import damaged, open_regular, read_bytes
 
-FORMAT = 3
+FORMAT = 4
 RECORD = "dataset.json"
 SPLITS = ("train", "test", "validation", "unlabelled")
 UNFINISHED = ".unfinished-"
 LARGEST_RECORD = 2**28
 """Bytes of a record at most: it has a label for every input."""
+LARGEST_FILES = 2**30
+"""Bytes of the names of files of a split at most."""
 DAY = 86_400
 
 
@@ -52,6 +55,8 @@ class Entry:
     folder: Path | None
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     record: Record = field(default_factory=lambda: Record({}, None, None, {}))
+    files: dict[str, FileNames] = field(default_factory=dict)
+    """The files that inputs were read from, by split, where they are known. A training never reads them."""
 
     def allocate(self, name: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> np.ndarray:
         """Add an array to be filled.
@@ -73,6 +78,13 @@ class Entry:
             raise OSError(error.errno, error.strerror, str(path)) from error
         self.arrays[name] = np.memmap(path, kind, "r+", offset, shape)
         return self.arrays[name]
+
+    def keep_files(self, split: str, names: list[str]) -> None:
+        """Keep the names of the files that the inputs of a split were read from."""
+        if self.folder is None:
+            self.files[split] = partial(list, names)
+        else:
+            files_of(self.folder, split).write_text(json.dumps(names), encoding="utf-8")
 
 
 def reserve(file: BinaryIO, size: int) -> None:
@@ -117,7 +129,35 @@ def read_entry(path: Path) -> Entry | None:
         arrays = {name: read_array(path / f"{name}.npy") for name in SPLITS if (path / f"{name}.npy").exists()}
     except Exception:  # numpy raises errors of many kinds on damaged headers
         return None
-    return Entry(path, arrays, record) if is_whole(arrays, record) else None
+    if not is_whole(arrays, record):
+        return None
+    named = [split for split in arrays if files_of(path, split).exists()]
+    files: dict[str, FileNames] = {
+        split: partial(read_files, files_of(path, split), len(arrays[split])) for split in named
+    }
+    return Entry(path, arrays, record, files)
+
+
+def files_of(folder: Path, split: str) -> Path:
+    """Where an entry keeps the names of the files of a split."""
+    return folder / f"{split}.files.json"
+
+
+def read_files(path: Path, count: int) -> list[str]:
+    """The names of so many files.
+
+    Raises:
+        ValueError: They are damaged.
+    """
+    remedy = f"remove {path.parent}, which is made anew"
+    content = read_bytes(path, remedy, largest=LARGEST_FILES)
+    try:
+        names = msgspec.json.decode(content, type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise damaged(path, error, remedy) from None
+    if len(names) != count:
+        raise damaged(path, f"it names {len(names):,} files of {count:,}", remedy)
+    return names
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -1,6 +1,8 @@
 """What the rest of the project sees of data: a `Source` of inputs, and the `Dataset` of its splits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from deep_infomax.data.precision import stored_as
+
+FileNames = Callable[[], list[str]]
+"""Gives the names of files when they are wanted, as a million of them take time and memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,9 @@ class Source:
     """The part of it: train, test, validation, unlabelled or held-out (training inputs to choose settings by)."""
     double: bool = False
     """Whether a memory map is read as float64, as float32 would tell too few of its values apart."""
+    files: FileNames | None = None
+    """Gives the file that each input was read from, by its path below the folder of the data; None where that is not
+    known."""
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -71,7 +79,16 @@ class Source:
         index = evenly_spaced(len(self), most)
         if self.labels is not None and len(self.labels[index].unique()) < min(most, len(self.labels.unique())):
             index = self.labels.argsort(stable=True)[index].sort().values
-        return replace(self, inputs=self.take(index), labels=None if self.labels is None else self.labels[index])
+        return self.selected(index)
+
+    def selected(self, index: Int[Tensor, " k"]) -> "Source":
+        """Return some of the inputs, with their labels and files, copied into memory."""
+        return replace(
+            self,
+            inputs=self.take(index),
+            labels=None if self.labels is None else self.labels[index],
+            files=None if self.files is None else partial(_files_at, self.files, index),
+        )
 
     def centre_crop(self, size: int | tuple[int, ...]) -> "Source":
         """Return the same source seen through a central window of these sizes, or one for all; nothing is copied.
@@ -134,6 +151,11 @@ class Dataset:
             kept = torch.ones(len(self.train) + len(test), dtype=torch.bool).index_fill(0, self.held_out, False)
             splits["train"] = [(self.train, kept.nonzero().flatten()), (test, self.held_out)]
         return splits
+
+
+def _files_at(files: FileNames, index: Int[Tensor, " k"]) -> list[str]:
+    names = files()
+    return [names[position] for position in index.tolist()]
 
 
 def require_labels(source: Source) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:

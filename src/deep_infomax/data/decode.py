@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Num
 
-from deep_infomax.data.encoded import EncodedImage, EncodedImages
+from deep_infomax.data.encoded import EncodedImage, EncodedImages, known_files
 from deep_infomax.data.headers import Picture, UnsupportedImageError, check_pixels
 from deep_infomax.data.pictures import DamagedImageError, opened
 from deep_infomax.data.pixels import composed, cropped, resized, with_channels
@@ -22,27 +22,37 @@ CHUNK = 64
 """Images a thread decodes at a time: long enough for the pool's own cost to vanish."""
 
 
+class Decoded(NamedTuple):
+    """What is known of images once they are decoded."""
+
+    transparent: int
+    """How many were transparent somewhere, and composed over white."""
+    files: list[str] | None
+    """The file of each; None where that of some is not known."""
+
+
 def decode(
     images: EncodedImages, rule: ImageRule, out: Num[np.ndarray, "n c *spatial"], advance: Callable[[int], None]
-) -> int:
+) -> Decoded:
     """Decode all images into ``out``, in order; ``advance`` is told the number of images done.
-
-    Returns:
-        The number of images that were transparent somewhere, and composed over white.
 
     Raises:
         ValueError: An image is corrupt, or cannot be used; the message names it.
     """
 
-    def fill(start: int, chunk: Sequence[EncodedImage]) -> int:
+    def fill(start: int, chunk: Sequence[EncodedImage]) -> tuple[int, list[str | None]]:
         transparent = 0
         for position, encoded in enumerate(chunk, start):
             with opened(encoded) as picture:
                 out[position], seen_through = pixels(picture, rule)
                 transparent += seen_through
-        return transparent
+        return transparent, [encoded.file for encoded in chunk]
 
-    return sum(_in_threads(images, fill, advance))
+    transparent, files = 0, list[str | None]()
+    for seen_through, chunk in _in_threads(images, fill, advance):
+        transparent += seen_through
+        files += chunk
+    return Decoded(transparent, known_files(files))
 
 
 def damaged(images: EncodedImages, every_frame: bool, advance: Callable[[int], None]) -> dict[int, str]:

@@ -107,6 +107,7 @@ def _open(folder: Path, files: Sequence[Path], labels: str | None, form: "Series
             [firsts[position] for position in positions],
             [arranged.labels[position] for position in positions],
             {"label_rule": arranged.rule},
+            folder,
         )
         for split, positions in arranged.splits.items()
     }

@@ -17,6 +17,15 @@ class EncodedImage(NamedTuple):
     """How messages call it."""
     content: bytes | Path | None
     """Its bytes, or the file that holds them; None where there is none."""
+    file: str | None = None
+    """Its file as a user knows it: by its path below the folder, or as the row of a table names it; None where nothing
+    is known."""
+
+
+def known_files(files: Sequence[str | None]) -> list[str] | None:
+    """The files of several images; None where that of some is not known."""
+    known = [file for file in files if file is not None]
+    return known if len(known) == len(files) else None
 
 
 @dataclass(frozen=True)

@@ -150,16 +150,26 @@ def open_folder(folder: Path, images: Sequence[Path], labels: str | None) -> Spl
             [images[position] for position in positions],
             [arranged.labels[position] for position in positions],
             {"label_rule": arranged.rule},
+            folder,
         )
         for split, positions in arranged.splits.items()
     }
 
 
-def open_files(images: Sequence[Path], labels: list[str | None], notes: dict[str, str]) -> EncodedImages:
-    """Image files as those of one split, of which all are labelled or none."""
+def below(folder: Path, image: Path) -> str:
+    r"""The path of a file below a folder, with bytes that are no UTF-8 spelt out.
+
+    >>> print(below(Path("photos"), Path("photos/cats/\udcff.png")))
+    cats/\udcff.png
+    """
+    return image.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def open_files(images: Sequence[Path], labels: list[str | None], notes: dict[str, str], folder: Path) -> EncodedImages:
+    """Image files below a folder as those of one split, of which all are labelled or none."""
 
     def read() -> Iterator[Sequence[EncodedImage]]:
         for start in range(0, len(images), BLOCK):
-            yield [EncodedImage(str(image), image) for image in images[start : start + BLOCK]]
+            yield [EncodedImage(str(image), image, below(folder, image)) for image in images[start : start + BLOCK]]
 
     return EncodedImages(len(images), read, None if None in labels else labels, notes=notes)

@@ -68,10 +68,12 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
         rule = choose_rule(survey_all(splits.values(), advance), options)
     pixel_bytes = n * math.prod(rule.shape) * rule.kind.itemsize
     with cache.new_entry(path, pixel_bytes) as entry, progress("decoding", n) as advance:
-        transparent = sum(
-            decode(images, rule, entry.allocate(split, (images.n, *rule.shape), rule.kind), advance)
-            for split, images in splits.items()
-        )
+        transparent = 0
+        for split, images in splits.items():
+            found = decode(images, rule, entry.allocate(split, (images.n, *rule.shape), rule.kind), advance)
+            transparent += found.transparent
+            if found.files is not None:
+                entry.keep_files(split, found.files)
         alpha = {"alpha_rule": f"{transparent} of {n} images transparent, laid over white"} if transparent else {}
         if any(stored_as(array) == np.float64 for array in entry.arrays.values()):
             alpha |= {PRECISION: DOUBLE}
@@ -188,6 +190,7 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
             name,
             split,
             double,
+            entry.files.get(split),
         )
 
     train = source("train")

@@ -15,7 +15,7 @@ import numpy as np
 from deep_infomax.data import cache
 from deep_infomax.data.axes import NAMES
 from deep_infomax.data.dataset import Dataset, by
-from deep_infomax.data.encoded import EncodedImage
+from deep_infomax.data.encoded import EncodedImage, known_files
 from deep_infomax.data.images import Splits, dataset_of, progress, settled
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
@@ -112,6 +112,8 @@ def build_entry(path: Path, splits: Splits, options: DataOptions, form: Format) 
             for row, item in enumerate(found):
                 array[row] = _read(form, item, known[item.name], fit)
                 advance(1)
+            if (files := known_files([item.file for item in found])) is not None:
+                entry.keep_files(split, files)
         double = any(stored_as(array) == np.float64 for array in entry.arrays.values())
         labels: dict[str, Any] = {split: images.labels and list(images.labels) for split, images in splits.items()}
         entry.record = cache.Record(

@@ -125,7 +125,8 @@ def encoded_rows(rows: Sequence[Any], file: str, first: int, folders: Sequence[P
                 "write the files with the Image feature of the `datasets` library"
             )
         place = f"in row {number} of {file}" + (f" ({path})" if path else "")
-        images.append(EncodedImage(place, content if content is not None or not path else within(folders, path, place)))
+        found = content if content is not None or not path else within(folders, path, place)
+        images.append(EncodedImage(place, found, path or None))
     return images
 
 

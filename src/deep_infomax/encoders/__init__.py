@@ -6,6 +6,7 @@
 from deep_infomax.encoders.base import Encoder
 from deep_infomax.encoders.convolutions import Convolution, ConvolutionalEncoder, ConvolutionalNetwork
 from deep_infomax.encoders.crops import StridedCropsEncoder
+from deep_infomax.encoders.exporting import EXPORTS, Export, Format, InexactExportError, export, format_of
 from deep_infomax.encoders.networks import (
     ENCODERS,
     Network,
@@ -22,11 +23,15 @@ from deep_infomax.encoders.variational import LOG_VARIANCE, VariationalEncoder
 
 __all__ = [
     "ENCODERS",
+    "EXPORTS",
     "LOG_VARIANCE",
     "Convolution",
     "ConvolutionalEncoder",
     "ConvolutionalNetwork",
     "Encoder",
+    "Export",
+    "Format",
+    "InexactExportError",
     "Network",
     "StridedCropsEncoder",
     "TappedEncoder",
@@ -37,5 +42,7 @@ __all__ = [
     "convolutional_64",
     "digits",
     "encoder_for",
+    "export",
+    "format_of",
     "strided_crops",
 ]

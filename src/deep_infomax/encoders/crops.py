@@ -57,7 +57,7 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
         crops = inputs
         for axis, (size, stride) in enumerate(zip(self.network.spatial, self.stride, strict=True), start=2):
             crops = crops.unfold(axis, size, stride)  # the crop's own axes are appended at the end
-        n, dimensions = len(inputs), len(self.positions)
+        n, dimensions = inputs.shape[0], len(self.positions)  # len would be a constant of an exported network
         crops = crops.movedim(1, 1 + dimensions).flatten(0, dimensions)
         conv = self.layers_of_crop(crops)
         fc = self.fully_connected(conv)

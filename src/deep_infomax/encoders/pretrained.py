@@ -29,7 +29,8 @@ SCHEMA = 1
 REMEDY = "copy or save the encoder again"
 """What helps where a file is damaged."""
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""Names of repositories of the Hub."""
 
 
 _LARGEST = 2**18
@@ -81,7 +82,7 @@ def locate(source: str | Path) -> Path:
     folder = Path(source)
     if folder.is_dir():
         return folder
-    if isinstance(source, Path) or folder.exists() or not _HUB_NAME.fullmatch(source):
+    if isinstance(source, Path) or folder.exists() or not HUB_NAME.fullmatch(source):
         raise ValueError(
             f"no saved encoder at '{source}': it is neither a folder nor a Hub name (owner/name); check the path"
         )

@@ -3,6 +3,7 @@
 from deep_infomax.evaluation.bound import TrainedBy
 from deep_infomax.evaluation.features import encode_dataset, extract
 from deep_infomax.evaluation.metrics import METRICS, Metric, Represented
+from deep_infomax.evaluation.outputs import OUTPUTS, Output, output_of
 from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
 from deep_infomax.evaluation.suite import DEFAULT_METRICS, check, evaluate
@@ -11,8 +12,10 @@ from deep_infomax.runtime.files import check_output
 __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
+    "OUTPUTS",
     "Metric",
     "Outcome",
+    "Output",
     "Represented",
     "Result",
     "TrainedBy",
@@ -26,6 +29,7 @@ __all__ = [
     "merge_results",
     "mlp",
     "mlp_paper",
+    "output_of",
     "read_results",
     "svm",
 ]

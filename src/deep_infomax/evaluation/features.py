@@ -4,17 +4,17 @@ They are computed in float32 whatever precision the encoder was trained in, so t
 GPU PyTorch lets cuDNN round the factors of such convolutions to TF32, unless ``torch.backends.cudnn`` forbids it.)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import Encoder
+from deep_infomax.evaluation.outputs import Representation, beside, output_of
 from deep_infomax.runtime.files import check_output, written_whole
 from deep_infomax.runtime.progress import Progress
 
@@ -47,7 +47,8 @@ def extract(
         ValueError: An unknown layer, inputs that do not fit the encoder, or features that are not finite.
     """
     features = {layer: torch.empty(len(source), encoder.units(layer)) for layer in layers}
-    for rows, batch in _batches(encoder, source, layers, batch_size, progress):
+    name, shape = f"{source.name} {source.split}", source.inputs.shape
+    for rows, batch in _batches(encoder, partial(_taken, source), shape, name, layers, batch_size, progress):
         for layer in layers:
             features[layer][rows] = batch[layer]
     return features
@@ -62,57 +63,68 @@ def encode_dataset(
     *,
     batch_size: int | None = None,
     progress: Progress | None = None,
-) -> None:
-    """Write the representation of a split as a float32 ``.npy`` file of shape ``(n, units)``.
+) -> list[str]:
+    """Write the representation of a split, as the ending of the file says (`OUTPUTS`).
 
-    Its rows are in the order of the stored inputs; where the test part was held out of the training inputs, the split
+    ``.npy`` has the values alone, float32 of shape ``(n, units)``. ``.npz``, ``.csv`` and ``.parquet`` also say of each
+    row its index, its file where that is known, its split, and the name of its class where there is one.
+
+    Rows are in the order of the stored inputs; where the test part was held out of the training inputs, the split
     ``train`` has both. Neither the inputs nor the file have to fit into memory. The file is there whole or not at all.
 
+    Returns:
+        The names of what a row has beside its values; none for ``.npy``.
+
     Raises:
-        ValueError: As :func:`extract` and `check_output`; or the data set has no such split.
+        ValueError: As :func:`extract`, `check_output` and `output_of`; or the data set has no such split.
     """
     if split not in dataset.stored:
         raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.stored)}")
     parts = dataset.stored[split]
-    shape = (sum(len(source) for source, _ in parts), encoder.units(layer))
+    units = encoder.units(layer)
     check_output(path)
+    output = output_of(path)
+    shape = (sum(len(source) for source, _ in parts), *parts[0][0].shape)
+    name = f"{dataset.name} {split}"
+    batches = _batches(encoder, partial(_stored, parts), shape, name, [layer], batch_size, progress)
+    found = Representation(layer, units, beside(parts), (batch[layer].numpy() for _, batch in batches))
     with written_whole(path) as file:
-        # Written plainly: where a disk is full, a write is an error, and memory that maps a file ends the process.
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        start = file.tell()
-        for source, stored in parts:
-            for rows, batch in _batches(encoder, source, [layer], batch_size, progress):
-                _write_rows(file, start, stored[rows].numpy(), batch[layer].numpy())
+        output.write(file, found)
+    return list(found.beside) if output.described else []
 
 
-def _write_rows(file: BinaryIO, start: int, places: Int[np.ndarray, " k"], rows: Float[np.ndarray, "k d"]) -> None:
-    """Write rows to their places in a file whose rows begin at ``start``: a stretch of neighbours at a time."""
-    order = np.argsort(places)
-    for stretch in np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1):
-        file.seek(start + int(places[stretch[0]]) * rows[0].nbytes)
-        file.write(rows[stretch].tobytes())
+def _stored(parts: Sequence[tuple[Source, Int[Tensor, " _"]]], rows: slice) -> Num[Tensor, "k channels *spatial"]:
+    """Inputs in the order in which they are stored, of sources whose inputs have ascending rows."""
+    found, places = [], []
+    for source, stored in parts:
+        first, last = torch.searchsorted(stored, torch.tensor([rows.start, rows.stop])).tolist()
+        if first < last:
+            found.append(source.take(torch.arange(first, last)))
+            places.append(stored[first:last] - rows.start)
+    return torch.cat(found)[torch.cat(places).argsort().to(found[0].device)]
+
+
+def _taken(source: Source, rows: slice) -> Num[Tensor, "k channels *spatial"]:
+    return source.take(torch.arange(rows.start, rows.stop))
 
 
 def _batches(
     encoder: Encoder,
-    source: Source,
+    take: Callable[[slice], Num[Tensor, "k channels *spatial"]],
+    shape: Sequence[int],
+    name: str,
     layers: Sequence[str],
     batch_size: int | None,
     progress: Progress | None,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "k _"]]]]:
-    """Rows of the source and their features, on the CPU."""
-
-    def take(rows: slice) -> Tensor:
-        return source.take(torch.arange(rows.start, rows.stop))
-
-    for rows, batch in encoder.in_batches(take, source.inputs.shape, layers, batch_size):
+    """Rows of inputs of a shape, and their features, on the CPU; the name is what messages call the inputs."""
+    for rows, batch in encoder.in_batches(take, shape, layers, batch_size):
         for layer, values in batch.items():
             if not values.isfinite().all():
                 raise ValueError(
-                    f"the encoder gives values that are not finite at layer {layer!r} for {source.name} "
-                    f"{source.split}, inputs {rows.start} to {rows.stop - 1}; check those inputs, or train anew"
+                    f"the encoder gives values that are not finite at layer {layer!r} for {name}, "
+                    f"inputs {rows.start} to {rows.stop - 1}; check those inputs, or train anew"
                 )
         yield rows, batch
         if progress is not None:
-            progress(f"encoding {source.name} {source.split}", rows.stop, len(source))
+            progress(f"encoding {name}", rows.stop, shape[0])

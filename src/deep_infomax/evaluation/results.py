@@ -98,6 +98,15 @@ def read_results(path: Path, data: Mapping[str, str | int] | None = None) -> lis
     return _parse(path).results
 
 
+def described_data(path: Path) -> dict[str, Any]:
+    """The description of the data that ``evaluation.json`` is about.
+
+    Raises:
+        ValueError: The file is damaged, or of another version.
+    """
+    return _parse(path).data
+
+
 def speaks_of(path: Path, data: Mapping[str, str | int]) -> bool:
     """Whether ``evaluation.json`` is there and about such data.
 

@@ -100,6 +100,24 @@ class Run:
 
         return write_report([self.path], None if out is None else Path(out), titles())
 
+    def push(
+        self, repository: str, *, license: str | None = None, private: bool = False, token: str | None = None
+    ) -> str:
+        """Upload the encoder and a model card to the Hugging Face Hub, as ``dim push`` does; the address.
+
+        Args:
+            repository: ``owner/name``; it is made where there is none, and a card that it has is replaced.
+            license: Of the weights, as the Hub calls it, such as ``mit``; None states none.
+            private: Whether only its owner sees a repository that is made.
+            token: Of the Hub; None takes that of ``hf auth login``.
+
+        Raises:
+            ValueError: the training has not ended, a name cannot be used, or the Hub refused or could not be reached.
+        """
+        from deep_infomax.experiments.publishing import publish
+
+        return publish(self.path, repository, licence=license, private=private, token=token)
+
     def resume(self, data: Any = None, *, callbacks: Sequence[Callback] = (), progress: bool = True) -> "Run":
         """Continue an interrupted training from its newest checkpoint, as ``dim train --resume`` does.
 
