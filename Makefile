@@ -20,7 +20,7 @@ help:  ## Show this help.
 demo: $(READY)  ## Learn a representation of digits out of place, set it beside what costs nothing, write a report.
 	rm -rf runs/demo
 	$(BIN)/dim train --recipe local-infonce --data placed-digits --epochs 20 --out runs/demo
-	$(BIN)/dim evaluate runs/demo --metrics linear,mlp,knn,few-labels,bound
+	$(BIN)/dim evaluate runs/demo --layers Y,floors --metrics linear,mlp,knn,few-labels,bound
 	$(BIN)/dim report runs/demo
 
 test: lint  ## Check style, types and imports, then run all tests.

@@ -394,7 +394,7 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     ("changes", "options", "message"),
     [
         ({}, {"metrics": ["svn"]}, "`metrics`: svn is unknown; did you mean svm. Known are linear, svm, mlp"),
-        ({}, {"layers": ["Z"]}, "`layers`: Z is unknown; known are conv, fc, Y"),
+        ({}, {"layers": ["Z"]}, "`layers`: Z is unknown; known are conv, fc, Y, floors"),
         ({}, {"seeds": 0}, "`seeds` is 0; give 1 or more"),
         ({"test": None}, {}, "no test part to measure on; .*`probe`"),
     ],

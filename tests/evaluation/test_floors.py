@@ -166,6 +166,8 @@ def test_an_evaluation_has_floors_unless_layers_are_named(tmp_path: Path):
     assert (units["raw"], units["pca"], units["untrained"], units["Y"]) == (64, 16, 16, 16)
     named = evaluate(digits(), small, ["knn"], ["Y"], seeds=1)
     assert [r.layer for r in named] == ["Y"]
+    beside = evaluate(digits(), small, ["knn"], ["Y", "floors"], seeds=1)
+    assert [r.layer for r in beside] == [*FLOORS, "Y"]
     without = evaluate(digits(), small, ["knn"], seeds=1, floors=False)
     assert [r.layer for r in without] == ["conv", "fc", "Y"]
     raw = next(r for r in results if (r.metric, r.layer) == ("knn", "raw"))

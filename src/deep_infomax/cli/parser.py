@@ -9,7 +9,7 @@ from deep_infomax.runtime.values import suggestion
 _SPEC: Final = "a folder of images, a .npy, .npz or parquet file, a known data set, or hub:owner/name."
 _JOBS: Final = "Trainings at a time, which share the processor's threads (left out: 1; on a cluster all)."
 _CLUSTER: Final = "What each training asks the cluster for"
-_LAYERS: Final = "Layers to measure, such as conv,fc,Y. Left out: each metric's own; probes read all."
+_LAYERS: Final = "Layers to measure, such as conv,fc,Y, and floors. Left out: each metric's own; probes read all."
 _DATA: Final = "How the data are read"
 _AS_TRAINED: Final = f"{_DATA} (left out: as in the run's training)"
 _OPTIONS: Final = "Options"

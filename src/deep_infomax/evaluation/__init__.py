@@ -6,7 +6,7 @@ from deep_infomax.evaluation.metrics import METRICS, Metric, Represented
 from deep_infomax.evaluation.outputs import OUTPUTS, Output, output_of
 from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
-from deep_infomax.evaluation.suite import DEFAULT_METRICS, check, evaluate
+from deep_infomax.evaluation.suite import DEFAULT_METRICS, check, evaluate, own_layers
 from deep_infomax.runtime.files import check_output
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "mlp",
     "mlp_paper",
     "output_of",
+    "own_layers",
     "read_results",
     "svm",
 ]

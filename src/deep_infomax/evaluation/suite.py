@@ -30,6 +30,8 @@ from deep_infomax.runtime.verdict import FLOORS
 
 DEFAULT_METRICS: Final = ("linear", "mlp", "knn", "few-labels")
 """What is measured unless metrics are named."""
+ALL_FLOORS: Final = "floors"
+"""What stands for all of `FLOORS` where layers are named."""
 
 
 def check(
@@ -82,8 +84,9 @@ def evaluate(
             representations of test inputs and, for images, nearest neighbours and reconstructions.
         progress: Told how far the evaluation has come.
         trained_by: The objective that trained the encoder, with its scorers, for ``bound``.
-        floors: Whether probes are measured of what costs nothing as well, unless ``layers`` are named: the raw input,
-            principal components, simple statistics, an untrained encoder (`deep_infomax.evaluation.floors`).
+        floors: Whether probes are measured of what costs nothing as well, where no ``layers`` are named or ``floors``
+            is one of them: the raw input, principal components, simple statistics, an untrained encoder
+            (`deep_infomax.evaluation.floors`).
 
     Raises:
         ValueError: An unknown metric or layer, a layer that a metric does not take, no seeds, no labels, no test part,
@@ -103,7 +106,8 @@ def evaluate(
     test_features = dict(train_features) if test is dataset.train else extract(encoder, test, names, progress=progress)
     results: list[Result] = []
     device = encoder.mean.device
-    of_floors = [name for name in _names("metrics", metrics) if METRICS[name].floors] if floors and not layers else []
+    beside = floors and (layers is None or ALL_FLOORS in layers)
+    of_floors = [name for name in _names("metrics", metrics) if METRICS[name].floors] if beside else []
     measured = [*(name for names in plan.values() for name in names), *of_floors * len(FLOORS)]
     total = sum(1 + len(METRICS[name].variants) for name in measured)
     with nullcontext() if out is None else _kept(out, dataset):
@@ -142,6 +146,11 @@ def _kept(out: Path, dataset: Dataset) -> AbstractContextManager[None]:
     return measuring(out / run_files.EVALUATION, dataset.description, partial(remove_arrays, out / run_files.ARRAYS))
 
 
+def own_layers(layers: Sequence[str]) -> list[str]:
+    """The layers of an encoder among those that are named."""
+    return [layer for layer in layers if layer != ALL_FLOORS]
+
+
 def _names(argument: str, names: Sequence[str]) -> list[str]:
     """Every name once; a lone string is refused, as its letters would be taken for names."""
     if isinstance(names, str):
@@ -152,11 +161,11 @@ def _names(argument: str, names: Sequence[str]) -> list[str]:
 def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None) -> dict[str, list[str]]:
     """The metrics of each layer."""
     require_encoder(encoder)
-    metrics, layers = _names("metrics", metrics), None if layers is None else _names("layers", layers)
+    metrics, layers = _names("metrics", metrics), None if layers is None else own_layers(_names("layers", layers))
     if strange := [name for name in metrics if name not in METRICS]:
         raise unknown("metrics", strange[0], METRICS)
     if strange := [layer for layer in layers or () if layer not in encoder.layers]:
-        raise unknown("layers", strange[0], encoder.layers)
+        raise unknown("layers", strange[0], (*encoder.layers, ALL_FLOORS))
     measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
     for name in (name for name in metrics if METRICS[name].objective):
         measured[name] = [layer for layer in measured[name] if layer in (METRICS[name].layers or ())]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from deep_infomax.encoders import Encoder
-from deep_infomax.evaluation import METRICS, Metric, Result, read_results
+from deep_infomax.evaluation import METRICS, Metric, Result, own_layers, read_results
 from deep_infomax.experiments import train
 from deep_infomax.experiments.evaluate import evaluate
 from deep_infomax.experiments.run_directory import Settings, plain
@@ -107,7 +107,8 @@ class Task(NamedTuple):
         """The metrics whose figures the trained encoder has not got yet, of all variants."""
         known = {(result.protocol, result.variant, result.layer) for result in self.results()}
         layers = Encoder.from_pretrained(self.plan.run).layers
-        wanted = {name: self.measured.layers or METRICS[name].layers or layers for name in self.measured.metrics}
+        own = own_layers(self.measured.layers or ())
+        wanted = {name: own or METRICS[name].layers or layers for name in self.measured.metrics}
         return [name for name, its_layers in wanted.items() if not _there(METRICS[name], its_layers, known)]
 
     def results(self) -> list[Result]:
