@@ -159,7 +159,8 @@ def _train(
         raise type(error)(f"{error}; {go_on}") from error
     except KeyboardInterrupt:  # a later one, or one before the first step: neither waits for a checkpoint
         raise InterruptedTrainingError(f"interrupted at once, the last checkpoint is kept; {go_on}") from None
-    stopped = ", where a callback stopped it" if result.stopped_early else ""
+    collapsed = training.stop_on_collapse and result.collapsed_since is not None
+    stopped = f", where {'it collapsed' if collapsed else 'a callback stopped it'}" if result.stopped_early else ""
     say(f"trained {result.steps:,} steps in {result.seconds / 60:.1f} minutes{stopped}")
     return result
 

@@ -80,6 +80,8 @@ class RunView:
     """What its evaluation found beside the floors; empty where there are none."""
     status: str
     """What is unfinished; empty where nothing is."""
+    collapse: str
+    """That Y has collapsed; empty where it has not."""
     tiles: list[Tile]
     layers: list[str]
     rows: list[tables.ResultRow]
@@ -163,6 +165,7 @@ def _view(run: RecordedRun, n_runs: int, titles: Titles) -> RunView:
         lede=_lede(run),
         verdict=tables.verdict_of([run]),
         status=_status(run),
+        collapse=_collapse(run),
         tiles=_tiles(run),
         layers=tables.layers_of(run.results or ()),
         rows=tables.result_rows(run, titles.metrics),
@@ -197,8 +200,22 @@ def _lede(run: RecordedRun) -> str:
         if epoch is not None and time
         else ""
     )
-    stopped = ", where a callback stopped it" if run.log.stopped_early else ""
+    reason = "Y had collapsed" if _stopped_by_collapse(run) else "a callback stopped it"
+    stopped = f", where {reason}" if run.log.stopped_early else ""
     return f"{what} on {run.data_name}, seed {run.config.get('seed', 'unknown')}{length}{stopped}."
+
+
+def _stopped_by_collapse(run: RecordedRun) -> bool:
+    return bool(run.group("training").get("stop_on_collapse")) and run.log.collapsed_since is not None
+
+
+def _collapse(run: RecordedRun) -> str:
+    """What to know of a Y that uses almost no directions; empty where it is well."""
+    since, rank = run.log.collapsed_since, run.log.last("vector_rank")
+    if since is None or rank is None:
+        return ""
+    size = vector_size(run)
+    return f"Y uses {rank:.1f}{f' of {size}' if size else ''} directions since epoch {since:g}: it has collapsed."
 
 
 def _status(run: RecordedRun) -> str:

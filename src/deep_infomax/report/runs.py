@@ -74,7 +74,13 @@ class Log:
     health: dict[str, Float[np.ndarray, " passes"]] = field(default_factory=dict)
     finished: bool = False
     stopped_early: bool = False
-    """Whether a callback ended the training."""
+    """Whether a callback, or a collapse, ended the training."""
+
+    @property
+    def collapsed_since(self) -> float | None:
+        """The epoch since which Y used almost no directions at the last look; None where it was well then."""
+        found = self.health.get("collapsed_since", np.empty(0))
+        return float(found[-1]) if len(found) and np.isfinite(found[-1]) else None
 
     def last(self, name: str) -> float | None:
         """The last finite value of a column, whichever kind of record holds it."""

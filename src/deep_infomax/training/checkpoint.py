@@ -48,6 +48,8 @@ class Record:
     seed: int | None = None
     batch_size: int | None = None
     stopped_early: bool = False
+    collapsed_since: float | None = None
+    """The epoch since which Y uses almost no directions."""
 
 
 class Checkpoint(NamedTuple):

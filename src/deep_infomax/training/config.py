@@ -33,6 +33,8 @@ class TrainingConfig:
     """Compile the model with torch.compile, where there is a compiler; docs/speed.md says where it pays."""
     log_every: int = 20
     """Steps that one line of metrics.jsonl averages."""
+    stop_on_collapse: bool = False
+    """End the training where Y has used almost no directions for an epoch or more."""
     checkpoint_seconds: float = 60.0
     """Time between checkpoints; one more is written at the end and on an interrupt."""
     checkpoints: int = 2

@@ -143,6 +143,11 @@ class TrainingProgress:
             self._last_line = record["seconds"]
             self._console.print(f"{text}  {seconds_left / 60:.1f} min left", soft_wrap=True, highlight=False)
 
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        if self._console is not None:
+            self._console.print(text, soft_wrap=True, highlight=False)
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._bar is not None:

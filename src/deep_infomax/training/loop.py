@@ -38,7 +38,7 @@ from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what
 from deep_infomax.training.compilation import can_compile, compile_model
 from deep_infomax.training.config import TrainingConfig, learning_rate_factor
 from deep_infomax.training.errors import InterruptedTrainingError, LostProcessError, WriteError
-from deep_infomax.training.health import health
+from deep_infomax.training.health import collapse_text, health, is_collapsed
 from deep_infomax.training.log import TRAINING_PAIRS, MetricsFile, TrainingProgress
 from deep_infomax.training.pictures import save_pictures
 from deep_infomax.training.precision import resolve_precision
@@ -60,7 +60,9 @@ class Training:
     terms: dict[str, float]
     """Means of the terms over the last logged steps of this part, read on training pairs; empty when none was left."""
     stopped_early: bool = False
-    """Whether a callback ended it before the last of the steps that the settings ask for."""
+    """Whether a callback, or a collapse, ended it before the last of the steps that the settings ask for."""
+    collapsed_since: float | None = None
+    """The epoch since which Y used almost no directions; None where it was well at the end."""
 
 
 def fit(
@@ -166,6 +168,8 @@ class _Run:
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # they began alike, and all processes change them alike
         self.control = dist.new_group(backend="gloo") if self.accelerator.num_processes > 1 else None
+        self.told = False
+        """Whether a collapse was said."""
 
     def alone(self) -> AbstractContextManager[None]:
         """The run directory for this training alone; the first process holds it for all."""
@@ -207,8 +211,9 @@ class _Run:
                 if logging:
                     terms = self._log_steps(log, bar, epoch, rate, total)
                 if looking:
-                    self._log_health(log, epoch, checkpoints)
+                    self._log_health(log, bar, epoch, checkpoints)
                 enough = epoch_over and main and self.callbacks.on_epoch(epoch, self.encoder)
+                enough = enough or (training.stop_on_collapse and looking and state.collapsed_for(epoch) >= 1)
                 due = state.seconds - saved > training.checkpoint_seconds
                 stopping, due, enough = agreed([stop.requested, due, enough], self.control)
                 state.stopped = enough and not last
@@ -216,7 +221,7 @@ class _Run:
                     state.check_loss(checkpoints)
                     terms = terms if logging else self._log_steps(log, bar, epoch, rate, total)
                     if not looking:
-                        self._log_health(log, epoch, checkpoints)
+                        self._log_health(log, bar, epoch, checkpoints)
                 ends = last or state.stopped
                 if checkpoints is not None and (ends or stopping or due):
                     self._save(checkpoints, log)
@@ -236,7 +241,7 @@ class _Run:
             tracker.finish()
         if self.control is not None:
             dist.destroy_process_group(self.control)
-        return Training(state.step, state.seconds, terms, state.stopped)
+        return Training(state.step, state.seconds, terms, state.stopped, state.collapsed_since)
 
     @contextmanager
     def _explained(self, checkpoints: Checkpoints | None, stop: StopRequest) -> Iterator[None]:
@@ -308,15 +313,23 @@ class _Run:
         bar.report(record, (total - state.step) * self.training.batch_size / speed)
         return terms
 
-    def _log_health(self, log: MetricsFile | None, epoch: float, checkpoints: Checkpoints | None) -> None:
-        """Write the line about signs of collapse.
+    def _log_health(
+        self, log: MetricsFile | None, bar: TrainingProgress, epoch: float, checkpoints: Checkpoints | None
+    ) -> None:
+        """Write the line about signs of collapse, and say so at the second look that finds one.
 
         Raises:
             NonFiniteLossError: what the encoder makes of inputs is not finite.
         """
         vectors = self.encoder.encode(self.sample)
         self.state.check_vectors(vectors, checkpoints)
-        self._write(log, {"kind": "health", "step": self.state.step, "epoch": epoch} | health(vectors))
+        found, size = health(vectors), vectors.shape[1]
+        since = self.state.look(epoch, is_collapsed(found["vector_rank"], size))
+        collapsed = {} if since is None else {"collapsed_since": since}
+        self._write(log, {"kind": "health", "step": self.state.step, "epoch": epoch} | found | collapsed)
+        if since is not None and since < epoch and not self.told:
+            self.told = True
+            bar.say(collapse_text(found["vector_rank"], size, since))
 
     def _write(self, log: MetricsFile | None, record: dict[str, Any]) -> None:
         if log is not None:

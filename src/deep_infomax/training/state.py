@@ -29,7 +29,9 @@ class TrainingState:
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
         self.stopped = False
-        """Whether a callback ended the training."""
+        """Whether a callback or a collapse ended the training."""
+        self.collapsed_since: float | None = None
+        """The epoch since which every look at Y has found almost no directions."""
         self._data = f"{data.name} {data.split}"
         self._fingerprint = fingerprint(data)
         self._chosen = {"seed": seed, "batch_size": int(training.batch_size)}
@@ -44,7 +46,8 @@ class TrainingState:
             "device": self.device.type, "data": self._fingerprint,
         }  # fmt: skip
         stopped = {"stopped_early": True} if self.stopped else {}
-        return tensors | self.means.tensors(), record | self._chosen | stopped
+        collapsed = {} if self.collapsed_since is None else {"collapsed_since": self.collapsed_since}
+        return tensors | self.means.tensors(), record | self._chosen | stopped | collapsed
 
     def load(self, checkpoint: Checkpoint, out: Path) -> None:
         """Go on from a checkpoint of the run directory ``out``.
@@ -78,9 +81,18 @@ class TrainingState:
         except ValueError as error:
             raise checkpoint.damaged(error) from None
         self.step, self.seconds, self.log_size = record.step, record.seconds, record.log_size
-        self.stopped = record.stopped_early
+        self.stopped, self.collapsed_since = record.stopped_early, record.collapsed_since
         if self.training.precision == "auto" and record.device in (None, self.device.type):
             self.precision = getattr(torch, record.precision)
+
+    def look(self, epoch: float, collapsed: bool) -> float | None:
+        """Take a look at Y; the epoch since which it has been collapsed, None where it is not."""
+        self.collapsed_since = (epoch if self.collapsed_since is None else self.collapsed_since) if collapsed else None
+        return self.collapsed_since
+
+    def collapsed_for(self, epoch: float) -> float:
+        """Epochs since which Y has been collapsed."""
+        return 0.0 if self.collapsed_since is None else epoch - self.collapsed_since
 
     def check_loss(self, checkpoints: Checkpoints | None) -> None:
         """Wait for the device, and raise NonFiniteLossError where a loss of any process was not finite."""
