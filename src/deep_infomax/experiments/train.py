@@ -27,6 +27,7 @@ from deep_infomax.experiments.run_directory import (
     read_settings,
     write_settings,
 )
+from deep_infomax.experiments.watching import WatchedNeighbours
 from deep_infomax.recipes import build_encoder, build_objective
 from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import main_process_first
@@ -118,7 +119,7 @@ def _train(
 ) -> Training:
     processes = _processes(settings)
     with main_process_first(timedelta(days=1)):  # it may decode a large data set, whose cache the others then find
-        dataset = _data(run, settings, data)
+        dataset, watched = _data(run, settings, data)
     config, training = settings.config, _training(settings, processes.device)
     source = trained_on(config, dataset)
     channels, *spatial = dataset.train.shape
@@ -153,7 +154,7 @@ def _train(
             resume=resuming,
             transform=augmentation(config.data_options),
             progress=progress,
-            callbacks=callbacks,
+            callbacks=[*callbacks, *watched] if watched else callbacks,
         )
     except (InterruptedTrainingError, WriteError, LostProcessError) as error:
         raise type(error)(f"{error}; {go_on}") from error
@@ -195,12 +196,14 @@ def _nothing(text: str) -> None:
     """Say nothing."""
 
 
-def _data(run: Path, settings: Settings, given: Any) -> Dataset:
-    """The data to train on, once those of later probes have been looked at."""
+def _data(run: Path, settings: Settings, given: Any) -> tuple[Dataset, list[Callback]]:
+    """The data to train on, and what is watched of those of later probes, once these have been looked at."""
     dataset = training_data(settings, run, given)
-    if settings.probe is not None:
-        check_probe(load_probe(settings.probe, settings.data, settings.config.data_options), dataset)
-    return dataset
+    if settings.probe is None:
+        return dataset, []
+    probe = load_probe(settings.probe, settings.data, settings.config.data_options)
+    check_probe(probe, dataset)
+    return dataset, [WatchedNeighbours(probe.train)]
 
 
 def _training(settings: Settings, device: torch.device) -> TrainingConfig:

@@ -79,17 +79,19 @@ def _losses(run: RecordedRun) -> list[Curve]:
 
 
 def health_pictures(runs: Sequence[RecordedRun]) -> list[Picture]:
-    """Effective rank of Y and dead units."""
+    """Effective rank of Y, dead units, and the accuracy of neighbours where it was watched."""
     sizes = {vector_size(run) for run in runs}
     size = sizes.pop() if len(sizes) == 1 else None
     rank_caption = (
         "How many directions Y really uses: the exponential of the entropy of its singular values. Low or falling is a "
         "sign of collapse."
     )
+    knn_caption = "Of labelled training inputs, a fifth of which is told its class by 20 others; no test input is read."
     dead_caption = "Units that hardly vary over the inputs. More than a few waste Y."
     figures = [
         (_health(runs, "vector_rank"), "Effective rank of Y", "directions", rank_caption, size),
         (_health(runs, "dead_units"), "Dead units of Y", "units", dead_caption, None),
+        (_health(runs, "knn"), "Nearest neighbours by Y", "accuracy in %", knn_caption, None),
     ]
     return [
         curves(lines, title, unit, caption, zero=True, limit=None if level is None else (level, f"{level} units of Y"))

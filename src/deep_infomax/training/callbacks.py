@@ -3,9 +3,10 @@
 A training without callbacks is the same to the bit, and as fast.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from deep_infomax.encoders import Encoder
 
@@ -42,6 +43,21 @@ class Callback:
         """
         return None
 
+    def on_look(self, encoder: Encoder) -> Mapping[str, float] | None:
+        """Figures to log, show and draw beside the signs of collapse, which are looked at after an epoch.
+
+        Args:
+            encoder: as for `on_epoch`.
+
+        Returns:
+            Finite numbers by their names; None for none.
+        """
+        return None
+
+
+_TAKEN: Final = frozenset(("kind", "step", "epoch", "vector_rank", "dead_units", "vector_std", "vector_alpha"))
+"""Names that the line about signs of collapse has for its own."""
+
 
 class Callbacks:
     """The callbacks of one training."""
@@ -62,6 +78,22 @@ class Callbacks:
         """Tell all of the end of an epoch; whether any wants the training to end."""
         wishes = [self._call(callback.on_epoch, epoch, encoder) for callback in self._callbacks]
         return any(wishes)
+
+    def on_look(self, encoder: Encoder) -> dict[str, float]:
+        """The figures of all.
+
+        Raises:
+            ValueError: one is no finite number, or has a name of the log's own.
+        """
+        found: dict[str, float] = {}
+        for callback in self._callbacks:
+            for name, value in (self._call(callback.on_look, encoder) or {}).items():
+                number = isinstance(value, int | float) and math.isfinite(value)
+                if not number or name in _TAKEN:
+                    wrong = "takes a name of the log's own" if number else f"is {value!r}, no finite number"
+                    raise ValueError(f"`{name}` of {type(callback).__name__}.on_look {wrong}; give another")
+                found[name] = float(value)
+        return found
 
     def _call(self, method: Any, *arguments: Any) -> Any:
         try:

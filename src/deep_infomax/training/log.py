@@ -115,6 +115,7 @@ class TrainingProgress:
     def __init__(self, total: int, step: int, console: Console | None) -> None:
         self._console = console
         self._last_line = 0.0
+        self._looked = ""
         self._bar: Progress | None = None
         if console is not None and console.is_terminal:
             self._bar = Progress(
@@ -136,12 +137,16 @@ class TrainingProgress:
         terms: Mapping[str, float] = record["terms"]
         named = {_shown(name): value for name, value in terms.items() if not name.endswith("_ceiling")}
         shown = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
-        text = f"epoch {record['epoch']:.2f}  {shown}  {record['images_per_second']:.0f} inputs/s"
+        text = f"epoch {record['epoch']:.2f}  {shown}{self._looked}  {record['images_per_second']:.0f} inputs/s"
         if self._bar is not None:
             self._bar.update(self._task, text=text)
         elif record["seconds"] - self._last_line >= self._LINE_SECONDS:
             self._last_line = record["seconds"]
             self._console.print(f"{text}  {seconds_left / 60:.1f} min left", soft_wrap=True, highlight=False)
+
+    def look(self, figures: Mapping[str, float]) -> None:
+        """Take figures of a look at the encoder, which the lines from here on show."""
+        self._looked = "".join(f"  {name} {value:.4g}" for name, value in figures.items())
 
     def say(self, text: str) -> None:
         """Print a line that stays."""

@@ -326,7 +326,9 @@ class _Run:
         found, size = health(vectors), vectors.shape[1]
         since = self.state.look(epoch, is_collapsed(found["vector_rank"], size))
         collapsed = {} if since is None else {"collapsed_since": since}
-        self._write(log, {"kind": "health", "step": self.state.step, "epoch": epoch} | found | collapsed)
+        more = self.callbacks.on_look(self.encoder) if self.accelerator.is_main_process else {}
+        bar.look(more)
+        self._write(log, {"kind": "health", "step": self.state.step, "epoch": epoch} | found | collapsed | more)
         if since is not None and since < epoch and not self.told:
             self.told = True
             bar.say(collapse_text(found["vector_rank"], size, since))
