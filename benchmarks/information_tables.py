@@ -92,7 +92,7 @@ def figures(runs: Sequence[Record]) -> list[str]:
         str(sum(r["interval"] is None for r in runs)),
         str(sum(map(is_open, runs))),
         str(sum(map(is_silent, runs))),
-        f"{np.mean([r['seconds'] for r in runs]):.1f}",
+        f"{np.mean([r['cpu_seconds'] for r in runs]):.1f}",
     ]
 
 
@@ -142,7 +142,7 @@ def print_sums(runs: Sequence[Record], groups: Mapping[str, Sequence[str]]) -> N
     for kind, n, of_it in parts:
         if of_it:
             sums = [sum(map(what, of_it)) for what in (lambda r: r["interval"] is None, is_open, is_silent, overstates)]
-            seconds = np.mean([r["seconds"] for r in of_it])
+            seconds = np.mean([r["cpu_seconds"] for r in of_it])
             print(row([kind, n, str(len(of_it)), coverage(of_it), *map(str, sums), f"{seconds:.1f}"]))
     for record in runs:
         if holds(record) is False:
