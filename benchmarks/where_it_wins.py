@@ -74,7 +74,15 @@ def main() -> None:
         if not arguments.table:
             n = len(load_dataset(spec).train)
             epochs = max(EPOCHS, math.ceil(STEPS / max(1, n // BATCH)))
-            compare(RECIPES, spec, epochs=epochs, seeds=arguments.seeds, metrics=JUDGED_BY[:3], out=folder)
+            compare(
+                RECIPES,
+                spec,
+                layers=["Y", "floors"],
+                epochs=epochs,
+                seeds=arguments.seeds,
+                metrics=JUDGED_BY[:3],
+                out=folder,
+            )
         found = read_runs(sorted(path.parent for path in folder.glob("*/evaluation.json")))
         rows.append((name, found))
     print_rows(rows)
