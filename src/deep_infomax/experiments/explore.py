@@ -174,14 +174,15 @@ def _data_of(run: Path, data: Any, own: Any, changes: Mapping[str, Any]) -> Data
 
 def _encoded(encoder: Encoder, dataset: Dataset, split: str | None, points: int, progress: Progress) -> _Shown:
     """Encode some inputs of the splits, evenly spaced over them all, and make them small."""
-    if split is not None and split not in dataset.stored:
-        raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.stored)}")
+    known = [source.split for stored in dataset.stored.values() for source, _ in stored]
+    if split not in (None, *known):
+        raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(known)}")
     parts = [
         (source, rows, rows_beside)
-        for name, stored in dataset.stored.items()
-        if split in (None, name)
+        for stored in dataset.stored.values()
         for rows_beside in [beside(stored)]
         for source, rows in stored
+        if split in (None, source.split)
     ]
     total = sum(len(source) for source, _, _ in parts)
     chosen = evenly_spaced(total, points)
@@ -277,7 +278,7 @@ def _outliers(isolation: Float[np.ndarray, " n"]) -> Finding:
         f"The inputs with the largest mean distance to their {NEIGHBOURS} nearest in Y, in units of the usual one.",
         [(int(row),) for row in order],
         {"distance": distance},
-        [f"{value:.1f} times the usual" for value in distance],
+        [f"{value:.2f} times the usual" for value in distance],
     )
 
 

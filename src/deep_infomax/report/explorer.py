@@ -91,6 +91,8 @@ class Colouring(NamedTuple):
     """The group of each input; -1 for the rest."""
     rest: str
     """What the rest is called; empty where there is none."""
+    said: str = ""
+    """What to know of the groups."""
 
 
 def tables_of(page: Path) -> Path:
@@ -188,14 +190,16 @@ def content(found: Exploration, points: Float[np.ndarray, "n 2"]) -> dict[str, A
 
 
 def colourings(origin: Origin, clusters: Int[np.ndarray, " n"]) -> list[Colouring]:
-    """The ways to colour the map, the one to begin with first; those that would show one group alone are left out."""
+    """The ways to colour the map, the one to begin with first; but for clusters, one with a single group is left out."""
     ways = {"class": [class_name(label, origin.classes) for label in origin.labels.tolist()]}
     ways["cluster"] = [f"cluster {cluster + 1}" for cluster in clusters.tolist()]
     if origin.files is not None:
         ways["folder"] = [PurePosixPath(file).parent.as_posix() for file in origin.files]
     ways["split"] = list(origin.splits)
-    found = [grouped(name, words) for name, words in ways.items() if len(set(words)) > 1]
-    return found or [grouped("cluster", ways["cluster"])]
+    found = [grouped(name, words) for name, words in ways.items() if len(set(words)) > 1 or name == "cluster"]
+    number = int(clusters.max()) + 1
+    said = f"{number} clusters of Y by k-means: of 2 to 10 the number with the highest silhouette."
+    return [way._replace(said=said) if way.name == "cluster" else way for way in found]
 
 
 def grouped(name: str, words: Sequence[str]) -> Colouring:

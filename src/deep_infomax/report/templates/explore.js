@@ -169,7 +169,7 @@
     ink.stroke();
   }
 
-  // Each group's name stands at the median of its points, or below where another name stands already.
+  // Each group's name stands at the point nearest to the median, or below where another name stands already.
   let centres = [];
 
   function findCentres() {
@@ -177,7 +177,10 @@
     centres = colouring.groups.map((name, group) => {
       const own = [];
       for (let i = 0; i < n; i++) if (colouring.of[i] === group) own.push(i);
-      return { name, x: middle(own.map((i) => data.x[i])), y: middle(own.map((i) => data.y[i])) };
+      const x = middle(own.map((i) => data.x[i])), y = middle(own.map((i) => data.y[i]));
+      const distance = (i) => Math.hypot(data.x[i] - x, data.y[i] - y);
+      const nearest = own.reduce((best, i) => (distance(i) < distance(best) ? i : best));
+      return { name, x: data.x[nearest], y: data.y[nearest] };
     });
   }
 
@@ -369,6 +372,7 @@
       item.append(button);
       return item;
     }));
+    find("#said").textContent = colouring.said;
     if (pinned >= 0) describe(find(".self p"), pinned);
     later();
   }
