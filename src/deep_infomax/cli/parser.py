@@ -425,7 +425,7 @@ ENTRIES: Final = {
     ),
     "explore": Entry(
         "write an interactive map of the representation, with duplicates and outliers",
-        ("dim explore runs/local-infonce-digits-0", "dim explore runs/local-infonce-digits-0 digits --split test"),
+        ("dim explore runs/local-infonce-digits-0", "dim explore runs/local-infonce-digits-0 new-photos --points 10000"),
         _explore,
     ),
     "encode": Entry(

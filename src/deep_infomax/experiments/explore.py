@@ -32,6 +32,7 @@ from deep_infomax.runtime.progress import Progress, progress_bars, unseen
 from deep_infomax.runtime.values import require_count
 
 POINTS: Final = 4000
+FEWEST_POINTS: Final = 2
 MOST_POINTS: Final = 20_000
 NEIGHBOURS: Final = 8
 _MOST_FOUND: Final = 100
@@ -97,6 +98,8 @@ def explore(
             nowhere finite or the same everywhere.
     """
     require_count("points", points, MOST_POINTS)
+    if points < FEWEST_POINTS:
+        raise ValueError(f"`points` is {points}; give {FEWEST_POINTS} or more")
     finished(run)
     page = run / run_files.EXPLORER if out is None else out
     check_output(page)
@@ -105,8 +108,11 @@ def explore(
     dataset = _data_of(run, data, own, data_options or {})
     with progress_bars() as progress:
         shown = _encoded(encoder, dataset, split, points, progress)
-    if len(shown.vectors) < 2 or not np.ptp(shown.vectors, axis=0).any():
-        raise ValueError(f"Y is the same for all {len(shown.vectors):,} inputs, so it has no map; train anew")
+    n = len(shown.vectors)
+    if n < FEWEST_POINTS:
+        raise ValueError(f"{dataset.name} has one input to show, and a map needs {FEWEST_POINTS}; name more data")
+    if not np.ptp(shown.vectors, axis=0).any():
+        raise ValueError(f"Y is the same for all {n:,} inputs of {dataset.name}, so it has no map; train anew")
     scaled = exploration.scaled(shown.vectors)
     near = exploration.neighbourhood(scaled, NEIGHBOURS)
     findings = [
@@ -118,7 +124,7 @@ def explore(
         Exploration(
             str(run),
             dataset.name,
-            share(len(shown.vectors), shown.total),
+            share(n, shown.total),
             scaled,
             shown.miniatures,
             shown.bytes_as_stored,
@@ -130,7 +136,7 @@ def explore(
         page,
     )
     counts = {finding.file: len(finding.rows) for finding in findings}
-    return Explored(written[0], written[1:], len(shown.vectors), shown.total, shown.lost, counts)
+    return Explored(written[0], written[1:], n, shown.total, shown.lost, counts)
 
 
 def share(n: int, total: int) -> str:

@@ -205,8 +205,9 @@ def colourings(origin: Origin, clusters: Int[np.ndarray, " n"]) -> list[Colourin
 def grouped(name: str, words: Sequence[str]) -> Colouring:
     """Inputs by a word for each: the ten words with most inputs are groups, the others and empty ones the rest.
 
-    >>> grouped("class", ["cat", "", "ant", "cat"])
-    Colouring(name='class', groups=['ant', 'cat'], of=[1, -1, 0, 1], rest='no class')
+    >>> found = grouped("class", ["cat", "", "ant", "cat"])
+    >>> found.groups, found.of, found.rest
+    (['ant', 'cat'], [1, -1, 0, 1], 'no class')
     """
     counts = Counter(word for word in words if word)
     largest = {word for word, _ in counts.most_common(len(COLOURS))}
