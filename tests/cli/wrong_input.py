@@ -384,7 +384,11 @@ CASES = [
     Case("more points than a page holds", f"explore {RUN} --points 1000000"),
     Case("a page in a folder that is not there", f"explore {RUN} --out no/map.html"),
     Case("a page whose tables have no folder of their own", f"explore {RUN} --out {LABELLED}.html"),
-    Case("an exploration of other data than the training's", "explore moved-2", edited("moved-2", "n_train: 64", "n_train: 65")),
+    Case(
+        "an exploration of other data than the training's",
+        "explore moved-2",
+        edited("moved-2", "n_train: 64", "n_train: 65"),
+    ),
     Case("an exploration of one input", f"explore {RUN} --points 1"),
     Case("an encoder without a finite Y", "explore infinite", infinite),
     # several trainings

@@ -76,7 +76,7 @@ def test_inputs_are_called_as_dim_encode_calls_them() -> None:
 
 def test_a_split_and_a_number_of_points_thin_what_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     trained()
-    assert main("explore mine labelled.npz --split train --points 20 --out few.html".split()) == 0
+    assert main(["explore", "mine", "labelled.npz", "--split", "train", "--points", "20", "--out", "few.html"]) == 0
     found = embedded(Path("few.html"))
     assert len(found["x"]) == 20
     assert found["splits"] == ["train"]

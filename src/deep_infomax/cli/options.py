@@ -45,7 +45,7 @@ class Command(NamedTuple):
     summary: str
     examples: Sequence[str]
     operands: Sequence[Option]
-    """What is given without a flag, in this order; one that is a list takes all, one that may be None can be left out."""
+    """What is given without a flag, in this order; one that is a list takes all, one that may be None is optional."""
     groups: Mapping[str, Sequence[Option]]
     """Its flags, by the title that they have in the help."""
 

@@ -194,7 +194,9 @@ def _explore() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     ]
     options = [
         Option("out", str | None, None, "Page to write (left out: explore.html in RUN).", "FILE.html"),
-        Option("split", str | None, None, "Part of the data, such as train, test or unlabelled (left out: all).", "NAME"),
+        Option(
+            "split", str | None, None, "Part of the data, such as train, test or unlabelled (left out: all).", "NAME"
+        ),
         Option("points", int, POINTS, "Inputs on the page at most, evenly spaced where there are more."),
     ]
     return operands, {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
@@ -425,7 +427,10 @@ ENTRIES: Final = {
     ),
     "explore": Entry(
         "write an interactive map of the representation, with duplicates and outliers",
-        ("dim explore runs/local-infonce-digits-0", "dim explore runs/local-infonce-digits-0 new-photos --points 10000"),
+        (
+            "dim explore runs/local-infonce-digits-0",
+            "dim explore runs/local-infonce-digits-0 new-photos --points 10000",
+        ),
         _explore,
     ),
     "encode": Entry(

@@ -89,7 +89,7 @@ def duplicates(found: Neighbourhood, contents: Sequence[bytes]) -> Duplicates:
     first = _first_of(contents)
     scale = usual(found.distance[:, 0])
     equal = {(int(one), row): 0.0 for row, one in enumerate(first) if one != row}
-    near = {}
+    near: dict[tuple[int, int], float] = {}
     for row, column in zip(*np.nonzero(found.distance < NEAR * scale), strict=True):
         a, b = sorted((int(first[row]), int(first[found.nearest[row, column]])))
         share = float(found.distance[row, column]) / scale
@@ -123,7 +123,9 @@ def clusters(vectors: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
     Silhouettes are read on at most 1,000 evenly spaced inputs. All zeros where fewer than two rows differ.
     Source: Rousseeuw, Silhouettes, 1987, Journal of Computational and Applied Mathematics 20.
     """
-    from sklearn.metrics import silhouette_score  # here because it takes seconds, which other commands need not wait for
+    from sklearn.metrics import (
+        silhouette_score,
+    )  # here because it takes seconds, which other commands need not wait for
 
     different = len(np.unique(vectors, axis=0))
     part = evenly_spaced(len(vectors), _READ_FOR_SILHOUETTES).numpy()
@@ -156,9 +158,7 @@ def to_label(vectors: Float[np.ndarray, "n d"], among: Bool[np.ndarray, " n"], m
     return Chosen(rows[chosen[order]], sizes[order])
 
 
-def _k_means(
-    vectors: Float[np.ndarray, "n d"], k: int
-) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "k d"]]:
+def _k_means(vectors: Float[np.ndarray, "n d"], k: int) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "k d"]]:
     from sklearn.cluster import KMeans
 
     fitted = KMeans(k, n_init=3, random_state=_SEED).fit(vectors)

@@ -41,5 +41,6 @@ def miniatures(inputs: Num[Tensor, "k channels *spatial"], side: int) -> Float[n
     kept = inputs[:, : (1 if image and inputs.shape[1] == 2 else 3)].cpu().to(torch.float32)
     if image:
         factor = min(1.0, side / max(spatial))
-        return functional.adaptive_avg_pool2d(kept, [max(1, round(length * factor)) for length in spatial]).numpy()
+        height, width = (max(1, round(length * factor)) for length in spatial)
+        return functional.adaptive_avg_pool2d(kept, (height, width)).numpy()
     return functional.adaptive_avg_pool1d(kept, min(_MOMENTS, spatial[0])).numpy()

@@ -193,19 +193,19 @@ def _encoded(encoder: Encoder, dataset: Dataset, split: str | None, points: int,
     total = sum(len(source) for source, _, _ in parts)
     chosen = evenly_spaced(total, points)
     side, start = side_for(len(chosen)), 0
-    found: list[tuple[Tensor, np.ndarray, list[bytes], list[dict[str, Any]]]] = []
+    found: list[tuple[np.ndarray, np.ndarray, list[bytes], list[dict[str, Any]]]] = []
     for source, rows, rows_beside in parts:
         index = chosen[(chosen >= start) & (chosen < start + len(source))] - start
         start += len(source)
         if len(index):
-            vectors, small, contents = _passed(encoder, source, index, side, progress)
             described = [_row(rows_beside, row, source) for row in rows[index].tolist()]
-            found.append((vectors, small, contents, described))
-    vectors = torch.cat([part[0] for part in found]).numpy()
+            found.append((*_passed(encoder, source, index, side, progress), described))
+    vectors = np.concatenate([part[0] for part in found])
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.any():
         raise ValueError(
-            f"the encoder gives no finite Y for {dataset.name}; check the inputs, or train anew at a lower learning rate"
+            f"the encoder gives no finite Y for {dataset.name}; check the inputs, or train anew at a lower learning "
+            "rate"
         )
     kept = np.flatnonzero(finite)
     small = np.concatenate([part[1] for part in found])[kept]
@@ -225,7 +225,7 @@ def _encoded(encoder: Encoder, dataset: Dataset, split: str | None, points: int,
 
 def _passed(
     encoder: Encoder, source: Source, index: Int[Tensor, " k"], side: int, progress: Progress = unseen
-) -> tuple[Float[Tensor, "k d"], Float[np.ndarray, "k channels *sizes"], list[bytes]]:
+) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, "k channels *sizes"], list[bytes]]:
     """Y, miniatures and digests of some inputs, which are read once and never lie in memory together."""
     small, contents = [], list[bytes]()
 
@@ -238,9 +238,9 @@ def _passed(
     found = []
     size = at_a_time(source.shape, 512)
     for rows, batch in encoder.in_batches(take, (len(index), *source.shape), ["Y"], size):
-        found.append(batch["Y"])
+        found.append(batch["Y"].numpy())
         progress(f"encoding {source.name} {source.split}", rows.stop, len(index))
-    return torch.cat(found), np.concatenate(small), contents
+    return np.concatenate(found), np.concatenate(small), contents
 
 
 def _row(columns: Mapping[str, Any], row: int, source: Source) -> dict[str, Any]:

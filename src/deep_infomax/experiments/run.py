@@ -118,9 +118,7 @@ class Run:
         from deep_infomax.experiments.explore import explore  # drawing takes a second to load
 
         page = None if out is None else Path(out)
-        found = explore(
-            self.path, data, own=self._data, out=page, split=split, points=points, encoder=self.encoder
-        )
+        found = explore(self.path, data, own=self._data, out=page, split=split, points=points, encoder=self.encoder)
         return found.page
 
     def push(

@@ -190,7 +190,7 @@ def content(found: Exploration, points: Float[np.ndarray, "n 2"]) -> dict[str, A
 
 
 def colourings(origin: Origin, clusters: Int[np.ndarray, " n"]) -> list[Colouring]:
-    """The ways to colour the map, the one to begin with first; but for clusters, one with a single group is left out."""
+    """The ways to colour the map, the one to begin with first; those with one group are left out, but for clusters."""
     ways = {"class": [class_name(label, origin.classes) for label in origin.labels.tolist()]}
     ways["cluster"] = [f"cluster {cluster + 1}" for cluster in clusters.tolist()]
     if origin.files is not None:

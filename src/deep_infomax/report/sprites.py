@@ -30,7 +30,9 @@ def sprites(values: Float[np.ndarray, "n channels *sizes"], *, bytes_as_stored: 
     return {"kind": "lines", "channels": channels, "moments": moments, "bytes": _base64(lines.tobytes())}
 
 
-def as_bytes(values: Float[np.ndarray, "*shape"], limits: tuple[float, float] | None = None) -> UInt8[np.ndarray, "*shape"]:
+def as_bytes(
+    values: Float[np.ndarray, "*shape"], limits: tuple[float, float] | None = None
+) -> UInt8[np.ndarray, "*shape"]:
     """Values between two limits as 0 to 255, those beyond cut off; None takes the limits that leave out 1 %.
 
     >>> as_bytes(np.array([-1.0, 0.0, 1.0, 2.0, 9.0]), (0.0, 2.0)).tolist()
