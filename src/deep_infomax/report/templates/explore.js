@@ -4,9 +4,12 @@
   const data = JSON.parse(find("#data").textContent);
   const n = data.x.length, thumbnails = data.thumbnails;
   const map = find("#map"), stage = find("#stage"), tip = find("#tip"), ink = map.getContext("2d");
-  const NEAREST_SHOWN = 60, SMALL = 30, MARGIN = 0.06, CLICK = 6;
+  const NEAREST_SHOWN = 60, SMALL = 30, MARGIN = 0.06, CLICK = 6, CELLS = 12;
   let colouring = data.colourings[0], only = null, hovered = -1, pinned = -1;
-  let width = 0, height = 0, zoom = 1, left = 0, top = 0, waiting = false;
+  let width = 0, height = 0, zoom = 1, left = 0, top = 0, waiting = false, close = false;
+
+  // Points are drawn in a mixed order, so that no group lies above all others.
+  const order = data.x.map((_, i) => i).sort((a, b) => ((a * 0.618034) % 1) - ((b * 0.618034) % 1));
 
   // Thumbnails: a part of the sheet, or lines.
   const sheet = new Image();
@@ -103,19 +106,14 @@
 
   function draw() {
     ink.clearRect(0, 0, width, height);
-    const groups = new Map();
-    const seen = [];
-    for (let i = 0; i < n; i++) {
+    const seen = order.filter((i) => {
       const x = across(i), y = down(i);
-      if (x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
-      seen.push(i);
-      const group = dimmed(i) ? -2 : colouring.of[i];
-      if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(i);
-    }
+      return x > -20 && y > -20 && x < width + 20 && y < height + 20;
+    });
     const radius = Math.min(7, (n > 1500 ? 2.2 : 3.2) * Math.sqrt(Math.max(1, zoom / Math.min(width, height))));
     const paint = (group) => (group < 0 ? colour("--rest") : data.colours[group]);
-    if (seen.length <= NEAREST_SHOWN && zoom > Math.min(width, height)) {
+    close = seen.length <= NEAREST_SHOWN && zoom > Math.min(width, height);
+    if (close) {
       const [w, h] = sized(SMALL);
       for (const i of seen) {
         const x = across(i) - w / 2, y = down(i) - h / 2;
@@ -126,21 +124,32 @@
         ink.strokeRect(x - 1, y - 1, w + 2, h + 2);
       }
     } else {
-      for (const group of [...groups.keys()].sort((a, b) => a - b)) {
-        ink.globalAlpha = group === -2 ? 0.35 : 0.85;
-        ink.fillStyle = paint(group);
-        ink.beginPath();
-        for (const i of groups.get(group)) {
-          const x = across(i), y = down(i);
-          ink.moveTo(x + radius, y);
-          ink.arc(x, y, radius, 0, 6.2832);
-        }
-        ink.fill();
-      }
+      const dots = new Map(), side = 2 * radius + 2;
+      for (const group of [-1, ...colouring.groups.keys()]) dots.set(group, dot(paint(group), radius, side));
+      const ratio = window.devicePixelRatio || 1, whole = (length) => Math.round(length * ratio);
+      const put = (image, i) => ink.drawImage(image, whole(across(i) - side / 2), whole(down(i) - side / 2));
+      ink.setTransform(1, 0, 0, 1, 0, 0);
+      ink.globalAlpha = 0.35;
+      for (const i of seen) if (dimmed(i)) put(dots.get(-1), i);
+      ink.globalAlpha = 0.85;
+      for (const i of seen) if (!dimmed(i)) put(dots.get(colouring.of[i]), i);
+      ink.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
     ink.globalAlpha = 1;
     drawMarks(radius);
     drawNames();
+  }
+
+  // A point is drawn once and copied, which is much faster than thousands of arcs.
+  function dot(paint, radius, side) {
+    const canvas = document.createElement("canvas"), ratio = window.devicePixelRatio || 1;
+    canvas.width = canvas.height = Math.ceil(side * ratio);
+    const target = canvas.getContext("2d");
+    target.scale(canvas.width / side, canvas.width / side);
+    target.fillStyle = paint;
+    target.arc(side / 2, side / 2, radius, 0, 6.2832);
+    target.fill();
+    return canvas;
   }
 
   function drawMarks(radius) {
@@ -164,19 +173,28 @@
   function ring(i, radius, line) {
     ink.strokeStyle = colour("--ink");
     ink.lineWidth = line;
+    if (close) {
+      const [w, h] = sized(SMALL).map((length) => length + 6);
+      ink.strokeRect(across(i) - w / 2, down(i) - h / 2, w, h);
+      return;
+    }
     ink.beginPath();
     ink.arc(across(i), down(i), radius, 0, 6.2832);
     ink.stroke();
   }
 
-  // Each group's name stands at the point nearest to the median, or below where another name stands already.
+  // Each group's name stands where most of its points are, or below where another name stands already.
   let centres = [];
 
   function findCentres() {
     const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+    const cell = (i) => [Math.floor(data.x[i] * CELLS), Math.floor(data.y[i] * CELLS)];
     centres = colouring.groups.map((name, group) => {
-      const own = [];
-      for (let i = 0; i < n; i++) if (colouring.of[i] === group) own.push(i);
+      const all = order.filter((i) => colouring.of[i] === group), counts = new Map();
+      for (const i of all) counts.set(String(cell(i)), (counts.get(String(cell(i))) || 0) + 1);
+      const [fullest] = [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
+      const [column, row] = fullest.split(",").map(Number);
+      const own = all.filter((i) => Math.abs(cell(i)[0] - column) < 2 && Math.abs(cell(i)[1] - row) < 2);
       const x = middle(own.map((i) => data.x[i])), y = middle(own.map((i) => data.y[i]));
       const distance = (i) => Math.hypot(data.x[i] - x, data.y[i] - y);
       const nearest = own.reduce((best, i) => (distance(i) < distance(best) ? i : best));
