@@ -73,6 +73,18 @@ def test_copies_are_paired_with_the_first_and_count_as_one_beside_others() -> No
     assert found.equal.tolist() == [True, True, True, False]
 
 
+def test_pairs_are_found_where_every_input_has_a_copy() -> None:
+    x = np.repeat(scattered(60), 2, axis=0)
+    found = duplicates(neighbourhood(x, 8), [bytes([row // 2]) for row in range(120)])
+    assert found.pairs.tolist() == [[2 * row, 2 * row + 1] for row in range(60)]
+    assert found.equal.all()
+
+
+def test_equal_vectors_have_the_distance_0() -> None:
+    x = np.repeat(1000 + scattered(100), 2, axis=0)
+    assert not neighbourhood(x, 1).distance.any()
+
+
 def test_there_are_no_duplicates_among_scattered_inputs() -> None:
     assert len(duplicates(neighbourhood(scattered(300), 8), different(300)).pairs) == 0
 

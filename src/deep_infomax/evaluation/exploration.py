@@ -6,6 +6,7 @@ standard deviation 1 in every unit. Figures of distance are in units of what is 
 Shapes: n inputs, d units, k neighbours.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -36,7 +37,7 @@ class Duplicates(NamedTuple):
 
     pairs: Int[np.ndarray, "p 2"]
     distance: Float[np.ndarray, " p"]
-    """In units of the usual distance to the nearest other input."""
+    """In units of the usual distance to the nearest input with another Y."""
     equal: Bool[np.ndarray, " p"]
     """Whether all values of the inputs are the same."""
 
@@ -61,33 +62,37 @@ def neighbourhood(vectors: Float[np.ndarray, "n d"], k: int) -> Neighbourhood:
     >>> neighbourhood(np.array([[0.0], [1.0], [3.0]], np.float32), 1).nearest.ravel().tolist()
     [1, 0, 1]
     """
-    values = torch.from_numpy(np.ascontiguousarray(vectors))
-    distance, nearest = (found.numpy() for found in nearest_rows(values, values, k + 1, "l2"))
+    values = torch.from_numpy(np.ascontiguousarray(vectors - vectors.mean(axis=0)))
+    nearest = nearest_rows(values, values, k + 1, "l2")[1].numpy()
     n, kept = len(vectors), min(k, len(vectors) - 1)
     # Among more copies than neighbours an input may be missing from its own row; then the last one goes.
     own = nearest == np.arange(n)[:, None]
     own[~own.any(axis=1), -1] = True
-    return Neighbourhood(distance[~own].reshape(n, kept), nearest[~own].reshape(n, kept))
+    nearest = nearest[~own].reshape(n, kept)
+    # Those found come from products of matrices, whose rounding would part equal rows.
+    distance = np.linalg.norm(vectors[:, None].astype(np.float64) - vectors[nearest], axis=2)
+    order = np.argsort(distance, axis=1, kind="stable")
+    return Neighbourhood(np.take_along_axis(distance, order, 1), np.take_along_axis(nearest, order, 1))
 
 
 def usual(values: Float[np.ndarray, " n"]) -> float:
-    """The median of the values above 0, so that copies do not set what is usual; 1 where there is none.
+    """The median of the finite values above 0, so that copies do not set what is usual; 1 where there is none.
 
-    >>> usual(np.array([0.0, 0.0, 2.0, 3.0, 9.0]))
+    >>> usual(np.array([0.0, 0.0, 2.0, 3.0, 9.0, np.inf]))
     3.0
     """
-    positive = values[values > 0]
+    positive = values[(values > 0) & np.isfinite(values)]
     return float(np.median(positive)) if len(positive) else 1.0
 
 
 def duplicates(found: Neighbourhood, contents: Sequence[bytes]) -> Duplicates:
-    """Inputs that are equal in every value, and pairs nearer than a fifth of the usual distance to the nearest.
+    """Inputs that are equal in every value, and pairs nearer than a fifth of the usual distance to another input.
 
     Equal inputs come first, each paired with the first of its kind. ``contents`` has a digest of each input; those of
     equal inputs are the same.
     """
     first = _first_of(contents)
-    scale = usual(found.distance[:, 0])
+    scale = usual(np.where(found.distance > 0, found.distance, np.inf).min(axis=1))
     equal = {(int(one), row): 0.0 for row, one in enumerate(first) if one != row}
     near: dict[tuple[int, int], float] = {}
     for row, column in zip(*np.nonzero(found.distance < NEAR * scale), strict=True):
@@ -160,6 +165,9 @@ def to_label(vectors: Float[np.ndarray, "n d"], among: Bool[np.ndarray, " n"], m
 
 def _k_means(vectors: Float[np.ndarray, "n d"], k: int) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "k d"]]:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    fitted = KMeans(k, n_init=3, random_state=_SEED).fit(vectors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that differ by rounding alone make fewer clusters
+        fitted = KMeans(k, n_init=3, random_state=_SEED).fit(vectors)
     return fitted.labels_.astype(np.int64), np.asarray(fitted.cluster_centers_)

@@ -267,7 +267,7 @@ def _duplicates(found: Duplicates) -> Finding:
         TABLES[0],
         "Near-duplicates",
         "Pairs that are equal in every value, and pairs nearer in Y than a fifth of the usual distance to the nearest "
-        "input.",
+        "input with another Y.",
         [(int(a), int(b)) for a, b in found.pairs[:_MOST_FOUND]],
         {"distance": distance, "equal": ["yes" if same else "no" for same in equal]},
         ["equal" if same else f"{share:.2f} of the usual" for share, same in zip(distance, equal, strict=True)],
