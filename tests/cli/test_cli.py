@@ -62,6 +62,7 @@ SMALL = {
     "train": "--data labelled.npz --training.batch_size 16 --objective.units 8 --out beyond",
     "evaluate": f"{LABELLED} --metrics knn --layers Y",
     "encode": f"{LABELLED} labelled.npz --out beyond.npy",
+    "explore": f"{LABELLED} --out far.html",
     "estimate": "left.npy right.npy --estimator gaussian",
     "dependency": "both.npy",
     "compare": "--recipes random --data labelled.npz --out beyond",
@@ -100,6 +101,7 @@ def test_every_command_names_the_file_and_the_key_of_a_wrong_configuration(
         "train --resume": "",
         "evaluate": "",
         "report": f"--out {run}.html",
+        "explore": f"--out {tmp_path}/map.html",
         "encode": f"series.npy --out {run}.npy",
     }
     for command, options in rest.items():

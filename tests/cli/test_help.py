@@ -101,3 +101,15 @@ TOY = Command(
 )
 def test_words_become_values(words: str, values: dict[str, object]) -> None:
     assert parse(TOY, words.split()) == values
+
+
+def test_an_operand_that_may_be_none_can_be_left_out() -> None:
+    operands = [Option("run", str, None, "A run.", "RUN"), Option("data", str | None, None, "Data.", "DATA")]
+    taken = Command("show", "show a run", ("dim show a", "dim show a b"), operands, {})
+    assert parse(taken, ["a"]) == {"run": "a"}
+    assert parse(taken, ["a", "b"]) == {"run": "a", "data": "b"}
+    assert "Usage: dim show RUN [DATA] [options]" in help_text(taken)
+    with pytest.raises(ValueError, match="dim show needs RUN; see"):
+        parse(taken, [])
+    with pytest.raises(ValueError, match="dim show cannot use 'c'; see"):
+        parse(taken, ["a", "b", "c"])

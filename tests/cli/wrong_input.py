@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 RUN = "run"
 """A finished run on `series.npy`, which has no labels."""
@@ -162,6 +163,14 @@ def exchanged(folder: Path) -> None:
     file = folder / "exchanged" / "config.yaml"
     file.write_text(file.read_text().replace("name: series", "name: exchanged"))
     np.save(folder / "exchanged.npy", np.random.default_rng(1).normal(size=(64, 1, 2, 32)).astype(np.float32))
+
+
+def infinite(folder: Path) -> None:
+    """A run whose weights are so large that sums of them are not finite."""
+    shutil.copytree(folder / RUN, folder / "infinite")
+    file = folder / "infinite" / "encoder.safetensors"
+    weights = load_file(file)
+    save_file({name: np.full_like(w, 3e38) if name.endswith("weight") else w for name, w in weights.items()}, file)
 
 
 def unlogged(folder: Path) -> None:
@@ -367,6 +376,21 @@ CASES = [
     Case("a report on a wrong probe", "report probing --out probing.html", changed("probing", "probe: 7")),
     Case("a report on a damaged evaluation", "report h --out h.html", damaged(RUN, "evaluation.json", "h")),
     Case("a report on a folder without runs", "report hollow", lambda folder: (folder / "hollow").mkdir()),
+    Case("an exploration of nothing", "explore nothing"),
+    Case("an exploration of an unfinished run", "explore unfinished-4", unfinished_anew("unfinished-4")),
+    Case("data of another shape to explore", f"explore {RUN} digits"),
+    Case("an unknown split to explore", f"explore {RUN} --split validation"),
+    Case("no points to explore", f"explore {RUN} --points 0"),
+    Case("more points than a page holds", f"explore {RUN} --points 1000000"),
+    Case("a page in a folder that is not there", f"explore {RUN} --out no/map.html"),
+    Case("a page whose tables have no folder of their own", f"explore {RUN} --out {LABELLED}.html"),
+    Case(
+        "an exploration of other data than the training's",
+        "explore moved-2",
+        edited("moved-2", "n_train: 64", "n_train: 65"),
+    ),
+    Case("an exploration of one input", f"explore {RUN} --points 1"),
+    Case("an encoder without a finite Y", "explore infinite", infinite),
     # several trainings
     Case("no recipes to compare", "compare --data digits"),
     Case("an unknown recipe to compare", "compare --recipes vae,dim --data digits"),

@@ -111,3 +111,26 @@ def report(*, runs: Sequence[str], out: str | None) -> None:
     page = write_report(paths, None if out is None else Path(out), titles())
     NOTES.print(f"report: {page}")
     print_comparison([run.name for run in found], results)
+
+
+def explore(
+    *,
+    run: str,
+    out: str | None,
+    split: str | None,
+    points: int,
+    data: str | None = None,
+    data_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an interactive map of Y and the tables beside it, and say what they show."""
+    from deep_infomax.experiments.explore import explore as write_map  # drawing takes a second to load
+    from deep_infomax.experiments.explore import share
+
+    page = None if out is None else Path(out)
+    found = write_map(Path(run), data, out=page, split=split, points=points, data_options=data_options)
+    if found.lost:
+        NOTES.print(f"{found.lost:,} inputs are left out, as their Y is not finite")
+    size = found.page.stat().st_size / 1e6
+    NOTES.print(f"wrote {found.page}, {size:.1f} MB: {share(found.n, found.total)}")
+    tables = (f"{path} ({found.found[path.name]:,})" for path in found.tables)
+    NOTES.print(f"tables: {', '.join(tables)}")

@@ -29,6 +29,7 @@ _LESS: Final = {
     "export": "end what else uses memory",
     "push": "end what else uses memory",
     "report": "report on fewer runs",
+    "explore": "show fewer `points`",
     "estimate": "use fewer samples or coordinates",
     "transfer": "use fewer moments, coordinates or lags",
     "dependency": "use fewer samples or coordinates",

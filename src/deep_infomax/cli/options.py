@@ -45,7 +45,7 @@ class Command(NamedTuple):
     summary: str
     examples: Sequence[str]
     operands: Sequence[Option]
-    """What is given without a flag, in this order; one that is a list takes all."""
+    """What is given without a flag, in this order; one that is a list takes all, one that may be None is optional."""
     groups: Mapping[str, Sequence[Option]]
     """Its flags, by the title that they have in the help."""
 
@@ -93,7 +93,7 @@ def parse(command: Command, words: Sequence[str]) -> dict[str, Any]:
 def help_text(command: Command) -> str:
     """The help of a command, which begins with its examples."""
     width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns)
-    usage = [f"{option.metavar}{' ...' if _is_list(option) else ''}" for option in command.operands]
+    usage = [_usage(option) for option in command.operands]
     parts = [
         "\n".join(textwrap.wrap(f"dim {command.name}: {command.summary}", width)),
         "\n".join(["Examples:", *(f"  {example}" for example in command.examples)]),
@@ -156,14 +156,13 @@ def _operands(command: Command, given: Sequence[Any]) -> dict[str, Any]:
     wanted = command.operands
     if any("\0" in text for text in given):
         raise ValueError(f"dim {command.name} cannot use a name with a character NUL; see 'dim {command.name} --help'")
-    if len(given) < len(wanted):
-        missing = " and ".join(option.metavar for option in wanted[len(given) :])
+    if missing := " and ".join(option.metavar for option in wanted[len(given) :] if not _is_optional(option)):
         raise ValueError(f"dim {command.name} needs {missing}; see 'dim {command.name} --help'")
     if wanted and _is_list(wanted[-1]):
         given = [*given[: len(wanted) - 1], tuple(given[len(wanted) - 1 :])]
     if len(given) > len(wanted):
         raise ValueError(f"dim {command.name} cannot use {given[len(wanted)]!r}; see 'dim {command.name} --help'")
-    return dict(zip((option.name for option in wanted), given, strict=True))
+    return dict(zip((option.name for option in wanted), given, strict=False))
 
 
 def _unknown(command: Command, flag: str) -> str:
@@ -176,6 +175,15 @@ def _unknown(command: Command, flag: str) -> str:
 
 def _is_list(option: Option) -> bool:
     return get_origin(option.kind) is tuple
+
+
+def _is_optional(operand: Option) -> bool:
+    return type(None) in get_args(operand.kind)
+
+
+def _usage(operand: Option) -> str:
+    shown = f"{operand.metavar} ..." if _is_list(operand) else operand.metavar
+    return f"[{shown}]" if _is_optional(operand) else shown
 
 
 def _flag_text(option: Option) -> str:

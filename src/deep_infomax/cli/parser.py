@@ -185,6 +185,23 @@ def _report() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     return [runs], {_OPTIONS: [out]}
 
 
+def _explore() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.experiments.explore import POINTS
+
+    operands = [
+        _run("Run directory."),
+        Option("data", str | None, None, f"What to show (left out: the training's own data): {_SPEC}", "DATA"),
+    ]
+    options = [
+        Option("out", str | None, None, "Page to write (left out: explore.html in RUN).", "FILE.html"),
+        Option(
+            "split", str | None, None, "Part of the data, such as train, test or unlabelled (left out: all).", "NAME"
+        ),
+        Option("points", int, POINTS, "Inputs on the page at most, evenly spaced where there are more."),
+    ]
+    return operands, {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}
+
+
 def _estimate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     from deep_infomax.mutual_information.estimators import ESTIMATORS
 
@@ -407,6 +424,14 @@ ENTRIES: Final = {
         "write one HTML page about one or several runs",
         ("dim report runs/local-infonce-digits-0", "dim report runs/compare-digits --out methods.html"),
         _report,
+    ),
+    "explore": Entry(
+        "write an interactive map of the representation, with duplicates and outliers",
+        (
+            "dim explore runs/local-infonce-digits-0",
+            "dim explore runs/local-infonce-digits-0 new-photos --points 10000",
+        ),
+        _explore,
     ),
     "encode": Entry(
         "write the representation of a data set",

@@ -23,6 +23,7 @@ _WORK: Final = {
     "export": ("commands", "export"),
     "push": ("commands", "push"),
     "report": ("commands", "report"),
+    "explore": ("commands", "explore"),
     "compare": ("compare", "compare"),
     "estimate": ("information", "estimate"),
     "transfer": ("information", "transfer"),

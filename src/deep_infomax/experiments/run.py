@@ -100,6 +100,27 @@ class Run:
 
         return write_report([self.path], None if out is None else Path(out), titles())
 
+    def explore(
+        self, data: Any = None, *, out: str | Path | None = None, split: str | None = None, points: int = 4000
+    ) -> Path:
+        """Write an interactive map of Y, as ``dim explore`` does; the page, beside which a folder has three tables.
+
+        Args:
+            data: Data of any kind that `train` takes; None stands for the training's own.
+            out: The page; None stands for ``explore.html`` in the run's folder.
+            split: The part of the data; None stands for all.
+            points: Inputs on the page at most, evenly spaced where there are more.
+
+        Raises:
+            ValueError: the training has not ended, the data cannot be used, a file cannot be written, or Y is nowhere
+                finite or the same everywhere.
+        """
+        from deep_infomax.experiments.explore import explore  # drawing takes a second to load
+
+        page = None if out is None else Path(out)
+        found = explore(self.path, data, own=self._data, out=page, split=split, points=points, encoder=self.encoder)
+        return found.page
+
     def push(
         self, repository: str, *, license: str | None = None, private: bool = False, token: str | None = None
     ) -> str:

@@ -10,6 +10,7 @@ file                    what it holds
 ``evaluation.json``     what was measured of it (`deep_infomax.evaluation.results`)
 ``arrays/``             what the report draws: representations, neighbours, reconstructions
 ``report.html``         the report
+``explore.html``        the map of Y, whose tables are in ``explore/``
 ======================  ===========================================================================================
 
 `fit` with ``out`` writes all but ``config.yaml``. It knows neither a recipe nor how the network, the objective and the

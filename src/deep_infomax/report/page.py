@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from deep_infomax.report import tables
 from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
 from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
 from deep_infomax.report.reading import find_runs, read_runs
+from deep_infomax.report.rendering import template
 from deep_infomax.report.runs import RecordedRun
 from deep_infomax.report.training_figures import (
     bound_names,
@@ -130,18 +130,11 @@ def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles =
 def render(runs: Sequence[RecordedRun], titles: Titles) -> str:
     """The page as text, untrained encoders last."""
     runs = sorted(runs, key=lambda run: run.is_floor)
-    environment = Environment(
-        loader=PackageLoader("deep_infomax.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     several = len(runs) > 1
     columns, rows = tables.comparison(runs) if several else ([], [])
     overlaid = [*bound_pictures(runs, titles.bounds), *health_pictures(runs), *speed_picture(runs)] if several else []
     views = [_view(run, len(runs), titles) for run in runs]
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         heading=next((view.verdict[0] for view in views if view.verdict), None),
         floors=tables.floor_rows(runs) if several else [],
         title=f"{len(runs)} runs compared" if several else f"{runs[0].recipe} on {runs[0].data_name}",
