@@ -5,7 +5,8 @@
 A classifier q(c | x) that never saw a digit proves ``I >= H(c) + E log q(c | x)`` in nats (Barber and Agakov, 2003). It
 is a logistic regression in ten folds. ``Y.npy`` holds what an encoder makes of the digits, in their order:
 
-    make demo && dim encode runs/demo digits --out Y.npy
+    dim train --recipe local-infonce --data digits --epochs 60 --out runs/digits
+    dim encode runs/digits digits --out Y.npy
 
 An encoding tells no more than the pixels. The check holds where both intervals allow it.
 """
