@@ -5,6 +5,7 @@ import pytest
 
 from deep_infomax.data import DataOptions
 from deep_infomax.experiments.run_directory import read_settings, write_settings
+from deep_infomax.training import TrainingConfig
 
 WRITTEN = """\
 recipe: local-infonce
@@ -75,9 +76,8 @@ def test_settings_are_read_and_written_without_a_change(tmp_path: Path, lines: i
     (tmp_path / "config.yaml").write_text(text)
     write_settings(tmp_path, read_settings(tmp_path))
     written = (tmp_path / "config.yaml").read_text()
-    later = [
-        f"  {name}: {json.dumps(value)}\n" for name, value in vars(DataOptions()).items() if f"  {name}:" not in text
-    ]
+    defaults = vars(DataOptions()) | vars(TrainingConfig())
+    later = [f"  {name}: {json.dumps(value)}\n" for name, value in defaults.items() if f"  {name}:" not in text]
     assert [line for line in written.splitlines(keepends=True) if line not in later] == text.splitlines(keepends=True)
     write_settings(tmp_path, read_settings(tmp_path))
     assert (tmp_path / "config.yaml").read_text() == written

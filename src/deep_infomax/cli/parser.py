@@ -426,7 +426,7 @@ ENTRIES: Final = {
         _report,
     ),
     "explore": Entry(
-        "write an interactive map of the representation, with duplicates and outliers",
+        "write an interactive map of Y, with duplicates and outliers",
         (
             "dim explore runs/local-infonce-digits-0",
             "dim explore runs/local-infonce-digits-0 new-photos --points 10000",

@@ -107,10 +107,11 @@ def principal_components(train: Float[Tensor, "n d"], test: Float[Tensor, "p d"]
     """Both parts, (n, k) and (p, k), along the first principal components of the training part, or all if fewer."""
     from sklearn.decomposition import PCA  # here because it takes a second, which no other evaluation needs
 
+    if bool((train == train[0]).all()):
+        return train.new_zeros(len(train), 1), test.new_zeros(len(test), 1)  # constants have no directions
     model = PCA(min(count, *train.shape), random_state=0).fit(train.numpy())
     # What has no variance but rounding's would be blown up to that of the others.
     kept = model.explained_variance_ > _LEAST_VARIANCE * model.explained_variance_[0]
-    kept[0] = True
     return tuple(torch.from_numpy(model.transform(part.numpy())[:, kept]).float() for part in (train, test))
 
 
