@@ -30,7 +30,7 @@ PATCH = 8
 
 
 def cluttered(folder: Path) -> str:
-    """Digits out of place among pieces of two photographs, which come with scikit-learn."""
+    """Digits out of place among pieces of two photographs of scikit-learn, which cover all whole cells of 8 x 8."""
     from sklearn.datasets import load_sample_images
 
     file = folder / "cluttered-digits.npz"
@@ -43,8 +43,8 @@ def cluttered(folder: Path) -> str:
             images = part.inputs[:, 0].numpy().astype(float)
             side = images.shape[1]
             for image in images:
-                for top in range(0, side - PATCH // 2, PATCH // 2 * 2):
-                    for left in range(0, side - PATCH // 2, PATCH // 2 * 2):
+                for top in range(0, side - PATCH + 1, PATCH):
+                    for left in range(0, side - PATCH + 1, PATCH):
                         cell = image[top : top + PATCH, left : left + PATCH]
                         photograph = photographs[generator.integers(2)]
                         y, x = (generator.integers(0, size - PATCH) for size in photograph.shape)

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
-    *(DOCS / f"{name}.md" for name in ("results", "speed", "information", "method")),
+    *(DOCS / f"{name}.md" for name in ("where-it-wins", "results", "speed", "information", "method")),
     *sorted(DOCS.glob("information/*.md")),
     *sorted(DOCS.glob("method/*.md")),
     ROOT / "benchmarks" / "README.md",

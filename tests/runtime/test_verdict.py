@@ -42,7 +42,8 @@ def test_the_probe_is_chosen_before_any_figure_is_known():
 def test_where_y_loses_there_is_something_to_try():
     said = verdict(figures(Y=60.0, conv=96.0, fc=91.0, raw=95.0, untrained=50.0))
     assert said[-1] == (
-        "To try: more epochs, a wider Y, another recipe. The layer conv reads 96.0 %. Until then raw input costs less."
+        "To try: more epochs, a wider Y, another recipe. The layer conv reads 96.0 %. "
+        "Until then, take the floor: raw input."
     )
     assert "conv" not in verdict(figures(Y=60.0, conv=94.0, raw=95.0))[-1]
     assert not any("To try" in sentence for sentence in verdict(figures(Y=90.0, raw=50.0)))

@@ -112,8 +112,10 @@ def _train(recipe: str | None) -> tuple[Sequence[Option], Mapping[str, Sequence[
 
 
 def _evaluate() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
+    from deep_infomax.evaluation import DEFAULT_METRICS
+
     options = [
-        _metrics("linear,mlp,knn,few-labels"),
+        _metrics(",".join(DEFAULT_METRICS)),
         Option(
             "probe", str | None, None, "Labelled data (left out: those that the training named, or its own).", "SPEC"
         ),

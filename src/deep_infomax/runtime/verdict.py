@@ -134,7 +134,7 @@ def _remedy(first: Contest, found: Mapping[tuple[str, str, str], Figure]) -> str
     if better is not None and better.value > first.best.value:
         said += f" The layer {better.layer} reads {_percent(better)}."
     if first.outcome != "above":
-        said += f" Until then {FLOORS[first.best.layer].title} costs less."
+        said += f" Until then, take the floor: {FLOORS[first.best.layer].title}."
     return said
 
 
