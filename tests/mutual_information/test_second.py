@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from deep_infomax.mutual_information import Fitting, estimate_mi
+from deep_infomax.mutual_information import TASKS, Fitting, estimate_mi
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.samples.inputs import as_columns
 from deep_infomax.mutual_information.second import NO_SECOND, second_opinion
@@ -96,3 +96,10 @@ def test_independent_codes_of_many_levels_are_not_overfitted():
     assert abs(found.mi) < 0.03
     assert found.lower_bound < 0.02
     assert found.interval[0] < 0 < found.interval[1]
+
+
+@pytest.mark.parametrize("seed", [1000, 1001, 1002])
+def test_neighbours_on_thin_curves_say_how_much_too_high_they_may_read(seed):
+    sample = TASKS["rings-3"].sample(10_000, seed=seed)
+    found = opinion(sample.x, sample.y)
+    assert found.value - found.below - found.error < TASKS["rings-3"].truth < found.value

@@ -76,10 +76,10 @@ def combine(
             errors[second.name] = math.hypot(second.error, errors[readout])
         beyond = second.value + second.above + z * errors[second.name]
         reach = beyond if outdone else max(reach, beyond)
-    readout = second.name if outdone else readout
+    readout, below = (second.name, second.below) if outdone else (readout, 0.0)
     lower_bound = means["infonce"] - rows.quantile(level, len(folds)) * errors["infonce"]
     doubts = _doubts(folds, estimator, facts, means, errors, z)
-    interval = (means[readout] - z * errors[readout], min(reach, facts.capacity))
+    interval = (means[readout] - below - z * errors[readout], min(reach, facts.capacity))
     if any(doubt.opens for doubt in doubts):
         interval = (min(interval[0], lower_bound), facts.capacity)  # all that can be said
     return Estimate(

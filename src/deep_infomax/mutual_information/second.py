@@ -48,6 +48,8 @@ class Second(NamedTuple):
     """Its standard error."""
     above: float = 0.0
     """How much further up the truth may be."""
+    below: float = 0.0
+    """How much further down."""
 
 
 NO_SECOND: Final = Second("", "", -math.inf, 0.0)
@@ -68,12 +70,16 @@ def second_opinion(x: Columns, y: Columns) -> Second:
 
 
 def _by_neighbours(x: Float[Array, "n dx"], y: Float[Array, "n dy"]) -> Second:
-    """Nearest neighbours, which blur what changes fast: less so the nearer ones, and among twice as many samples."""
+    """Nearest neighbours, which blur what changes fast: less so the nearer ones, and among twice as many samples.
+
+    On thin curves they read too much: less so, too, the nearer ones, and among twice as many samples.
+    """
     pointwise = ksg_pointwise(x, y)
     value, error = float(pointwise.mean()), float(pointwise.std()) / math.sqrt(len(x))
     halves = float(np.mean([ksg_pointwise(x[part::2], y[part::2]).mean() for part in (0, 1)]))
-    blurred = min(halves, float(ksg_pointwise(x, y, FAR).mean()))
-    return Second("ksg", "nearest neighbours", value, error, 2 * max(0.0, value - blurred))
+    near, far = (float(ksg_pointwise(x, y, k).mean()) for k in (1, FAR))
+    above, below = 2 * max(0.0, value - min(halves, far)), 2 * max(0.0, value - near, halves - value)
+    return Second("ksg", "nearest neighbours", value, error, above, below)
 
 
 def _by_counts(x: Int[Array, " n"], y: Int[Array, " n"]) -> Second:
