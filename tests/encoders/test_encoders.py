@@ -22,6 +22,7 @@ from deep_infomax.encoders import (
     convolutional_64,
     digits,
     encoder_for,
+    pooled,
     strided_crops,
 )
 
@@ -353,11 +354,60 @@ def test_the_generic_network_keeps_its_rule(spatial):
     assert encoder(torch.zeros(2, 1, *spatial)).local.shape[1:] == encoder.local_shape
 
 
+@pytest.mark.parametrize(
+    ("spatial", "local"),
+    [
+        ((1,), (256, 1)),
+        ((24,), (256, 12)),
+        ((100,), (256, 12)),
+        ((4096,), (256, 64)),
+        ((20, 20), (256, 5, 5)),
+        ((64, 64), (256, 16, 16)),
+        ((4, 200), (256, 4, 12)),
+        ((16, 16, 16), (128, 4, 4, 4)),
+    ],
+    ids=str,
+)
+def test_the_pooled_network_keeps_its_rule(spatial, local):
+    encoder = pooled(1, spatial)
+    assert encoder.local_shape == local
+    filters = [convolution.filters for convolution in encoder.network.convolutions]
+    assert filters == sorted(filters)
+    features = encoder(torch.randn(2, 1, *spatial))
+    assert features.local.shape[1:] == local
+    assert features.hidden["conv"].shape == (2, 2 * local[0])
+
+
+def test_pooled_layers_are_statistics_over_positions():
+    torch.manual_seed(0)
+    encoder = pooled(2, (40, 9)).eval()
+    inputs = torch.randn(3, 2, 40, 9)
+    maps = encoder.upper(encoder.lower(inputs)).detach().numpy().reshape(3, 256, -1)
+    expected = np.concatenate([maps.mean(2), np.sqrt(maps.var(2) + 1e-5)], axis=1)
+    np.testing.assert_allclose(encoder.encode(inputs, "conv").numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pooled_vector_says_what_is_there_and_not_where():
+    torch.manual_seed(0)
+    series = torch.zeros(2, 1, 400)
+    series[0, 0, 100:130] = series[1, 0, 260:290] = torch.randn(30)  # 160 is a multiple of all strides
+    encoder, elsewhere = pooled(1, (400,)).eval(), convolutional(1, (400,)).eval()
+    torch.testing.assert_close(*encoder.encode(series))
+    here, there = elsewhere.encode(series)
+    assert (here - there).abs().max() > 1e-4
+
+
+def test_a_pooled_network_can_learn_from_constant_maps():
+    encoder = pooled(1, (64,))
+    encoder(torch.zeros(2, 1, 64)).vector.sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in encoder.parameters())
+
+
 def test_choice_by_size():
     assert encoder_for(3, (32, 32)).network == convolutional_32(3).network
     assert encoder_for(2, (28, 28), dim=5).network == convolutional_28(2, 5).network
     assert encoder_for(1, (8, 8)).network == digits().network
-    assert encoder_for(1, (8,)).network == convolutional(1, (8,)).network
+    assert encoder_for(1, (8,)).network == pooled(1, (8,)).network
     assert encoder_for(3, (32, 28), dim=9).network == convolutional(3, (32, 28), 9).network
     with torch.device("meta"):
         assert encoder_for(1, (64, 64)).network == convolutional_64(1).network

@@ -21,6 +21,7 @@ from deep_infomax.encoders import (
     digits,
     export,
     exporting,
+    pooled,
     strided_crops,
 )
 
@@ -41,6 +42,7 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "series": lambda: with_statistics(convolutional(2, (50,), 3), 0.5, 2.0),
     "series far from zero": lambda: with_statistics(convolutional(1, (50,), 3), 0.001, 0.25, 1_000_000.0),
     "volumes": lambda: with_statistics(convolutional(1, (6, 7, 8), 4), -1.0, 3.0),
+    "pooled": lambda: with_statistics(pooled(2, (50,), 3), 0.5, 2.0),
     "crops": lambda: with_statistics(strided_crops(3, (16, 16), 4), 100.0, 50.0),
     "variational": lambda: with_statistics(VariationalEncoder(digits()), 78.0, 96.0),
     "a network of one's own": lambda: with_statistics(own_network(), 100.0, 50.0),

@@ -16,6 +16,7 @@ from deep_infomax.encoders.networks import (
     convolutional_64,
     digits,
     encoder_for,
+    pooled,
     strided_crops,
 )
 from deep_infomax.encoders.tapped import TappedEncoder
@@ -44,5 +45,6 @@ __all__ = [
     "encoder_for",
     "export",
     "format_of",
+    "pooled",
     "strided_crops",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from deep_infomax.runtime.records import typed
 
 _CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_LEAST_VARIANCE = 1e-5
 _POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
@@ -82,6 +84,8 @@ class ConvolutionalNetwork:
     fully_connected: tuple[int, ...]
     dim: int = 64
     """Units d of the global vector."""
+    pooled: bool = False
+    """Whether the last map is read by the mean and the deviation of each filter over all positions, not flattened."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -116,11 +120,29 @@ class ConvolutionalNetwork:
             maps.append((convolution.filters, *spatial))
         return tuple(maps)
 
+    @property
+    def read(self) -> int:
+        """Numbers that are read of the last map."""
+        return 2 * self.maps[-1][0] if self.pooled else math.prod(self.maps[-1])
+
+
+class PositionStatistics(nn.Module):
+    """The mean of each filter over all positions, then its standard deviation: ``(n, filters, *spatial)`` to
+    ``(n, 2 filters)``.
+    """  # noqa: D205
+
+    def forward(self, maps: Float[Tensor, "n filters *spatial"]) -> Float[Tensor, "n twice"]:
+        """Statistics of maps; the deviation has a small floor, at which its gradient is finite."""
+        values = maps.flatten(2)
+        deviation = (values.var(2, correction=0) + _LEAST_VARIANCE).sqrt()
+        return torch.cat([values.mean(2), deviation], dim=1)
+
 
 class ConvolutionalEncoder(Encoder, architecture="convolutional"):
     """Convolutions up to the local map ``C``, those after it, fully connected layers and a linear layer to ``Y``.
 
-    Probed layers: ``conv``, the last map, flattened; ``fc``, the last hidden fully connected layer; ``Y``.
+    Probed layers: ``conv``, what is read of the last map, all of it or statistics of its filters; ``fc``, the last
+    hidden fully connected layer; ``Y``.
     Source: Hjelm et al., "Learning deep representations by mutual information estimation and maximization", 2019,
     arXiv 1808.06670.
 
@@ -131,18 +153,19 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
     """
 
     def __init__(self, network: ConvolutionalNetwork) -> None:
-        sizes = {"conv": math.prod(network.maps[-1]), "fc": network.fully_connected[-1], "Y": network.dim}
+        sizes = {"conv": network.read, "fc": network.fully_connected[-1], "Y": network.dim}
         super().__init__(network.channels, network.spatial, network.maps[network.local - 1], sizes)
         self.network = network
         self.lower = _convolutions(network, 0, network.local)
         self.upper = _convolutions(network, network.local, len(network.convolutions))
+        self.reading = _reading(network)
         self.fully_connected = _fully_connected(network)
         self.output = nn.Linear(sizes["fc"], sizes["Y"])
 
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
         local = self.lower(inputs)
-        conv = self.upper(local).flatten(1)
+        conv = self.reading(self.upper(local))
         fc = self.fully_connected(conv)
         return Features(local, self.output(fc), {"conv": conv, "fc": fc})
 
@@ -153,7 +176,7 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
         """
         return nn.Sequential(
             _convolutions(self.network, self.network.local, len(self.network.convolutions)),
-            nn.Flatten(),
+            _reading(self.network),
             _fully_connected(self.network),
             nn.Linear(self.layer_sizes["fc"], units),
         )
@@ -193,9 +216,13 @@ def _convolutions(network: ConvolutionalNetwork, start: int, stop: int) -> nn.Se
     )
 
 
+def _reading(network: ConvolutionalNetwork) -> nn.Module:
+    return PositionStatistics() if network.pooled else nn.Flatten()
+
+
 def _fully_connected(network: ConvolutionalNetwork) -> nn.Sequential:
     layers: list[nn.Module] = []
-    inputs = math.prod(network.maps[-1])
+    inputs = network.read
     for units in network.fully_connected:
         layers += [nn.Linear(inputs, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(inplace=True)]
         inputs = units

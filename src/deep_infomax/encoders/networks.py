@@ -6,6 +6,7 @@ estimation and maximization", 2019, arXiv 1808.06670, for any number of channels
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from deep_infomax.encoders.base import Encoder
@@ -87,6 +88,34 @@ def convolutional(channels: int, spatial: tuple[int, ...], dim: int = 64) -> Con
     return ConvolutionalEncoder(ConvolutionalNetwork(channels, spatial, tuple(convolutions), local, (units,), dim))
 
 
+def pooled(channels: int, spatial: tuple[int, ...], dim: int = 64) -> ConvolutionalEncoder:
+    """A network for what may stand anywhere in a series, an image or a volume of any size.
+
+    Y is read from the mean and the deviation of each filter over all positions, so it says what is there and how often,
+    and not where; it has fewer weights, too, by which few inputs could be learnt by heart. Convolutions halve the sides
+    of two kernels or more (stride 2; kernel 8 for series, else 4) and keep the others (kernel 3): twice, for series
+    three times, and then until the longest side is at most 64 for series, 16 for images, 8 for volumes. The map that
+    they end in is the local one. The filters double up to its 256, for volumes 128. One more convolution (kernel 3),
+    the statistics, fc 512.
+
+    >>> encoder = pooled(channels=2, spatial=(1000,))
+    >>> encoder.local_shape, encoder.layer_sizes
+    ((256, 62), {'conv': 512, 'fc': 512, 'Y': 64})
+    """
+    spatial = tuple(spatial)
+    least, most, kernel = {1: (3, 64, 8), 2: (2, 16, 4)}.get(len(spatial), (2, 8, 4))
+    first, last = (16, 128) if len(spatial) == 3 else (32, 256)
+    sides, halvings = spatial, list[Convolution]()
+    while (longest := max(sides, default=0)) >= 2 * kernel and (len(halvings) < least or longest > most):
+        halvings.append(_halving(last, sides, 2 * kernel, kernel))
+        sides = halvings[-1].sizes(sides)
+    convolutions = halvings or [Convolution(last, 3, 1, 1)]
+    stages = len(convolutions)
+    doubling = [replace(each, filters=max(first, last >> (stages - 1 - i))) for i, each in enumerate(convolutions)]
+    layers = (*doubling, Convolution(last, 3, 1, 1))
+    return ConvolutionalEncoder(ConvolutionalNetwork(channels, spatial, layers, stages, (512,), dim, pooled=True))
+
+
 def strided_crops(channels: int, spatial: tuple[int, ...], dim: int = 64) -> StridedCropsEncoder:
     """Crops of a quarter of each side, half a crop apart: 7 along a side of 32 or 64, 8 or 16 pixels each.
 
@@ -100,7 +129,8 @@ def strided_crops(channels: int, spatial: tuple[int, ...], dim: int = 64) -> Str
 
 
 def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> Encoder:
-    """The network for inputs of this size: a named one for squares of 8, 28, 32 and 64, the generic one for all others.
+    """The network for inputs of this size: `pooled` for series, a named one for squares of 8, 28, 32
+    and 64, the generic one for all others.
 
     >>> encoder_for(1, (8, 8)).vector_size, encoder_for(1, (48000,)).vector_size
     (16, 64)
@@ -111,18 +141,24 @@ def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None)
         dim: Units of ``Y``; None takes the network's own (16 for 8x8, else 64).
     """
     fitting = (network for network in ENCODERS.values() if network.side and tuple(spatial) == (network.side,) * 2)
-    return next(fitting, ENCODERS["convolutional"])(channels, spatial, dim)
+    network = ENCODERS["pooled"] if len(spatial) == 1 else next(fitting, ENCODERS["convolutional"])
+    return network(channels, spatial, dim)
 
 
-def _halving(filters: int, sides: tuple[int, ...]) -> Convolution:
-    """A convolution that halves the sides of 6 or more and keeps the others."""
-    kernel = tuple(4 if side >= 6 else 3 for side in sides)
-    stride = tuple(2 if side >= 6 else 1 for side in sides)
-    return Convolution(filters, kernel, stride, 1)
+def _halving(filters: int, sides: tuple[int, ...], least: int = 6, kernel: int = 4) -> Convolution:
+    """A convolution that halves the sides of at least so many and keeps the others."""
+    halved = [side >= least for side in sides]
+    sizes = [(kernel, 2, kernel // 2 - 1) if half else (3, 1, 1) for half in halved]
+    kernels, strides, paddings = (tuple(size[i] for size in sizes) for i in range(3))
+    return Convolution(filters, kernels, strides, paddings)
 
 
 def _generic(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
     return convolutional(channels, spatial) if dim is None else convolutional(channels, spatial, dim)
+
+
+def _pooled(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
+    return pooled(channels, spatial) if dim is None else pooled(channels, spatial, dim)
 
 
 def _crops(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> StridedCropsEncoder:
@@ -152,6 +188,11 @@ ENCODERS: Final[dict[str, Network]] = {
     "digits": _square("convolutional, 8x8", "A small network for 8x8 images, whose Y has 16 units.", digits, 8),
     "convolutional": Network(
         "convolutional, any size", "A network for series, images or volumes of any size.", _generic
+    ),
+    "pooled": Network(
+        "convolutional, pooled",
+        "A network for what may be anywhere in an input: Y has statistics over positions.",
+        _pooled,
     ),
     "strided-crops": Network(
         "strided crops", "A small network on overlapping crops of a quarter of each side.", _crops
