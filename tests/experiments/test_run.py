@@ -229,13 +229,22 @@ def test_few_inputs_make_one_small_batch_and_are_said_to(capfd: pytest.CaptureFi
     run = train("local-infonce", few, epochs=3, out="few", objective={"units": 8}, training={"device": "cpu"})
     said = capfd.readouterr().err
     assert "a batch holds 20 inputs, as there are fewer than 128" in said
-    assert "3 epochs of 20 inputs are 3 steps, in which little is learnt; 1,000 epochs would be 1,000" in said
+    assert "3 epochs of 20 inputs are 3 steps, in which little is learnt; left out, `training.epochs` is" in said
     assert "trained 3 steps" in said
     [result] = run.evaluate(probe=few, metrics=["bound"], layers=["Y"], seeds=1)
     assert result.details[0]["batch_size"] == 20
     assert result.n == 40
     resumed = train("local-infonce", few, epochs=3, out="again", objective={"units": 8}, training={"device": "cpu"})
     assert torch.equal(resumed.encoder.encode(SERIES), run.encoder.encode(SERIES))
+
+
+def test_few_inputs_are_trained_on_for_enough_steps_unless_told_otherwise(capfd: pytest.CaptureFixture[str]) -> None:
+    few = from_arrays(SERIES[:20], options=DataOptions(layout="cl"))
+    run = train("local-infonce", few, out="few", objective={"units": 8}, training={"device": "cpu"})
+    said = capfd.readouterr().err
+    assert "200 epochs instead of 20 make 200 steps of 20 inputs" in said
+    assert "trained 200 steps" in said
+    assert run.config.training.epochs == 200
 
 
 @pytest.mark.parametrize(("n", "processes", "expected"), [(36, 1, 36), (36, 8, 32), (500, 3, 128), (2, 3, 3)])

@@ -129,8 +129,7 @@ def strided_crops(channels: int, spatial: tuple[int, ...], dim: int = 64) -> Str
 
 
 def encoder_for(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> Encoder:
-    """The network for inputs of this size: `pooled` for series, a named one for squares of 8, 28, 32
-    and 64, the generic one for all others.
+    """The network for inputs of this size: `pooled` for series, a named one for some squares, else the generic one.
 
     >>> encoder_for(1, (8, 8)).vector_size, encoder_for(1, (48000,)).vector_size
     (16, 64)

@@ -32,7 +32,8 @@ from deep_infomax.runtime.random_numbers import own_random_numbers
 from deep_infomax.training import TrainingConfig, learning_rate_factor, resolve_precision
 from deep_infomax.training.prepare import use_channels_last
 
-TRAINING: Final = TrainingConfig(epochs=10, batch_size=128, learning_rate=1e-3, weight_decay=0.01)
+EPOCHS: Final = 10
+TRAINING: Final = TrainingConfig(batch_size=128, learning_rate=1e-3, weight_decay=0.01)
 LEAST_STEPS: Final = 500
 HIDDEN: Final = 200
 
@@ -61,7 +62,7 @@ def semi_supervised(
         with own_random_numbers(seed, device), torch.enable_grad():
             rows = labelled_part(labels, share)
             size = min(TRAINING.batch_size, len(rows))
-            steps = max(LEAST_STEPS, math.ceil(TRAINING.epochs * len(rows) / size))
+            steps = max(LEAST_STEPS, math.ceil(EPOCHS * len(rows) / size))
             network = _Network(copy.deepcopy(encoder), layer, len(classes)).to(device).train()
             use_channels_last(network)
             optimizer = torch.optim.AdamW(network.parameters(), weight_decay=TRAINING.weight_decay, fused=True)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -33,6 +33,8 @@ from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import main_process_first
 from deep_infomax.runtime.progress import NOTES
 from deep_infomax.training import (
+    LEAST_STEPS,
+    USUAL_EPOCHS,
     Callback,
     InterruptedTrainingError,
     LostProcessError,
@@ -44,12 +46,8 @@ from deep_infomax.training import (
     fit,
     resolve_precision,
     uses_cpu,
+    with_epochs,
 )
-
-FEW_STEPS: Final = 200
-"""Steps of a training below which it is said to be short."""
-ENOUGH_STEPS: Final = 1000
-"""Steps that are recommended then."""
 
 
 def default_run(settings: Settings, name: str | None = None) -> Path:
@@ -127,11 +125,13 @@ def _train(
     encoder = build_encoder(config, channels, tuple(spatial))
     objective = build_objective(config.objective, encoder, source)
     say = NOTES.print if progress and processes.is_main_process else _nothing
+    wanted, training = training, fitting(training, len(source), processes.num_processes)
+    config = replace(config, training=replace(config.training, epochs=training.epochs))
     if processes.is_main_process:
         now = _environment(training, processes)
         if changed := [key for key, value in (settings.environment or now).items() if now.get(key) != value]:
             say(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
-        write_settings(run, replace(settings, dataset=plain(dataset.description), environment=now))
+        write_settings(run, replace(settings, config=config, dataset=plain(dataset.description), environment=now))
     for line in description_lines(dataset.description):
         say(line)
     kept = training.checkpoints
@@ -139,8 +139,7 @@ def _train(
     on = f"{dataset.name} in memory" if settings.in_memory else settings.data
     say(f"{settings.recipe} on {on}: {len(source):,} inputs; run directory {run}")
     say(f"{kept} checkpoints are kept: with one being written, at most {size} MB")
-    training = fitting(training, len(source), processes.num_processes)
-    for line in small_data_lines(settings.config.training, training, len(source)):
+    for line in small_data_lines(wanted, training, len(source)):
         say(line)
     go_on = f"continue with: `Run({str(run)!r}).resume()`"
     try:
@@ -169,11 +168,13 @@ def _train(
 def fitting(training: TrainingConfig, n: int, processes: int = 1) -> TrainingConfig:
     """How to train on n inputs: where a batch would be larger, it holds them all, in equal shares of processes.
 
+    How long is settled, too, see `with_epochs`.
+
     >>> fitting(TrainingConfig(batch_size=128), 36).batch_size, fitting(TrainingConfig(batch_size=128), 500).batch_size
     (36, 128)
     """
     most = n // processes * processes
-    return replace(training, batch_size=min(training.batch_size, max(most, processes)))
+    return with_epochs(replace(training, batch_size=min(training.batch_size, max(most, processes))), n)
 
 
 def small_data_lines(wanted: TrainingConfig, training: TrainingConfig, n: int) -> list[str]:
@@ -181,13 +182,14 @@ def small_data_lines(wanted: TrainingConfig, training: TrainingConfig, n: int) -
     lines = []
     if training.batch_size < wanted.batch_size:
         lines.append(f"a batch holds {training.batch_size} inputs, as there are fewer than {wanted.batch_size}")
-    an_epoch = max(1, n // training.batch_size)
-    steps = training.epochs * an_epoch
-    if training.epochs and steps < FEW_STEPS:
-        enough = math.ceil(ENOUGH_STEPS / an_epoch)
+    epochs = training.epochs or 0.0
+    steps = epochs * max(1, n // training.batch_size)
+    if wanted.epochs is None and epochs > USUAL_EPOCHS:
+        lines.append(f"{epochs:g} epochs instead of {USUAL_EPOCHS} make {steps:,.0f} steps of {n:,} inputs")
+    elif 0 < steps < LEAST_STEPS:
         lines.append(
-            f"{training.epochs:g} epochs of {n:,} inputs are {steps:,.0f} steps, in which little is learnt; "
-            f"{enough:,} epochs would be {ENOUGH_STEPS:,}"
+            f"{epochs:g} epochs of {n:,} inputs are {steps:,.0f} steps, in which little is learnt; "
+            f"left out, `training.epochs` is as many as make {LEAST_STEPS:,}"
         )
     return lines
 

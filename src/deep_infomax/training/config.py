@@ -1,18 +1,23 @@
 """The settings of a training, and the learning rate as a function of the step."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from deep_infomax.runtime.values import MOST_INPUTS, require_count
+
+USUAL_EPOCHS: Final = 20
+"""Passes over the data unless told otherwise."""
+LEAST_STEPS: Final = 200
+"""Steps that few inputs are trained for unless told otherwise; more make an encoder learn them by heart."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """How any objective is trained; recipes say what they change."""
 
-    epochs: float = 20.0
-    """Passes over the data; a fraction stops within a pass."""
+    epochs: float | None = None
+    """Passes over the data; a fraction stops within a pass; none: 20, or as many as make 200 steps."""
     batch_size: int = 256
     """Inputs of one step, which several processes share equally."""
     learning_rate: float = 2e-3
@@ -48,12 +53,24 @@ class TrainingConfig:
             require_count(f"training.{name}", getattr(self, name), MOST_INPUTS)
         for name in ("epochs", "learning_rate", "weight_decay", "adversary_learning_rate", "checkpoint_seconds"):
             value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
+            if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"`training.{name}` is {value:g}; give a finite number of at least 0")
-        if self.epochs > 1e9:  # beyond it steps become too many to count
+        if self.epochs is not None and self.epochs > 1e9:  # beyond it steps become too many to count
             raise ValueError(f"`training.epochs` is {self.epochs:g}; give at most 1e9")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"`training.warmup` is {self.warmup}; give a share of the steps, at least 0 and below 1")
+
+
+def with_epochs(training: TrainingConfig, n: int) -> TrainingConfig:
+    """How long to train on n inputs, where that was left open.
+
+    >>> with_epochs(TrainingConfig(batch_size=36), 36).epochs, with_epochs(TrainingConfig(), 50_000).epochs
+    (200.0, 20.0)
+    """
+    if training.epochs is not None:
+        return training
+    per_epoch = max(1, n // training.batch_size)
+    return replace(training, epochs=float(max(USUAL_EPOCHS, math.ceil(LEAST_STEPS / per_epoch))))
 
 
 def learning_rate_factor(training: TrainingConfig, step: int, total: int) -> float:

@@ -36,7 +36,7 @@ from deep_infomax.runtime.terminal import PlainConsole
 from deep_infomax.training.callbacks import Callback, Callbacks
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
-from deep_infomax.training.config import TrainingConfig, learning_rate_factor
+from deep_infomax.training.config import TrainingConfig, learning_rate_factor, with_epochs
 from deep_infomax.training.errors import InterruptedTrainingError, LostProcessError, WriteError
 from deep_infomax.training.health import collapse_text, health, is_collapsed
 from deep_infomax.training.log import TRAINING_PAIRS, MetricsFile, TrainingProgress
@@ -134,7 +134,7 @@ class _Run:
         transform: Callable[[Tensor], Tensor] | None,
         callbacks: Callbacks,
     ) -> None:
-        self.encoder, self.training, self.seed, self.out = encoder, training, int(seed), out
+        self.encoder, self.seed, self.out = encoder, int(seed), out
         self.callbacks = callbacks
         self.logged = (0, 0.0)
         """Step and seconds of the last line about steps."""
@@ -143,6 +143,7 @@ class _Run:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.source = as_source(data)
+        self.training = training = with_epochs(training, len(self.source))
         self.transform = transform
         # Random crops are drawn from larger inputs than the encoder takes; its health is looked at on central ones.
         cropping = transform is not None and len(self.source.shape) == 1 + len(encoder.spatial)
@@ -185,6 +186,7 @@ class _Run:
             self.source, training.batch_size, self.seed, self.device, accelerator.process_index, world, self.transform
         )
         per_epoch = batches.steps_per_epoch
+        assert training.epochs is not None  # `with_epochs`
         total = math.ceil(training.epochs * per_epoch)
         checkpoints = self._open_checkpoints(resume)
         log = MetricsFile(self.out / run_files.METRICS, state.log_size) if self.out is not None and main else None
