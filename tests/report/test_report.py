@@ -357,7 +357,8 @@ def test_comparison_has_a_row_for_each_run_and_marks_the_floor(tmp_path: Path) -
     assert "random floor" in rows[3][0]
     assert ["unfinished" in row[0] for row in rows] == [True, False, True, True]
     assert rows[2][6] == "59.00 ± 0.23 paper 66.96"
-    assert page.heads[-9 * 4 :][:3] == ["linear · Y", "linear · conv", "linear · fc"]
+    heads = [head for head in page.heads if head and "·" in head]
+    assert heads[:3] == ["linear · Y", "linear · conv", "linear · fc"]
     assert [attributes["class"] for attributes in page.attributes("tr") if "class" in attributes] == ["floor"] * 2
     assert page.marked("best") == [rows[1][column].split()[0] for column in range(3, 12)]
 
