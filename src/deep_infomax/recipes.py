@@ -245,6 +245,34 @@ class Config:
     data_options: DataOptions = field(default_factory=DataOptions)
 
 
+_PARTS: Final = {
+    "global_scorer": frozenset({"alpha"}),
+    "global_units": frozenset({"alpha"}),
+    "local_scorer": frozenset({"beta"}),
+    "units": frozenset({"beta"}),
+    **dict.fromkeys(("bound", "others", "limit", "penalty"), frozenset({"alpha", "beta"})),
+    **dict.fromkeys(("prior", "gradient_penalty"), frozenset({"gamma"})),
+}
+"""The weights of the parts of Deep InfoMax that read a setting."""
+
+
+def settings_read() -> dict[str, dict[str, frozenset[str]]]:
+    """By method the settings of `ObjectiveConfig` that it reads, each with the weights of which one has to be above 0.
+
+    >>> sorted(settings_read()["vae"]), settings_read()["deep-infomax"]["units"]
+    (['beta'], frozenset({'beta'}))
+    """
+    own = [option.name for option in fields(ObjectiveConfig) if option.name != "method"]
+    return {
+        name: {
+            setting: _PARTS.get(setting, frozenset()) if method.reads is None else frozenset()
+            for setting in own
+            if method.reads is None or setting in method.reads
+        }
+        for name, method in METHODS.items()
+    }
+
+
 def _tables(group: str, kind: type) -> dict[str, Mapping[str, Titled]]:
     """The tables of a group's settings whose values are names."""
     hints = get_type_hints(kind, include_extras=True).items()

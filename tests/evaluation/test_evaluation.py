@@ -245,6 +245,8 @@ def test_arrays_for_the_report(encoder: Encoder, dataset: Dataset, tmp_path: Pat
     np.testing.assert_allclose(representation["Y"], test_y[representation["index"]], rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(representation["labels"], dataset.test.labels)
     assert tuple(representation["classes"]) == dataset.train.classes
+    np.testing.assert_array_equal(representation["images"], dataset.test.inputs)
+    assert representation["images"].dtype == np.uint8
     shown = np.load(tmp_path / "arrays" / "neighbours.npz", allow_pickle=False)
     assert shown["queries"].shape == (10, 8, 8, 1)
     assert shown["neighbours"].shape == (10, 8, 8, 8, 1)
@@ -284,10 +286,15 @@ def test_neighbours_by_other_distances_are_kept_where_they_are_asked_for(
 
 
 def test_representation_is_spread_over_a_large_test_part(tmp_path: Path) -> None:
-    source = Source(torch.zeros(5000, 1, 4), None, None, "series", "test")
-    suite.save_representation(tmp_path, source, torch.arange(5000.0)[:, None])
+    files = [f"{row}.wav" for row in range(5000)]
+    source = Source(torch.zeros(5000, 1, 4), None, None, "series", "test", files=lambda: files)
+    suite.save_representation(tmp_path, source, torch.arange(5000) + 7, torch.arange(5000.0)[:, None])
     saved = np.load(tmp_path / "representation.npz", allow_pickle=False)
     assert saved["Y"].shape == (2000, 1)
+    assert saved["lines"].shape == (2000, 1, 4)
+    np.testing.assert_array_equal(saved["index"], saved["Y"][:, 0] + 7)
+    assert saved["files"].tolist() == [f"{place - 7}.wav" for place in saved["index"]]
+    assert (saved["total"], set(saved["splits"])) == (5000, {"test"})
     np.testing.assert_array_equal(np.unique(np.diff(saved["index"])), [2, 3])
     assert set(saved["labels"]) == {-1}
 

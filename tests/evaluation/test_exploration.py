@@ -6,7 +6,6 @@ import torch
 
 from deep_infomax.evaluation.exploration import (
     Neighbourhood,
-    clusters,
     duplicates,
     isolation,
     neighbourhood,
@@ -14,6 +13,7 @@ from deep_infomax.evaluation.exploration import (
     to_label,
 )
 from deep_infomax.evaluation.miniatures import miniatures
+from deep_infomax.runtime.clusters import clusters
 
 
 def scattered(n: int, d: int = 8) -> np.ndarray:

@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {"epochs": 1, "training": {"batch_size": 16, "device": "
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("deep_infomax.report.explorer.tsne", lambda vectors: None)  # its own tests have it whole
+    monkeypatch.setattr("deep_infomax.report.vector_map.tsne", lambda vectors: None)  # its own tests have it whole
 
 
 def trained(**changes: Any) -> Run:
@@ -36,7 +36,7 @@ def trained(**changes: Any) -> Run:
 
 
 def embedded(page: Path) -> dict[str, Any]:
-    [text] = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page.read_text(), re.DOTALL)
+    [text] = re.findall(r'<script class="data" type="application/json">(.*?)</script>', page.read_text(), re.DOTALL)
     content: dict[str, Any] = json.loads(text)
     return content
 

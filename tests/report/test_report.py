@@ -3,24 +3,21 @@
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from pages import Page, report
+from recorded_runs import CLASSES, DATASET, Run
 
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.cli import compare
-from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import RECIPES
 from deep_infomax.report import Titles, find_runs, methods, write_report
 from deep_infomax.report.images import neighbour_rows, png
@@ -30,203 +27,6 @@ from deep_infomax.report.reading import read_run, read_runs
 from deep_infomax.report.runs import Neighbours
 from deep_infomax.report.training_figures import bound_pictures
 from deep_infomax.runtime.names import Entry
-
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-DATASET = {
-    "spec": "cifar10", "name": "cifar10", "n_train": 50000, "n_test": 10000, "classes": 10, "shape": "3 x 32 x 32",
-    "encoding": "PNG", "size_rule": "as stored", "split_rule": "test split as published",
-}  # fmt: skip
-
-
-class Run:
-    """Writes a run directory as a training and an evaluation of CIFAR-10 would leave it, in a moment."""
-
-    def __init__(
-        self,
-        path: Path,
-        recipe: str = "local-infonce",
-        seed: int = 0,
-        objective: Mapping[str, Any] | None = None,
-        epochs: int = 12,
-        accuracy: float = 62.0,
-    ) -> None:
-        self.path, self.seed, self.epochs, self.accuracy = path, seed, epochs, accuracy
-        self.rng = np.random.default_rng(seed)
-        self.objective = {
-            "method": "deep-infomax", "bound": "infonce", "alpha": 0.0, "beta": 1.0, "gamma": 0.1, "prior": "uniform",
-            "local_scorer": "encode-and-dot", "units": 2048, "limit": None,
-        } | dict(objective or {})  # fmt: skip
-        (path / "arrays").mkdir(parents=True)
-        self.config: dict[str, Any] = {
-            "recipe": recipe,
-            "command": f"dim train --recipe {recipe} --data cifar10 --epochs {epochs} --seed {seed}",
-            "seed": seed,
-            "data": "cifar10",
-            "probe": None,
-            "encoder": {"architecture": "auto", "dim": None},
-            "objective": self.objective,
-            "training": {"epochs": float(epochs), "batch_size": 64, "learning_rate": 0.0001, "schedule": "constant"},
-            "data_options": {"resize": None, "crop": None, "flip": False},
-            "dataset": DATASET,
-            "environment": {
-                "version": "0.1.0",
-                "torch": "2.13.0+cpu",
-                "device": "cpu",
-                "precision": "bfloat16",
-                "threads": 2,
-            },
-        }
-        self.write_config()
-
-    def write_config(self) -> None:
-        (self.path / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
-
-    def log(self, records: int = 120, finished: bool = True) -> "Run":
-        """A bound that rises towards its ceiling, seen through noise."""
-        epochs = np.linspace(0, self.epochs, records + 1)[1:]
-        rise = 1 - np.exp(-3 * epochs / self.epochs)
-        ceiling = float(np.log(256)) if self.objective["bound"] == "infonce" else 2 * float(np.log(2))
-        with (self.path / "metrics.jsonl").open("w") as file:
-            for i, epoch in enumerate(epochs.tolist()):
-                step = (i + 1) * 20
-                bound = 0.8 * ceiling * rise[i] + 0.03 * self.rng.normal()
-                terms = {
-                    "loss": 10.2 - bound, "local_loss": 10.1 - bound, "local_bound": bound, "local_ceiling": ceiling,
-                    "prior_encoder": 0.7 + 0.02 * self.rng.normal(), "prior_adversary": 1.38,
-                    "prior_accuracy": 0.5 + 0.3 / (1 + i),
-                }  # fmt: skip
-                record = {
-                    "kind": "train", "step": step, "epoch": epoch, "images_per_second": 1200 + 40 * self.rng.normal(),
-                    "learning_rate": 1e-3 * float(np.sin(np.pi * epoch / self.epochs)), "seconds": 3.1 * (i + 1),
-                    "terms": terms,
-                }  # fmt: skip
-                file.write(json.dumps(record) + "\n")
-                if i % 10 == 9:
-                    health = {"vector_rank": 20 + 30 * rise[i], "dead_units": 0, "vector_std": 1.0}
-                    file.write(json.dumps({"kind": "health", "step": step, "epoch": epoch} | health) + "\n")
-            if finished:
-                file.write(json.dumps({"kind": "end", "step": step, "epoch": epoch, "seconds": 3.1 * records}) + "\n")
-        arguments = {
-            "channels": 3,
-            "spatial": [32, 32],
-            "convolutions": [{"filters": 64, "kernel": 4, "pool": None}],
-            "dim": 64,
-        }
-        (self.path / "encoder.json").write_text(
-            json.dumps({"schema": 1, "architecture": "convolutional", "arguments": arguments})
-        )
-        return self
-
-    def evaluation(
-        self, results: Sequence[Mapping[str, Any]] | None = None, data: Mapping[str, Any] = DATASET
-    ) -> "Run":
-        if results is None:
-            results = [
-                self.result(metric, layer, self.accuracy + offset - 2.0 * i)
-                for i, metric in enumerate(("linear", "mlp", "knn"))
-                for layer, offset in (("conv", 8.0), ("fc", 4.0), ("Y", 0.0))
-            ]
-        document = {"schema": 1, "data": data, "results": results}
-        (self.path / "evaluation.json").write_text(json.dumps(document))
-        return self
-
-    @staticmethod
-    def result(metric: str, layer: str, value: float, **changes: Any) -> dict[str, Any]:
-        return {
-            "metric": metric, "variant": "default", "layer": layer, "value": value, "unit": "%", "spread": 0.23,
-            "n": 10000, "seeds": [0, 1, 2], "split": "test", "protocol": f"{metric}/1", "seconds": 12.3,
-        } | changes  # fmt: skip
-
-    def representation(self, points: int = 40, d: int = 64) -> "Run":
-        """Vectors in one cluster a class."""
-        labels = self.rng.integers(0, 10, points)
-        centres = 1.5 * np.random.default_rng(7).normal(size=(10, d))
-        vectors = centres[labels] + self.rng.normal(size=(points, d))
-        self.vectors(vectors, labels)
-        return self
-
-    def vectors(self, vectors: np.ndarray, labels: np.ndarray, classes: Sequence[str] = CLASSES) -> "Run":
-        arrays = {"Y": vectors.astype(np.float32), "labels": labels, "index": np.arange(len(labels))}
-        np.savez(self.path / "arrays" / "representation.npz", classes=np.array(classes, dtype=str), **arrays)
-        return self
-
-    def neighbours(self, q: int = 8, r: int = 8, channels: int = 3) -> "Run":
-        """Smooth images, most of them of their query's class."""
-        query_labels = np.arange(q) % 10
-        labels = np.where(self.rng.random((q, r)) < 0.7, query_labels[:, None], self.rng.integers(0, 10, (q, r)))
-        coarse = self.rng.integers(0, 256, (q, r + 1, 4, 4, channels), dtype=np.uint8)
-        images = coarse.repeat(8, axis=2).repeat(8, axis=3)
-        np.savez(
-            self.path / "arrays" / "neighbours.npz",
-            queries=images[:, 0], neighbours=images[:, 1:], query_labels=query_labels, neighbour_labels=labels,
-            distance=np.sort(self.rng.random((q, r)).astype(np.float32)), metric="cosine",
-        )  # fmt: skip
-        return self
-
-    def whole(self) -> "Run":
-        return self.log().evaluation().representation().neighbours()
-
-
-class Page(HTMLParser):
-    """A page as text, elements and tables."""
-
-    VOID = ("meta", "img", "br", "link", "path", "use", "rect")
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.tables: list[list[list[str]]] = []
-        self._text: list[tuple[str, str]] = []
-        self._open: list[str] = []
-        self._sections: list[str] = []
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = {name: value or "" for name, value in attrs}
-        self.elements.append((tag, attributes))
-        if tag not in self.VOID:
-            self._open.append(tag)
-        if tag == "section":
-            self._sections.append(attributes.get("class", ""))
-        elif tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag, f"unbalanced {tag}"
-        if tag == "section":
-            self._sections.pop()
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] not in ("style", "title"):
-            self._text.append((self._sections[-1] if self._sections else "", data))
-        if {"td", "th"} & set(self._open):
-            self.tables[-1][-1][-1] = " ".join(f"{self.tables[-1][-1][-1]} {data}".split())
-
-    def text(self, section: str | None = None) -> str:
-        return " ".join(" ".join(data for name, data in self._text if section in (None, name)).split())
-
-    def marked(self, name: str) -> list[str]:
-        """What stands in the spans of a class."""
-        return re.findall(rf'<span class="{name}">([^<]*)</span>', self.source)
-
-    def attributes(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def figures(self) -> list[str]:
-        return [a["aria-label"] for a in self.attributes("svg")]
-
-
-def report(*runs: Run, **options: Any) -> Page:
-    return Page(write_report([run.path for run in runs], **{"titles": titles()} | options))
 
 
 @pytest.fixture(scope="module")
@@ -254,10 +54,10 @@ def test_whole_run_tells_what_was_trained_and_found(page: Page) -> None:
 
 def test_results_stand_beside_the_papers_figures(page: Page) -> None:
     rows = {row[0].split()[0]: row for row in page.tables[0]}
-    assert rows["metric"][1:4] == ["conv", "fc", "Y"]
-    figures = ["68.00 ± 0.23 paper 75.21", "64.00 ± 0.23 paper 75.57", "60.00 ± 0.23 paper 69.13"]
-    assert rows["mlp"][1:] == [*figures, "mlp/1", "test", "10,000", "3"]
-    assert rows["linear"][1] == "70.00 ± 0.23"
+    assert rows["metric"][1:] == ["Y", "conv", "fc", "measured by"]
+    figures = ["60.00 ± 0.23 paper 69.13", "68.00 ± 0.23 paper 75.21", "64.00 ± 0.23 paper 75.57"]
+    assert rows["mlp"][1:] == [*figures, "mlp/1, test, 10,000 inputs, 3 probe seeds"]
+    assert rows["linear"][2] == "70.00 ± 0.23"
     note = page.text("results")
     assert "row DIM(L) InfoNCE of Table 1, after 1,000 epochs, this run after 12." in note
     assert "or chosen where it leaves them open. The probe mlp is trained in a way of its own" in note
@@ -376,7 +176,7 @@ def test_every_image_and_figure_is_described(page: Page) -> None:
     assert len(page.attributes("figcaption")) == len(page.figures())
 
 
-@pytest.mark.parametrize("missing", ["metrics.jsonl", "evaluation.json", "representation.npz", "neighbours.npz", "all"])
+@pytest.mark.parametrize("missing", ["metrics.jsonl", "evaluation.json", "representation.npz", "all"])
 @pytest.mark.usefixtures("undrawn")
 def test_missing_parts_are_stated_in_words(tmp_path: Path, missing: str) -> None:
     run = Run(tmp_path / "a").whole()
@@ -387,8 +187,7 @@ def test_missing_parts_are_stated_in_words(tmp_path: Path, missing: str) -> None
     sentences = {
         "metrics.jsonl": "metrics.jsonl holds no training step",
         "evaluation.json": "Not evaluated yet",
-        "representation.npz": "No vectors to show yet",
-        "neighbours.npz": "No neighbours to show",
+        "representation.npz": "No vectors to show yet: dim evaluate",
     }
     for file, sentence in sentences.items():
         assert (sentence in page.text()) == (missing in (file, "all"))
@@ -552,12 +351,14 @@ def test_comparison_has_a_row_for_each_run_and_marks_the_floor(tmp_path: Path) -
     page = report(*runs, out=tmp_path / "page.html")
     header, layers, *rows = page.tables[0]
     assert header[3].split()[:6] == ["linear", "(%)", "linear/1,", "test,", "10,000", "inputs"]
-    assert layers == ["conv", "fc", "Y"] * 3
+    assert layers == ["Y", "conv", "fc"] * 3
     assert [row[0].split()[0] for row in rows] == ["told", "infonce", "jsd", "random"]
     assert "supervised ceiling" in rows[0][0]
     assert "random floor" in rows[3][0]
     assert ["unfinished" in row[0] for row in rows] == [True, False, True, True]
-    assert rows[2][8] == "59.00 ± 0.23 paper 66.96"
+    assert rows[2][6] == "59.00 ± 0.23 paper 66.96"
+    heads = [head for head in page.heads if head and "·" in head]
+    assert heads[:3] == ["linear · Y", "linear · conv", "linear · fc"]
     assert [attributes["class"] for attributes in page.attributes("tr") if "class" in attributes] == ["floor"] * 2
     assert page.marked("best") == [rows[1][column].split()[0] for column in range(3, 12)]
 
@@ -705,9 +506,9 @@ def test_the_means_of_a_variational_autoencoder_are_drawn_without_a_prior(tmp_pa
         (np.zeros((60, 4)), ["Histogram of Y from"]),
         (np.full((60, 4), np.nan), []),
         (np.zeros((0, 4)), []),
-        (np.arange(3.0)[:, None], ["Map of Y (principal components): 3 points", "Histogram of Y from 0 to 2"]),
-        (np.arange(60.0)[:, None], ["Map of Y (principal components)", "Histogram of Y"]),
-        (np.r_[np.eye(4), [[np.inf] * 4]], ["Map of Y (principal components): 4 points", "Histogram of Y from 0 to 1"]),
+        (np.arange(3.0)[:, None], ["Principal components of Y: 3 points", "Histogram of Y from 0 to 2"]),
+        (np.arange(60.0)[:, None], ["Principal components of Y: 60 points", "Histogram of Y"]),
+        (np.r_[np.eye(4), [[np.inf] * 4]], ["Principal components of Y: 4 points", "Histogram of Y from 0 to 1"]),
     ],
     ids=["collapsed", "not finite", "none", "three of one unit", "one unit", "one not finite"],
 )
@@ -724,6 +525,8 @@ def test_values_that_are_not_finite_leave_gaps(tmp_path: Path) -> None:
     for record in lines[1:]:
         if "terms" in record:
             record["terms"]["loss"] = float("nan")
+    for record in lines[2:]:
+        if "terms" in record:
             record["terms"]["local_bound"] = float("inf")
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in lines))
     log = read_run(run.path, "a").log

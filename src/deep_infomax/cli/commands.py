@@ -124,7 +124,7 @@ def explore(
 ) -> None:
     """Write an interactive map of Y and the tables beside it, and say what they show."""
     from deep_infomax.experiments.explore import explore as write_map  # drawing takes a second to load
-    from deep_infomax.experiments.explore import share
+    from deep_infomax.report.vector_map import share
 
     page = None if out is None else Path(out)
     found = write_map(Path(run), data, out=page, split=split, points=points, data_options=data_options)

@@ -10,7 +10,7 @@ import yaml
 from torch import distributed as dist
 
 from deep_infomax.experiments import train as experiment
-from deep_infomax.experiments.run_directory import RECORDED, Settings
+from deep_infomax.experiments.run_directory import RECORDED, Settings, read_settings
 from deep_infomax.experiments.settings import GROUPS, configure, recipe_named, typed
 from deep_infomax.runtime.processes import first_process
 from deep_infomax.runtime.progress import NOTES
@@ -48,9 +48,14 @@ def train(given: Mapping[str, Any], *, command: str) -> None:
             return
         run, _ = experiment.begin(experiment.default_run(settings) if out is None else Path(out), settings)
     if first_process():
-        NOTES.print(f"next: dim evaluate {shlex.quote(str(run))}")
+        NOTES.print(f"next: dim {'evaluate' if _labelled(read_settings(run)) else 'explore'} {shlex.quote(str(run))}")
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def _labelled(settings: Settings) -> bool:
+    """Whether a run has labels to be measured with."""
+    return settings.probe is not None or "classes" in (settings.dataset or {})
 
 
 def _print(settings: Settings, out: str | None) -> None:

@@ -152,6 +152,10 @@ class Dataset:
             splits["train"] = [(self.train, kept.nonzero().flatten()), (test, self.held_out)]
         return splits
 
+    def rows_of(self, source: Source) -> Int[Tensor, " n"]:
+        """The rows that the inputs of a source, one of those in `stored`, have in its split."""
+        return next(rows for parts in self.stored.values() for part, rows in parts if part is source)
+
 
 def _files_at(files: FileNames, index: Int[Tensor, " k"]) -> list[str]:
     names = files()

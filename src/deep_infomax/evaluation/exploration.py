@@ -1,4 +1,4 @@
-"""What stands out among representations: near-duplicates, outliers, clusters, and what to label next.
+"""What stands out among representations: near-duplicates, outliers, and what to label next.
 
 Each rule is a function of vectors or of distances to neighbours. Distances are Euclidean, of Y with the mean 0 and the
 standard deviation 1 in every unit. Figures of distance are in units of what is usual, so that they compare across runs.
@@ -6,7 +6,6 @@ standard deviation 1 in every unit. Figures of distance are in units of what is 
 Shapes: n inputs, d units, k neighbours.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -14,15 +13,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from deep_infomax.data import evenly_spaced
 from deep_infomax.evaluation.classifiers import nearest_rows
 from deep_infomax.evaluation.probes import standardised
+from deep_infomax.runtime.clusters import k_means
 
 NEAR: Final = 0.2
 """Near-duplicates are nearer than this share of the usual distance."""
-MOST_CLUSTERS: Final = 10
-_READ_FOR_SILHOUETTES: Final = 1000
-_SEED: Final = 0
 
 
 class Neighbourhood(NamedTuple):
@@ -122,28 +118,6 @@ def isolation(found: Neighbourhood) -> Float[np.ndarray, " n"]:
     return np.asarray(mean / usual(mean))
 
 
-def clusters(vectors: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
-    """Clusters by k-means, numbered from the largest; of 2 to 10 the number with the highest silhouette.
-
-    Silhouettes are read on at most 1,000 evenly spaced inputs. All zeros where fewer than two rows differ.
-    Source: Rousseeuw, Silhouettes, 1987, Journal of Computational and Applied Mathematics 20.
-    """
-    from sklearn.metrics import (
-        silhouette_score,
-    )  # here because it takes seconds, which other commands need not wait for
-
-    different = len(np.unique(vectors, axis=0))
-    part = evenly_spaced(len(vectors), _READ_FOR_SILHOUETTES).numpy()
-    best, found = -np.inf, np.zeros(len(vectors), np.int64)
-    for k in range(2, min(MOST_CLUSTERS, different - 1) + 1):
-        labels = _k_means(vectors, k)[0]
-        if 1 < len(np.unique(labels[part])) < len(part):
-            score = silhouette_score(vectors[part], labels[part])
-            best, found = (score, labels) if score > best else (best, found)
-    order = np.argsort(-np.bincount(found), kind="stable")
-    return np.argsort(order, kind="stable")[found]
-
-
 def to_label(vectors: Float[np.ndarray, "n d"], among: Bool[np.ndarray, " n"], most: int) -> Chosen:
     """A spread-out choice to label next: the inputs nearest to the centres of as many clusters by k-means.
 
@@ -154,20 +128,10 @@ def to_label(vectors: Float[np.ndarray, "n d"], among: Bool[np.ndarray, " n"], m
     """
     rows = np.flatnonzero(among) if among.any() else np.arange(len(vectors))
     values = vectors[rows]
-    labels, centres = _k_means(values, min(most, len(np.unique(values, axis=0))))
+    labels, centres = k_means(values, min(most, len(np.unique(values, axis=0))))
     distance = np.linalg.norm(values - centres[labels], axis=1)
     present = np.unique(labels)
     chosen = np.array([np.flatnonzero(labels == k)[np.argmin(distance[labels == k])] for k in present])
     sizes = np.bincount(labels)[present]
     order = np.argsort(-sizes, kind="stable")
     return Chosen(rows[chosen[order]], sizes[order])
-
-
-def _k_means(vectors: Float[np.ndarray, "n d"], k: int) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "k d"]]:
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that differ by rounding alone make fewer clusters
-        fitted = KMeans(k, n_init=3, random_state=_SEED).fit(vectors)
-    return fitted.labels_.astype(np.int64), np.asarray(fitted.cluster_centers_)

@@ -17,13 +17,13 @@ _MOMENTS: Final = 96
 """Of a series."""
 
 
-def side_for(n: int) -> int:
-    """The longest side of n miniatures, in pixels.
+def side_for(n: int, pixels: int = _PIXELS) -> int:
+    """The longest side of n miniatures, in pixels, that have so many together.
 
     >>> side_for(500), side_for(4000), side_for(20_000)
     (64, 32, 14)
     """
-    return max(_SHORTEST_SIDE, min(LONGEST_SIDE, math.isqrt(_PIXELS // max(1, n))))
+    return max(_SHORTEST_SIDE, min(LONGEST_SIDE, math.isqrt(pixels // max(1, n))))
 
 
 def miniatures(inputs: Num[Tensor, "k channels *spatial"], side: int) -> Float[np.ndarray, "k shown *sizes"]:

@@ -81,7 +81,7 @@ def evaluate(
             (`METRICS`).
         seeds: Repetitions, with the seeds 0 to ``seeds - 1``.
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
-            representations of test inputs and, for images, nearest neighbours and reconstructions.
+            representations and miniatures of test inputs and, for images, nearest neighbours and reconstructions.
         progress: Told how far the evaluation has come.
         trained_by: The objective that trained the encoder, with its scorers, for ``bound``.
         floors: Whether probes are measured of what costs nothing as well, where no ``layers`` are named or ``floors``
@@ -112,7 +112,7 @@ def evaluate(
     total = sum(1 + len(METRICS[name].variants) for name in measured)
     with nullcontext() if out is None else _kept(out, dataset):
         if out is not None:
-            save_representation(out / run_files.ARRAYS, test, test_features["Y"])
+            save_representation(out / run_files.ARRAYS, test, dataset.rows_of(test), test_features["Y"])
         if out is not None and test is not dataset.train:
             images = neighbour_images(dataset.train, train_features["Y"], test, test_features["Y"])
             if images:

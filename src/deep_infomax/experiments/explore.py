@@ -15,6 +15,7 @@ from deep_infomax.data import DataOptions, Dataset, Source, evenly_spaced, load_
 from deep_infomax.data.description import same_data
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import exploration
+from deep_infomax.evaluation.arrays import write_representation
 from deep_infomax.evaluation.exploration import Chosen, Duplicates
 from deep_infomax.evaluation.miniatures import miniatures, side_for
 from deep_infomax.evaluation.outputs import beside
@@ -24,9 +25,11 @@ from deep_infomax.experiments.recorded import in_recorded_precision, recorded_op
 from deep_infomax.experiments.run_directory import IN_MEMORY
 from deep_infomax.experiments.settings import configure
 from deep_infomax.recipes import Config
-from deep_infomax.report.explorer import Exploration, Finding, Origin, check_page, write_explorer
+from deep_infomax.report.explorer import Exploration, Finding, check_page, write_explorer
+from deep_infomax.report.vector_map import Origin, VectorMap, share
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.chunks import at_a_time
+from deep_infomax.runtime.clusters import clusters
 from deep_infomax.runtime.files import check_output
 from deep_infomax.runtime.progress import Progress, progress_bars, unseen
 from deep_infomax.runtime.values import require_count
@@ -83,6 +86,8 @@ def explore(
 ) -> Explored:
     """Write an interactive map of Y as one HTML page, and what stands out on it as CSV files beside it.
 
+    A run that is not evaluated keeps the map of its own data for its report.
+
     Args:
         run: Directory of a finished training, or what `fit` wrote, which says nothing of data and needs ``data``.
         data: Data of any kind that `train` takes; None stands for the training's own.
@@ -124,28 +129,40 @@ def explore(
         Exploration(
             str(run),
             dataset.name,
-            share(n, shown.total),
-            scaled,
-            shown.miniatures,
-            shown.bytes_as_stored,
-            shown.origin,
-            near.nearest,
-            exploration.clusters(scaled),
+            VectorMap(
+                share(n, shown.total),
+                scaled,
+                shown.miniatures,
+                shown.bytes_as_stored,
+                shown.origin,
+                near.nearest,
+                clusters(scaled),
+            ),
             findings,
         ),
         page,
     )
+    if data is None and out is None and not (run / run_files.EVALUATION).exists():
+        _keep(run / run_files.ARRAYS, shown)
     counts = {finding.file: len(finding.rows) for finding in findings}
     return Explored(written[0], written[1:], n, shown.total, shown.lost, counts)
 
 
-def share(n: int, total: int) -> str:
-    """How many inputs are shown of how many.
-
-    >>> share(4000, 50_000), share(300, 300)
-    ('4,000 of 50,000 inputs, evenly spaced (8 %)', 'all 300 inputs')
-    """
-    return f"all {n:,} inputs" if n == total else f"{n:,} of {total:,} inputs, evenly spaced ({100 * n / total:.2g} %)"
+def _keep(folder: Path, shown: _Shown) -> None:
+    """Keep what is shown for the report, which else has it from an evaluation."""
+    origin = shown.origin
+    write_representation(
+        folder,
+        shown.vectors,
+        origin.labels,
+        origin.classes,
+        shown.miniatures,
+        bytes_as_stored=shown.bytes_as_stored,
+        index=origin.index,
+        splits=origin.splits,
+        files=origin.files,
+        total=shown.total,
+    )
 
 
 def _data_of(run: Path, data: Any, own: Any, changes: Mapping[str, Any]) -> Dataset:

@@ -8,7 +8,7 @@ file                    what it holds
 ``checkpoints/``        ``step-*.safetensors``, the newest few (`deep_infomax.training.checkpoint`)
 ``encoder.*``           the trained encoder, ``.safetensors`` and ``.json`` (`deep_infomax.encoders.pretrained`)
 ``evaluation.json``     what was measured of it (`deep_infomax.evaluation.results`)
-``arrays/``             what the report draws: representations, neighbours, reconstructions
+``arrays/``             what the report draws: representations, miniatures, neighbours, reconstructions
 ``report.html``         the report
 ``explore.html``        the map of Y, whose tables are in ``explore/``
 ======================  ===========================================================================================

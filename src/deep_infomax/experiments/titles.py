@@ -1,8 +1,9 @@
-"""What reports call bounds, metrics and priors, taken from the tables that define them."""
+"""What reports know of bounds, metrics, priors and methods, taken from the tables that define them."""
 
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.evaluation import METRICS
 from deep_infomax.objectives import PRIORS
+from deep_infomax.recipes import settings_read
 from deep_infomax.report import Titles
 
 
@@ -12,4 +13,4 @@ def titles() -> Titles:
     >>> titles().bounds["jsd"].title, titles().metrics["knn"].title
     ('Jensen-Shannon', 'Nearest neighbours')
     """
-    return Titles(bounds=BOUNDS, metrics=METRICS, priors=PRIORS)
+    return Titles(bounds=BOUNDS, metrics=METRICS, priors=PRIORS, reads=settings_read())

@@ -1,49 +1,23 @@
-"""The interactive map of Y: one page that opens offline, and what stands out as tables beside it.
+"""The page of an exploration: one page that opens offline, and what stands out as tables beside it.
 
 It imports no PyTorch: what is computed from vectors comes from `deep_infomax.experiments.explore`.
 """
 
 import csv
 import io
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-from jaxtyping import Float, Int
-
-from deep_infomax.report.projection import principal_components, tsne
 from deep_infomax.report.rendering import template
 from deep_infomax.report.runs import class_name
-from deep_infomax.report.sprites import sprites
+from deep_infomax.report.vector_map import Origin, VectorMap, embedded
 from deep_infomax.runtime.files import write_text
 from deep_infomax.runtime.regular import own_folder, require_own_folder, require_regular
 
-COLOURS: Final = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-"""Ten colours that are told apart with any colour vision. Source: Petroff, 2021, arXiv 2107.02270."""
-
-_MOST_FOR_TSNE: Final = 5000
 _MOST_ROWS: Final = 24
 """Of a table on the page; the CSV file has all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Origin:
-    """Where inputs come from; what is said of each stands in the same place."""
-
-    index: Int[np.ndarray, " n"]
-    """Row in the split as it is stored, as ``dim encode`` counts."""
-    splits: Sequence[str]
-    files: Sequence[str] | None
-    """By their paths below the folder of the data; None where they are not known."""
-    labels: Int[np.ndarray, " n"]
-    """-1 where there is none."""
-    classes: tuple[str, ...]
 
 
 class Finding(NamedTuple):
@@ -70,29 +44,8 @@ class Exploration:
 
     run: str
     data: str
-    shown: str
-    """Which share of the inputs is on the page."""
-    vectors: Float[np.ndarray, "n d"]
-    miniatures: Float[np.ndarray, "n channels *sizes"]
-    bytes_as_stored: bool
-    origin: Origin
-    neighbours: Int[np.ndarray, "n k"]
-    clusters: Int[np.ndarray, " n"]
+    map: VectorMap
     findings: Sequence[Finding]
-
-
-class Colouring(NamedTuple):
-    """One way to colour the map."""
-
-    name: str
-    groups: Sequence[str]
-    """At most as many as there are colours."""
-    of: Sequence[int]
-    """The group of each input; -1 for the rest."""
-    rest: str
-    """What the rest is called; empty where there is none."""
-    said: str = ""
-    """What to know of the groups."""
 
 
 def tables_of(page: Path) -> Path:
@@ -132,16 +85,14 @@ def write_explorer(found: Exploration, page: Path) -> list[Path]:
     text = render(found, folder.name)
     own_folder(folder)
     for finding in found.findings:
-        write_text(folder / finding.file, as_csv(finding, found.origin))
+        write_text(folder / finding.file, as_csv(finding, found.map.origin))
     write_text(page, text)
     return [page, *(folder / finding.file for finding in found.findings)]
 
 
 def render(found: Exploration, folder: str) -> str:
     """The page as text; ``folder`` is where it says that the tables are."""
-    points, way = placed(found.vectors)
-    embedded = json.dumps(content(found, points), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
-    origin = found.origin
+    origin = found.map.origin
     findings = [
         {
             "finding": finding,
@@ -153,74 +104,7 @@ def render(found: Exploration, folder: str) -> str:
         }
         for finding in found.findings
     ]
-    return template("explore.html").render(
-        run=found.run, data=found.data, shown=found.shown, way=way, findings=findings, embedded=embedded
-    )
-
-
-def placed(vectors: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "n 2"], str]:
-    """Places between 0 and 1 on the map, and how they were found: t-SNE, or principal components of very many."""
-    points = tsne(vectors) if len(vectors) <= _MOST_FOR_TSNE else None
-    way = "t-SNE of Y (perplexity 30, seed 0): neighbours stay near one another, larger distances mean nothing"
-    if points is None:
-        points, shares = principal_components(vectors)
-        way = f"the two directions in which Y varies most, {100 * sum(shares):.0f} % of its variance"
-    low, extent = points.min(axis=0), np.ptp(points, axis=0)
-    return (points - low - extent / 2) / max(float(extent.max()), 1e-12) + 0.5, way
-
-
-def content(found: Exploration, points: Float[np.ndarray, "n 2"]) -> dict[str, Any]:
-    """What the page's script reads."""
-    origin = found.origin
-    splits = list(dict.fromkeys(origin.splits))
-    return {
-        "colours": COLOURS,
-        "x": points[:, 0].round(4).tolist(),
-        "y": (1 - points[:, 1]).round(4).tolist(),
-        "colourings": [colouring._asdict() for colouring in colourings(origin, found.clusters)],
-        "classes": [class_name(label, origin.classes) for label in range(int(origin.labels.max(initial=-1)) + 1)],
-        "labels": origin.labels.tolist(),
-        "splits": splits,
-        "split": [splits.index(split) for split in origin.splits],
-        "index": origin.index.tolist(),
-        "files": None if origin.files is None else list(origin.files),
-        "neighbours": found.neighbours.tolist(),
-        "thumbnails": sprites(found.miniatures, bytes_as_stored=found.bytes_as_stored),
-    }
-
-
-def colourings(origin: Origin, clusters: Int[np.ndarray, " n"]) -> list[Colouring]:
-    """The ways to colour the map, the one to begin with first; those with one group are left out, but for clusters."""
-    ways = {"class": [class_name(label, origin.classes) for label in origin.labels.tolist()]}
-    ways["cluster"] = [f"cluster {cluster + 1}" for cluster in clusters.tolist()]
-    if origin.files is not None:
-        ways["folder"] = [PurePosixPath(file).parent.as_posix() for file in origin.files]
-    ways["split"] = list(origin.splits)
-    found = [grouped(name, words) for name, words in ways.items() if len(set(words)) > 1 or name == "cluster"]
-    number = int(clusters.max()) + 1
-    said = f"{number} clusters of Y by k-means: of 2 to 10 the number with the highest silhouette."
-    return [way._replace(said=said) if way.name == "cluster" else way for way in found]
-
-
-def grouped(name: str, words: Sequence[str]) -> Colouring:
-    """Inputs by a word for each: the ten words with most inputs are groups, the others and empty ones the rest.
-
-    >>> found = grouped("class", ["cat", "", "ant", "cat"])
-    >>> found.groups, found.of, found.rest
-    (['ant', 'cat'], [1, -1, 0, 1], 'no class')
-    """
-    counts = Counter(word for word in words if word)
-    largest = {word for word, _ in counts.most_common(len(COLOURS))}
-    groups = [word for word in _in_order(counts) if word in largest]
-    place = {word: number for number, word in enumerate(groups)}
-    others = len(counts) > len(groups)
-    rest = "others" if others else f"no {name}" if "" in words else ""
-    return Colouring(name, groups, [place.get(word, -1) for word in words], rest)
-
-
-def _in_order(words: Mapping[str, int]) -> list[str]:
-    """Words as people sort them: numbers in them by their value."""
-    return sorted(words, key=lambda word: (word.rstrip("0123456789"), len(word), word))
+    return template("explore.html").render(run=found.run, data=found.data, map=embedded(found.map), findings=findings)
 
 
 def described(origin: Origin, place: int) -> str:

@@ -52,15 +52,20 @@ def curves(
     caption: str,
     zero: bool = False,
     limit: tuple[float, str] | None = None,
-) -> Picture:
-    """Curves over epochs; ``zero`` starts the axis there, ``limit`` is a level to draw dashed, with its name."""
+) -> list[Picture]:
+    """A picture of curves over epochs; none where no curve has two finite values.
+
+    ``zero`` starts the axis there, ``limit`` is a level to draw dashed, with its name.
+    """
+    lines = [line for line in lines if np.isfinite(line.value).sum() > 1]
+    if not lines:
+        return []
     keys = [Key(line.label, *_LINES[line.style % len(_LINES)]) for line in lines]
 
     def paint(axes: Axes) -> None:
         for line, (_, color, kind) in zip(lines, keys, strict=True):
             epoch, value = thinned(line.epoch, line.value)
-            style, marker = "-" if kind == "line" else ":", "o" if len(epoch) < 3 else None
-            axes.plot(epoch, value, color=color, linestyle=style, marker=marker, markersize=3)
+            axes.plot(epoch, value, color=color, linestyle="-" if kind == "line" else ":")
             if line.ceiling is not None:
                 axes.axhline(line.ceiling, color=color, linestyle=DASHES, linewidth=1.0)
         if limit is not None:
@@ -78,7 +83,7 @@ def curves(
         levels.append(Key("ceiling", "currentColor" if len(lines) > 1 else keys[0].color, "dashed"))
     legend = [*keys, *levels] if len(keys) + len(levels) > 1 else []
     alt = f"{title} over the epochs: " + "; ".join(f"{line.label} {_course(line.value)}" for line in lines)
-    return Picture(draw(paint, alt), title, caption, tuple(legend))
+    return [Picture(draw(paint, alt), title, caption, tuple(legend))]
 
 
 def thinned(

@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from deep_infomax.report import tables
+from deep_infomax.report.configuration import Facts, Reads, configuration, whole
 from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
 from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
 from deep_infomax.report.reading import find_runs, read_runs
 from deep_infomax.report.rendering import template
+from deep_infomax.report.run_map import map_of
 from deep_infomax.report.runs import RecordedRun
 from deep_infomax.report.training_figures import (
     bound_names,
@@ -24,17 +26,22 @@ from deep_infomax.report.training_figures import (
     speed_picture,
     vector_size,
 )
-from deep_infomax.report.vector_figures import histogram, maps
+from deep_infomax.report.vector_figures import components, histogram
+from deep_infomax.report.vector_map import Embedded, embedded
+from deep_infomax.report.wording import duration, epochs_text, plain
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import write_text
 from deep_infomax.runtime.names import Titled
 from deep_infomax.runtime.regular import require_regular
+from deep_infomax.runtime.verdict import FLOORS
 
 # Shared by the runs of a page, so that it stays small and t-SNE stays quick.
 _MOST_POINTS: Final = 4000
 _MOST_POINTS_OF_A_RUN: Final = 2000
 _FEWEST_POINTS_OF_A_RUN: Final = 250
 _MOST_PIXELS: Final = 300_000
+_MOST_BYTES_OF_A_SHEET: Final = 1_500_000
+"""Of thumbnails in full colour."""
 _OWN_PROTOCOLS: Final = {
     "mlp": " The probe mlp is trained in a way of its own, mlp-paper in the paper's.",
     "ms_ssim": " The paper leaves open the scales of MS-SSIM and the training of its decoder.",
@@ -43,11 +50,15 @@ _OWN_PROTOCOLS: Final = {
 
 
 class Titles(NamedTuple):
-    """What the report calls bounds, metrics and priors; one that is not there is shown by its name."""
+    """What the report calls bounds, metrics and priors; one that is not there is shown by its name.
+
+    ``reads`` says which settings a method reads; of one that is not there, all are shown.
+    """
 
     bounds: Mapping[str, Titled] = MappingProxyType({})
     metrics: Mapping[str, Titled] = MappingProxyType({})
     priors: Mapping[str, Titled] = MappingProxyType({})
+    reads: Reads = MappingProxyType({})
 
 
 _UNTITLED: Final = Titles()
@@ -61,13 +72,6 @@ class Tile(NamedTuple):
     detail: str
 
 
-class Facts(NamedTuple):
-    """One part of a configuration."""
-
-    title: str
-    entries: list[tables.Fact]
-
-
 @dataclass(frozen=True)
 class RunView:
     """What the page shows of one run, section by section; an empty section is explained by the template."""
@@ -75,6 +79,8 @@ class RunView:
     run: RecordedRun
     path: str
     """As typed in a shell."""
+    labelled: bool
+    """Whether there are labels to measure it with, as far as that is known."""
     lede: str
     verdict: list[str]
     """What its evaluation found beside the floors; empty where there are none."""
@@ -93,13 +99,16 @@ class RunView:
     bounds: list[Picture]
     learning: list[Picture]
     health: list[Picture]
-    prior: Picture | None
-    maps: list[Picture]
+    map: Embedded | None
+    representation: list[Picture]
     neighbours: list[tuple[str, str, list[list[Thumbnail]]]]
     """A distance, the layer it is measured in, and rows of images."""
     decoded: list[tuple[str | None, dict[str, list[str]]]]
     """As in `Decoded`, with images as data URIs."""
     configuration: list[Facts]
+    """What took effect."""
+    settings: str
+    """All settings."""
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None, titles: Titles = _UNTITLED) -> Path:
@@ -132,17 +141,25 @@ def render(runs: Sequence[RecordedRun], titles: Titles) -> str:
     runs = sorted(runs, key=lambda run: run.is_floor)
     several = len(runs) > 1
     columns, rows = tables.comparison(runs) if several else ([], [])
+    methods = tables.methods(runs)
     overlaid = [*bound_pictures(runs, titles.bounds), *health_pictures(runs), *speed_picture(runs)] if several else []
     views = [_view(run, len(runs), titles) for run in runs]
+    verdicts = (
+        [(row.name, said[0]) for row in methods if (said := tables.verdict_of(row.runs, runs))] if several else []
+    )
+    headings = [": ".join(verdict) for verdict in verdicts] or [view.verdict[0] for view in views if view.verdict]
     return template("report.html").render(
-        heading=next((view.verdict[0] for view in views if view.verdict), None),
+        heading=headings[0] if headings else None,
+        verdicts=headings[1:],
+        thumbnails={view.map.identifier: view.map.thumbnails for view in views if view.map is not None},
+        floor_titles={name: floor.title for name, floor in FLOORS.items()},
         floors=tables.floor_rows(runs) if several else [],
         title=f"{len(runs)} runs compared" if several else f"{runs[0].recipe} on {runs[0].data_name}",
         views=views,
         columns=[(measure, layers, tables.inputs_of(runs, measure)) for measure, layers in columns],
         rows=rows,
         error=tables.errors_of(runs),
-        methods=methods if len(methods := tables.methods(runs)) < len(runs) else [],
+        methods=methods if len(methods) < len(runs) else [],
         overlaid=overlaid,
         paper_length=_paper_length(runs),
     )
@@ -152,9 +169,12 @@ def _view(run: RecordedRun, n_runs: int, titles: Titles) -> RunView:
     points = max(_FEWEST_POINTS_OF_A_RUN, min(_MOST_POINTS_OF_A_RUN, _MOST_POINTS // n_runs))
     vectors = run.representation
     classes = vectors.classes if vectors is not None else ()
+    drawn = None if vectors is None else map_of(vectors, points)
+    pictures = () if vectors is None else (components(vectors, points), histogram(vectors, run.prior, titles.priors))
     return RunView(
         run=run,
         path=shlex.quote(str(run.path)),
+        labelled=not run.group("dataset") or "classes" in run.group("dataset") or bool(run.config.get("probe")),
         lede=_lede(run),
         verdict=tables.verdict_of([run]),
         status=_status(run),
@@ -168,14 +188,15 @@ def _view(run: RecordedRun, n_runs: int, titles: Titles) -> RunView:
         bounds=bound_pictures([run], titles.bounds),
         learning=learning_pictures(run),
         health=health_pictures([run]),
-        prior=None if vectors is None else histogram(vectors, run.prior, titles.priors),
-        maps=[] if vectors is None else maps(vectors, points),
+        map=None if drawn is None else embedded(drawn, _MOST_BYTES_OF_A_SHEET),
+        representation=list(filter(None, pictures)),
         neighbours=[
             (found.metric, found.layer, neighbour_rows(found, classes, _MOST_PIXELS // n_runs // len(run.neighbours)))
             for found in run.neighbours
         ],
         decoded=[(found.layer, decoded_rows(found)) for found in run.decoded],
-        configuration=_configuration(run),
+        configuration=configuration(run, titles.reads),
+        settings=whole(run),
     )
 
 
@@ -186,10 +207,10 @@ def _lede(run: RecordedRun) -> str:
     )
     where = f" on {environment['device']}" if environment.get("device") else ""
     precision = f" in {environment['precision']}" if environment.get("precision") else ""
-    time = tables.duration(run.log.last("seconds"))
+    time = duration(run.log.last("seconds"))
     epoch = run.log.last("epoch")
     length = (
-        f": {tables.epochs_text(epoch)} epoch{'s' * (epoch != 1)} in {time}{where}{precision}"
+        f": {epochs_text(epoch)} epoch{'s' * (epoch != 1)} in {time}{where}{precision}"
         if epoch is not None and time
         else ""
     )
@@ -218,14 +239,17 @@ def _status(run: RecordedRun) -> str:
     epoch, planned = run.log.last("epoch"), run.group("training").get("epochs")
     if epoch is None:
         return f"Nothing is logged yet; {resume}"
-    end = f"epoch {tables.epochs_text(epoch)}" + (f" of {tables.plain(planned)}" if planned else "")
+    end = f"epoch {epochs_text(epoch)}" + (f" of {plain(planned)}" if planned else "")
     return f"This run is unfinished: its log ends at {end}; {resume}"
 
 
 def _tiles(run: RecordedRun) -> list[Tile]:
     log, size = run.log, vector_size(run)
     tiles = []
+    told = bool(tables.verdict_of([run]))  # in the title, and in the sentences below it
     for row in tables.result_rows(run):
+        if told and row.measure.unit == "%":
+            continue
         if (cell := row.cells.get("Y")) is not None and row.measure.metric in ("linear", "mlp", "svm", "knn"):
             detail = ", ".join(filter(None, [cell.spread, f"{row.n} inputs"]))
             tiles.append(Tile(f"{row.measure.name} probe on Y", f"{cell.value} {row.measure.unit}", detail))
@@ -242,7 +266,7 @@ def _tiles(run: RecordedRun) -> list[Tile]:
     if (dead := log.last("dead_units")) is not None:
         tiles.append(Tile("dead units", f"{dead:.0f}", f"of {size}" if size else ""))
     if len(speeds := log.train.get("images_per_second", np.empty(0))) and np.isfinite(speeds).any():
-        tiles.append(Tile("speed", f"{np.nanmedian(speeds):,.0f}", "images per second (median)"))
+        tiles.append(Tile("speed", f"{np.nanmedian(speeds):,.0f}", "inputs per second (median)"))
     return tiles
 
 
@@ -255,7 +279,7 @@ def _paper(run: RecordedRun) -> str:
     rows = ", ".join(dict.fromkeys(f"row {figure.method} of Table {figure.table}" for figure in figures))
     trained = f"after {EPOCHS[key]:,} epochs" if key in EPOCHS else "after a training of unstated length"
     epoch = run.log.last("epoch")
-    here = "" if epoch is None else f", this run after {tables.epochs_text(epoch)}"
+    here = "" if epoch is None else f", this run after {epochs_text(epoch)}"
     metrics = {row.measure.metric for row in tables.result_rows(run) for c in row.cells.values() if c.paper is not None}
     form = " All other settings are the paper's, or chosen where it leaves them open."
     form += "".join(text for metric, text in _OWN_PROTOCOLS.items() if metric in metrics)
@@ -276,21 +300,3 @@ def _paper_length(runs: Sequence[RecordedRun]) -> str:
         for key in keys
     ]
     return ", ".join(lengths)
-
-
-def _configuration(run: RecordedRun) -> list[Facts]:
-    """The configuration in the order of the way of the data."""
-    saved = run.encoder or {}
-    arguments = saved.get("arguments")
-    encoder: dict[str, Any] = {"architecture": saved.get("architecture")} if saved else run.group("encoder")
-    dataset, probe = run.group("dataset"), dict(run.probe_data)
-    parts: dict[str, dict[str, Any]] = {
-        "Data": dataset or {"spec": run.config.get("data")},
-        "Data options": {key: value for key, value in run.group("data_options").items() if value not in (None, False)},
-        "Probe data": {} if probe == dataset else probe,
-        "Encoder": encoder | (arguments if isinstance(arguments, dict) else {}),
-        "Objective": run.group("objective"),
-        "Training": {"seed": run.config.get("seed")} | run.group("training"),
-        "Environment": run.group("environment"),
-    }
-    return [Facts(title, entries) for title, values in parts.items() if (entries := tables.facts(values))]

@@ -10,6 +10,19 @@ _FEWEST_FOR_TSNE: Final = 50
 _PERPLEXITY: Final = 30.0
 
 
+def standardised(vectors: Float[np.ndarray, "p d"]) -> Float[np.ndarray, "p d"]:
+    """Vectors with the mean 0 and the standard deviation 1 in every unit; a constant unit becomes 0.
+
+    >>> standardised(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    values = vectors.astype(np.float64)
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    # Rounding leaves a constant unit a deviation of about 1e-7 of its mean, which must not be blown up to 1.
+    scale = np.where(deviation <= 1e-6 * np.abs(mean), 1.0, deviation)
+    return np.asarray((values - mean) / np.where(scale > 0, scale, 1.0), dtype=np.float32)
+
+
 def principal_components(
     vectors: Float[np.ndarray, "p d"],
 ) -> tuple[Float[np.ndarray, "p 2"], tuple[float, float]]:

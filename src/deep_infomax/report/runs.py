@@ -34,6 +34,23 @@ class RecordedResult:
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """Inputs made small, and where they come from."""
+
+    miniatures: Float[np.ndarray, "p channels *sizes"]
+    """Images, or the lines of series."""
+    bytes_as_stored: bool
+    """Whether values are those of 8 bits."""
+    index: Int[np.ndarray, " p"]
+    """Rows in their splits as they are stored."""
+    splits: tuple[str, ...]
+    files: tuple[str, ...] | None
+    """By their paths below the folder of the data; None where they are not known."""
+    total: int
+    """Inputs that there are."""
+
+
+@dataclass(frozen=True, eq=False)
 class Representation:
     """Global vectors of some inputs."""
 
@@ -41,6 +58,8 @@ class Representation:
     labels: Int[np.ndarray, " p"]
     """-1 where there is none."""
     classes: tuple[str, ...]
+    inputs: Inputs | None = None
+    """None where an earlier version wrote the vectors."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from deep_infomax.report.runs import Decoded, Neighbours, Representation
+from deep_infomax.report.runs import Decoded, Inputs, Neighbours, Representation
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.archives import FLOATS, INTEGERS, TEXT, UINT8, Layout, read_arrays
 
@@ -16,6 +16,17 @@ _EVALUATE: Final = "evaluate the run again"
 _REPRESENTATION: Final = {
     "Y": Layout(FLOATS, "p d"), "labels": Layout(INTEGERS, "p"), "classes": Layout(TEXT, "classes", needed=False),
 }  # fmt: skip
+_INPUTS: Final = {
+    "images": Layout(UINT8 + FLOATS, "p channels h w", needed=False),
+    "lines": Layout(FLOATS, "p channels moments", needed=False),
+    "index": Layout(INTEGERS, "p", needed=False),
+    "splits": Layout(TEXT, "p", needed=False),
+    "total": Layout(INTEGERS, "", needed=False),
+    "files": Layout(TEXT, "p", needed=False),
+}
+_LARGEST_MINIATURE: Final = 64
+"""Pixels of a side."""
+_MOST_MOMENTS: Final = 96
 _NEIGHBOURS: Final = {
     "queries": Layout(UINT8, "q h w channels"),
     "neighbours": Layout(UINT8, "q r h w channels"),
@@ -32,12 +43,26 @@ _SAMPLES: Final = {"samples": Layout(UINT8, "samples h w channels")}
 
 def read_representation(path: Path, notes: list[str]) -> Representation | None:
     """Global vectors of some inputs; None where there are none."""
-    arrays = _read_arrays(path, _REPRESENTATION, notes)
+    arrays = _read_arrays(path, _REPRESENTATION | _INPUTS, notes)
     if arrays is None:
         return None
     vectors = np.where(np.abs(arrays["Y"]) < LARGEST_NUMBER, arrays["Y"], np.nan).astype(np.float32)
     classes = tuple(str(name) for name in arrays.get("classes", ()))
-    return Representation(vectors, arrays["labels"].astype(np.int64), classes)
+    return Representation(vectors, arrays["labels"].astype(np.int64), classes, _inputs(arrays))
+
+
+def _inputs(arrays: Mapping[str, np.ndarray]) -> Inputs | None:
+    """What the map shows of each input; None where it is not there, or is nothing small."""
+    found = arrays.get("images", arrays.get("lines"))
+    if found is None or not {"index", "splits", "total"} <= set(arrays) or not 1 <= found.shape[1] <= 3:
+        return None
+    most = _LARGEST_MINIATURE if found.ndim == 4 else _MOST_MOMENTS
+    if not 1 <= min(found.shape[2:]) <= max(found.shape[2:]) <= most:
+        return None
+    finite = np.nan_to_num(np.clip(found, -LARGEST_NUMBER, LARGEST_NUMBER)).astype(np.float32)
+    files = tuple(map(str, arrays["files"])) if "files" in arrays else None
+    splits, index = tuple(map(str, arrays["splits"])), arrays["index"].astype(np.int64)
+    return Inputs(finite, found.dtype == np.uint8, index, splits, files, int(arrays["total"]))
 
 
 def read_neighbours(folder: Path, notes: list[str]) -> tuple[Neighbours, ...]:

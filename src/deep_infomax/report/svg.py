@@ -15,6 +15,11 @@ from matplotlib.figure import Figure
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's colours without black and yellow: told apart with any colour vision, on white and on dark."""
 
+CLASS_COLOURS: Final = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+"""Ten colours that are told apart with any colour vision. Source: Petroff, 2021, arXiv 2107.02270."""
+
 HALO: Final = "halo"
 """A text whose gid starts so is outlined in the colour of the page."""
 

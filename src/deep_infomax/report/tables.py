@@ -1,4 +1,4 @@
-"""The tables of the report: results by layer, the comparison of several runs, and the facts of a configuration."""
+"""The tables of the report: results by layer, the comparison of several runs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,7 @@ from deep_infomax.report.published import (
     trained_as_published,
 )
 from deep_infomax.report.runs import RecordedResult, RecordedRun
+from deep_infomax.report.wording import duration, epochs_text, plain
 from deep_infomax.runtime.figures import decimals, sampling_error, spread_text
 from deep_infomax.runtime.names import Titled
 from deep_infomax.runtime.verdict import FLOORS, Figure, verdict
@@ -92,17 +93,10 @@ class FloorRow(NamedTuple):
     """In the columns of Y."""
 
 
-class Fact(NamedTuple):
-    """One line of a configuration."""
-
-    name: str
-    value: str
-
-
 def layers_of(results: Iterable[RecordedResult]) -> list[str]:
-    """The layers of some results from the input upwards: as they come, Y last, and behind it the floors."""
+    """The layers of some results: Y, what costs nothing beside it, and the other layers as they come."""
     layers = dict.fromkeys(result.layer for result in results)
-    return sorted(layers, key=lambda layer: (layer in FLOORS, layer == "Y"))
+    return sorted(layers, key=lambda layer: 0 if layer == "Y" else 1 if layer in FLOORS else 2)
 
 
 def result_rows(run: RecordedRun, metrics: Mapping[str, Titled] = _UNTITLED) -> list[ResultRow]:
@@ -296,57 +290,9 @@ def method_in_paper(run: RecordedRun) -> str | None:
     return method_of(run.group("objective"))
 
 
-def facts(values: Mapping[str, Any]) -> list[Fact]:
-    """The entries of a configuration as text, those without a value left out."""
-    return [
-        Fact(str(key).replace("_", " "), plain(value)) for key, value in values.items() if value not in (None, [], "")
-    ]
-
-
-def plain(value: Any) -> str:
-    """A value of a configuration as people write it.
-
-    >>> plain(50000), plain(True), plain([3, 0.001]), plain({"kernel": 4, "pool": None})
-    ('50,000', 'yes', '3, 0.001', 'kernel 4')
-    """
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, Mapping):
-        return " ".join(f"{fact.name} {fact.value}" for fact in facts(value))
-    if isinstance(value, list | tuple):
-        return ("; " if any(isinstance(entry, Mapping) for entry in value) else ", ").join(map(plain, value))
-    return str(value)
-
-
-def duration(seconds: float | None) -> str:
-    """A time in the unit that suits it; nothing for None.
-
-    >>> duration(42.4), duration(372), duration(9000), duration(None)
-    ('42 s', '6.2 min', '2.5 h', '')
-    """
-    if seconds is None:
-        return ""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def _epochs(run: RecordedRun) -> str:
     epoch = run.log.last("epoch")
     return "" if epoch is None else epochs_text(epoch)
-
-
-def epochs_text(epoch: float) -> str:
-    """A number of epochs as people write it.
-
-    >>> epochs_text(0.256), epochs_text(12.0), epochs_text(1000.0)
-    ('0.256', '12', '1,000')
-    """
-    return f"{epoch:.3g}" if epoch < 100 else f"{epoch:,.0f}"
 
 
 def _measure(result: RecordedResult) -> Measure:

@@ -27,7 +27,7 @@ def bound_pictures(runs: Sequence[RecordedRun], bounds: Mapping[str, Titled]) ->
             ceiling = run.log.last(f"{name}_ceiling")
             curve = Curve(label, run.log.train["epoch"], terms[f"{name}_bound"], ceiling, index)
             lines.setdefault((name, kind), []).append(curve)
-    pictures = []
+    pictures: list[Picture] = []
     for (name, kind), group in lines.items():
         title, meaning = (bounds[kind].title, bounds[kind].meaning) if kind in bounds else (kind, "")
         ceiling = any(curve.ceiling is not None for curve in group)
@@ -37,7 +37,7 @@ def bound_pictures(runs: Sequence[RecordedRun], bounds: Mapping[str, Titled]) ->
             "dim evaluate --metrics bound tells."
         )
         heading = f"{name.capitalize()} bound on training pairs, {title}".strip(" ,")
-        pictures.append(curves(group, heading, "nats", caption.strip(), zero=True))
+        pictures += curves(group, heading, "nats", caption.strip(), zero=True)
     return pictures
 
 
@@ -47,21 +47,22 @@ def learning_pictures(run: RecordedRun) -> list[Picture]:
     if "epoch" not in log.train:
         return []
     epoch = log.train["epoch"]
-    pictures = []
+    pictures: list[Picture] = []
     if losses := _losses(run):
         caption = "What the optimisers minimise. A lasting rise means an unstable training: lower the learning rate."
-        pictures.append(curves(losses, "Loss terms", "loss", caption))
+        pictures += curves(losses, "Loss terms", "loss", caption)
     if "prior_accuracy" in log.terms:
         caption = "How often it tells the prior from Y: at 50 % they are matched, near 100 % Y is far from the prior."
         line = Curve("accuracy", epoch, 100 * log.terms["prior_accuracy"])
-        pictures.append(curves([line], "Prior's discriminator", "%", caption, limit=(50, "matched")))
+        pictures += curves([line], "Prior's discriminator", "%", caption, limit=(50, "matched"))
     if "images_per_second" in log.train:
         caption = "Dips are checkpoints, evaluations of health, or other work on the machine."
         line = Curve("speed", epoch, log.train["images_per_second"])
-        pictures.append(curves([line], "Speed", "images per second", caption, zero=True))
-    if np.nanmax(log.train.get("learning_rate", np.zeros(1)), initial=0) > 0:
-        line = Curve("learning rate", epoch, log.train["learning_rate"])
-        pictures.append(curves([line], "Learning rate", "learning rate", "Of the encoder and the scorers.", zero=True))
+        pictures += curves([line], "Speed", "inputs per second", caption, zero=True)
+    rates = log.train.get("learning_rate", np.empty(0))
+    if len(np.unique(rates[np.isfinite(rates)])) > 1:  # a constant is in the configuration
+        line = Curve("learning rate", epoch, rates)
+        pictures += curves([line], "Learning rate", "learning rate", "Of the encoder and the scorers.", zero=True)
     return pictures
 
 
@@ -88,15 +89,17 @@ def health_pictures(runs: Sequence[RecordedRun]) -> list[Picture]:
     )
     knn_caption = "Of labelled training inputs, a fifth of which is told its class by 20 others; no test input is read."
     dead_caption = "Units that hardly vary over the inputs. More than a few waste Y."
-    figures = [
-        (_health(runs, "vector_rank"), "Effective rank of Y", "directions", rank_caption, size),
-        (_health(runs, "dead_units"), "Dead units of Y", "units", dead_caption, None),
-        (_health(runs, "knn"), "Nearest neighbours by Y", "accuracy in %", knn_caption, None),
-    ]
+    dead = _health(runs, "dead_units")
+    level = None if size is None else (size, f"{size} units of Y")
     return [
-        curves(lines, title, unit, caption, zero=True, limit=None if level is None else (level, f"{level} units of Y"))
-        for lines, title, unit, caption, level in figures
-        if lines
+        *curves(
+            _health(runs, "vector_rank"), "Effective rank of Y", "directions", rank_caption, zero=True, limit=level
+        ),
+        # Where there are none, a figure would be empty, and the overview says so.
+        *curves(
+            [line for line in dead if np.nan_to_num(line.value).any()], "Dead units of Y", "units", dead_caption, True
+        ),
+        *curves(_health(runs, "knn"), "Nearest neighbours by Y", "accuracy in %", knn_caption, zero=True),
     ]
 
 
@@ -116,7 +119,7 @@ def speed_picture(runs: Sequence[RecordedRun]) -> list[Picture]:
         if "images_per_second" in run.log.train and "epoch" in run.log.train
     ]
     caption = "Comparable only between runs on the same machine with nothing else running."
-    return [curves(lines, "Speed", "images per second", caption, zero=True)] if lines else []
+    return curves(lines, "Speed", "inputs per second", caption, zero=True)
 
 
 def vector_size(run: RecordedRun) -> int | None:

@@ -1,19 +1,21 @@
-"""Figures of the global vectors Y: in two dimensions by class, and against the prior."""
+"""Figures of the global vectors Y: along their principal components by class, and against the prior."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
 from deep_infomax.report.figures import DASHES, REST, Key, Picture
-from deep_infomax.report.projection import principal_components, tsne
+from deep_infomax.report.projection import principal_components
+from deep_infomax.report.run_map import finite_rows
 from deep_infomax.report.runs import Representation, class_name
-from deep_infomax.report.svg import HALO, PALETTE, draw
+from deep_infomax.report.svg import CLASS_COLOURS, HALO, PALETTE, draw
 from deep_infomax.runtime.names import Titled
 
-_MOST_CLASSES_IN_COLOUR: Final = 10
+_NAME: Final = np.array([0.1, 0.05])
+"""Width and height of a name, as shares of a figure's."""
 _DENSITIES: Final[dict[str, Callable[[np.ndarray], np.ndarray]]] = {
     "uniform": np.ones_like,
     "gaussian": lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
@@ -21,64 +23,33 @@ _DENSITIES: Final[dict[str, Callable[[np.ndarray], np.ndarray]]] = {
 """Of the priors whose units can be drawn each by itself."""
 
 
-def maps(representation: Representation, most_points: int) -> list[Picture]:
-    """Y in two dimensions by class: t-SNE where there are points enough for it, and principal components."""
-    vectors, labels = _finite(representation, most_points)
+def components(representation: Representation, most_points: int) -> Picture | None:
+    """Y along its principal components, by class; None for fewer than two different vectors."""
+    rows = finite_rows(representation, most_points)
+    vectors, labels, classes = representation.vectors[rows], representation.labels[rows], representation.classes
     if len(vectors) < 2 or not np.ptp(vectors, axis=0).any():
-        return []
-    shown = f"{len(vectors):,} inputs"
+        return None
     points, shares = principal_components(vectors)
-    pictures = []
-    if (embedding := tsne(vectors)) is not None:
-        caption = (
-            f"{shown}, neighbours in Y drawn near one another (perplexity 30, seed 0). Look for classes that hold "
-            "together; distances between groups and their sizes mean nothing here."
-        )
-        pictures.append(_scatter(embedding, labels, representation.classes, "Map of Y (t-SNE)", ("", ""), caption))
-    axes = [f"component {i} ({100 * share:.0f} % of the variance)" for i, share in enumerate(shares, 1)]
-    caption = f"{shown} along the two directions in which Y varies most; all other directions are hidden."
-    pictures.append(
-        _scatter(points, labels, representation.classes, "Map of Y (principal components)", (axes[0], axes[1]), caption)
-    )
-    return pictures
-
-
-def _finite(representation: Representation, most: int) -> tuple[Float[np.ndarray, "kept d"], Int[np.ndarray, " kept"]]:
-    """At most so many of the vectors that are finite, evenly spaced."""
-    kept = np.flatnonzero(np.isfinite(representation.vectors).all(axis=1))
-    kept = kept[np.linspace(0, len(kept), min(most, len(kept)), endpoint=False).astype(int)]
-    return representation.vectors[kept], representation.labels[kept]
-
-
-def _scatter(
-    points: Float[np.ndarray, "p 2"],
-    labels: Int[np.ndarray, " p"],
-    classes: Sequence[str],
-    title: str,
-    axis_labels: tuple[str, str],
-    caption: str,
-) -> Picture:
     named = _largest_classes(labels)
-    styles = [(PALETTE[i % len(PALETTE)], "o^"[i // len(PALETTE) % 2]) for i in range(len(named))]
-    rest = ~np.isin(labels, named)
+    places = _apart([np.median(points[labels == label], axis=0) for label in named], np.ptp(points, axis=0))
+    # Pale, as one of the ten is a grey as well.
+    colours = np.full(len(labels), f"{REST}60" if named else f"{PALETTE[0]}cc")
+    for label, colour in zip(named, CLASS_COLOURS, strict=False):
+        colours[labels == label] = f"{colour}cc"
+    mixed = np.random.default_rng(0).permutation(len(points))  # so that no class lies above all others
 
     def paint(axes: Axes) -> None:
-        groups: list[tuple[Bool[np.ndarray, " p"], str, str]] = [(rest, REST, "o")]
-        groups += [(labels == label, *style) for label, style in zip(named, styles, strict=True)]
-        for chosen, color, marker in groups:
-            x, y = points[chosen].T
-            axes.scatter(x, y, s=9, c=color, marker=marker, alpha=0.7, linewidths=0, rasterized=True)
-        for label in named:
-            x, y = np.median(points[labels == label], axis=0)
+        x, y = points[mixed].T
+        axes.scatter(x, y, s=9, c=colours[mixed], linewidths=0, rasterized=True)
+        for label, (x, y) in zip(named, places, strict=True):
             axes.text(x, y, class_name(label, classes), ha="center", va="center", weight="bold", gid=f"{HALO}-{label}")
-        axes.set_xlabel(axis_labels[0])
-        axes.set_ylabel(axis_labels[1])
+        axes.set_xlabel(f"component 1 ({100 * shares[0]:.0f} % of the variance)")
+        axes.set_ylabel(f"component 2 ({100 * shares[1]:.0f} % of the variance)")
         axes.grid(False)
-        if not any(axis_labels):
-            axes.set_xticks([])
-            axes.set_yticks([])
 
-    if rest.any() and named:
+    title = "Principal components of Y"
+    caption = f"{len(rows):,} inputs along the two directions in which Y varies most; all other directions are hidden."
+    if named and len(np.unique(labels)) > len(named):
         caption += f" The {len(named)} classes with most inputs are in colour, the others in grey."
     alt = f"{title}: {len(points)} points" + (f" of {len(np.unique(labels))} classes" if named else " without classes")
     return Picture(draw(paint, alt, height=4.0), title, caption)
@@ -87,8 +58,23 @@ def _scatter(
 def _largest_classes(labels: Int[np.ndarray, " p"]) -> list[int]:
     """The classes to show in colour, in order."""
     present, counts = np.unique(labels[labels >= 0], return_counts=True)
-    largest = present[np.argsort(-counts, kind="stable")[:_MOST_CLASSES_IN_COLOUR]]
+    largest = present[np.argsort(-counts, kind="stable")[: len(CLASS_COLOURS)]]
     return sorted(int(label) for label in largest)
+
+
+def _apart(places: Sequence[Float[np.ndarray, " 2"]], extent: Float[np.ndarray, " 2"]) -> list[tuple[float, float]]:
+    """Places of names, those that would cover another one moved down.
+
+    >>> _apart([np.zeros(2), np.zeros(2)], np.array([10.0, 20.0]))
+    [(0.0, 0.0), (0.0, -1.0)]
+    """
+    width, height = _NAME * extent
+    taken: list[tuple[float, float]] = []
+    for x, y in places:
+        while any(abs(x - a) < width and abs(y - b) < 0.99 * height for a, b in taken):
+            y -= height
+        taken.append((float(x), float(y)))
+    return taken
 
 
 def histogram(representation: Representation, prior: str | None, priors: Mapping[str, Titled]) -> Picture | None:
@@ -96,7 +82,7 @@ def histogram(representation: Representation, prior: str | None, priors: Mapping
 
     ``priors`` says what priors are called; one that is not there is shown by its name.
     """
-    vectors, _ = _finite(representation, len(representation.vectors))
+    vectors = representation.vectors[finite_rows(representation, len(representation.vectors))]
     if not vectors.size:
         return None
     vectors = vectors.astype(np.float64)

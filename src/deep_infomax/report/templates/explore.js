@@ -1,9 +1,9 @@
 "use strict";
-(() => {
-  const find = (query, within = document) => within.querySelector(query);
-  const data = JSON.parse(find("#data").textContent);
-  const n = data.x.length, thumbnails = data.thumbnails;
-  const map = find("#map"), stage = find("#stage"), tip = find("#tip"), ink = map.getContext("2d");
+for (const root of document.querySelectorAll(".explore")) {
+  const find = (query, within = root) => within.querySelector(query);
+  const data = JSON.parse(find(".data").textContent);
+  const n = data.x.length, thumbnails = JSON.parse(document.getElementById(data.thumbnails).textContent);
+  const map = find(".map"), stage = find(".stage"), tip = find(".tip"), ink = map.getContext("2d");
   const NEAREST_SHOWN = 60, SMALL = 30, MARGIN = 0.06, CLICK = 6, CELLS = 12;
   let colouring = data.colourings[0], only = null, hovered = -1, pinned = -1;
   let width = 0, height = 0, zoom = 1, left = 0, top = 0, waiting = false, close = false;
@@ -105,14 +105,16 @@
   }
 
   function draw() {
+    if (!width) return; // a run that is folded up
     ink.clearRect(0, 0, width, height);
     const seen = order.filter((i) => {
       const x = across(i), y = down(i);
       return x > -20 && y > -20 && x < width + 20 && y < height + 20;
     });
-    const radius = Math.min(7, (n > 1500 ? 2.2 : 3.2) * Math.sqrt(Math.max(1, zoom / Math.min(width, height))));
+    const side = Math.min(width, height), usual = (n > 1500 ? 2.2 : 3.2) * Math.min(1, Math.sqrt(side / 500));
+    const radius = Math.min(7, usual * Math.sqrt(Math.max(1, zoom / side)));
     const paint = (group) => (group < 0 ? colour("--rest") : data.colours[group]);
-    close = seen.length <= NEAREST_SHOWN && zoom > Math.min(width, height);
+    close = seen.length <= NEAREST_SHOWN && zoom > side;
     if (close) {
       const [w, h] = sized(SMALL);
       for (const i of seen) {
@@ -124,10 +126,10 @@
         ink.strokeRect(x - 1, y - 1, w + 2, h + 2);
       }
     } else {
-      const dots = new Map(), side = 2 * radius + 2;
-      for (const group of [-1, ...colouring.groups.keys()]) dots.set(group, dot(paint(group), radius, side));
-      const ratio = window.devicePixelRatio || 1, whole = (length) => Math.round(length * ratio);
-      const put = (image, i) => ink.drawImage(image, whole(across(i) - side / 2), whole(down(i) - side / 2));
+      const dots = new Map(), length = 2 * radius + 2;
+      for (const group of [-1, ...colouring.groups.keys()]) dots.set(group, dot(paint(group), radius, length));
+      const ratio = window.devicePixelRatio || 1, whole = (pixels) => Math.round(pixels * ratio);
+      const put = (image, i) => ink.drawImage(image, whole(across(i) - length / 2), whole(down(i) - length / 2));
       ink.setTransform(1, 0, 0, 1, 0, 0);
       ink.globalAlpha = 0.35;
       for (const i of seen) if (dimmed(i)) put(dots.get(-1), i);
@@ -253,12 +255,12 @@
   function pin(i, show = false) {
     pinned = i;
     hover(-1);
-    find("#hint").hidden = i >= 0;
-    find("#pinned").hidden = i < 0;
+    find(".hint").hidden = i >= 0;
+    find(".pinned").hidden = i < 0;
     if (i >= 0) {
       fill(find(".self canvas"), i, 96);
       describe(find(".self p"), i);
-      find("#near").replaceChildren(...data.neighbours[i].map((j) => neighbour(i, j)));
+      find(".near").replaceChildren(...data.neighbours[i].map((j) => neighbour(i, j)));
       const x = across(i), y = down(i);
       if (x < 20 || y < 20 || x > width - 20 || y > height - 20) {
         left += width / 2 - x;
@@ -339,6 +341,8 @@
   map.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
   map.addEventListener("pointerleave", () => hover(-1));
   map.addEventListener("wheel", (event) => {
+    // Until the map is clicked, scrolling goes on down the page.
+    if (document.activeElement !== map && !event.ctrlKey) return;
     event.preventDefault();
     const step = event.deltaMode === 1 ? 16 : 1;
     zoomAt(...at(event), Math.exp(-Math.max(-120, Math.min(120, event.deltaY * step)) / 300));
@@ -358,12 +362,14 @@
     event.preventDefault();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") pin(-1);
+    if (event.key !== "Escape") return;
+    pin(-1);
+    map.blur();
   });
-  find("#closer").onclick = () => middle(1.6);
-  find("#farther").onclick = () => middle(1 / 1.6);
-  find("#whole").onclick = showAll;
-  find("#unpin").onclick = () => pin(-1);
+  find(".closer").onclick = () => middle(1.6);
+  find(".farther").onclick = () => middle(1 / 1.6);
+  find(".whole").onclick = showAll;
+  find(".unpin").onclick = () => pin(-1);
 
   // Colours and their legend; a click on a name shows that group alone.
   function colourBy(number) {
@@ -374,7 +380,7 @@
     colouring.of.forEach((group) => counts.set(group, (counts.get(group) || 0) + 1));
     const entries = colouring.groups.map((name, group) => [name, group]);
     if (colouring.rest) entries.push([colouring.rest, -1]);
-    find("#legend").replaceChildren(...entries.map(([name, group]) => {
+    find(".groups").replaceChildren(...entries.map(([name, group]) => {
       const item = document.createElement("li"), button = document.createElement("button");
       const dot = document.createElement("i");
       dot.style.background = group < 0 ? "var(--rest)" : data.colours[group];
@@ -382,7 +388,7 @@
       button.setAttribute("aria-pressed", "false");
       button.onclick = () => {
         only = only === group ? null : group;
-        for (const other of find("#legend").querySelectorAll("button")) {
+        for (const other of find(".groups").querySelectorAll("button")) {
           other.setAttribute("aria-pressed", String(other === button && only !== null));
         }
         later();
@@ -390,17 +396,17 @@
       item.append(button);
       return item;
     }));
-    find("#said").textContent = colouring.said;
+    find(".said").textContent = colouring.said;
     if (pinned >= 0) describe(find(".self p"), pinned);
     later();
   }
 
-  const by = find("#by");
+  const by = find(".by");
   data.colourings.forEach(({ name }, number) => by.append(new Option(name, number)));
   by.onchange = () => colourBy(Number(by.value));
 
   function begin() {
-    for (const button of document.querySelectorAll(".thumb[data-point]")) {
+    for (const button of root.querySelectorAll(".thumb[data-point]")) {
       const i = Number(button.dataset.point);
       fill(find("canvas", button), i, 64);
       button.onclick = () => pin(i, true);
@@ -415,4 +421,4 @@
     sheet.onload = begin;
     sheet.src = thumbnails.uri;
   }
-})();
+}
