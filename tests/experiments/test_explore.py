@@ -36,9 +36,12 @@ def trained(**changes: Any) -> Run:
 
 
 def embedded(page: Path) -> dict[str, Any]:
-    [text] = re.findall(r'<script class="data" type="application/json">(.*?)</script>', page.read_text(), re.DOTALL)
-    content: dict[str, Any] = json.loads(text)
-    return content
+    text = page.read_text()
+    [data] = re.findall(r'<script class="data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    content: dict[str, Any] = json.loads(data)
+    element = rf'<script[^>]* id="{content["thumbnails"]}"[^>]*>(.*?)</script>'
+    [thumbnails] = re.findall(element, text, re.DOTALL)
+    return content | {"thumbnails": json.loads(thumbnails)}
 
 
 def rows(path: str) -> list[dict[str, str]]:
