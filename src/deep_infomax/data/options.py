@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from deep_infomax.runtime.scaling import Scaling
 from deep_infomax.runtime.values import MOST, MOST_INPUTS, require_count
 
 Layout = Literal[
@@ -45,6 +46,9 @@ class DataOptions:
     """Test on so many training inputs, held out by class, and not on the test part: to choose settings by."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
+    scaling: Scaling = "standard"
+    """How each channel is scaled: standard by mean and deviation; robust by median and quartiles, with heavy tails
+    clipped; log1p takes log(1 + x) first, for counts."""
     image_column: str | None = None
     """Column of the images in parquet files and Hub data sets; left out, it is found."""
     label_column: str | None = None

@@ -24,6 +24,7 @@ from deep_infomax.data.readers import Reader, endings, reader_at
 from deep_infomax.data.stores import load_store
 from deep_infomax.data.ts import load_ts
 from deep_infomax.runtime.files import expanded
+from deep_infomax.runtime.scaling import SCALINGS
 
 _HUB_NAME: Final = re.compile(r"hub:[^./:][^/:]*/[^./:][^/:]*(:[^/:]+)?")
 
@@ -212,6 +213,8 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
     described = {"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
+    if options.scaling != "standard":
+        described["scaling_rule"] = f"{options.scaling}: {SCALINGS[options.scaling].meaning}"
     if dataset.test is not None and (said := labels_to_test_on(dataset.train, dataset.test)):
         described["test_labels"] = said
     if held_out and dataset.test is not None:

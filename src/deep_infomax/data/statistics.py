@@ -1,17 +1,18 @@
-"""Mean and standard deviation of each channel, which an encoder stores to normalise its inputs."""
+"""Centre and spread of each channel, which an encoder stores to normalise its inputs."""
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int, UInt8
+from jaxtyping import Bool, Float, Float64, Int, Num, UInt8
 from torch import Tensor
 
 from deep_infomax.data.dataset import Source, evenly_spaced
 from deep_infomax.data.precision import stored_as
 from deep_infomax.runtime.chunks import at_a_time
+from deep_infomax.runtime.scaling import NORMAL_QUARTILES, Scaling, refuse_negative
 
 SAMPLE = 50_000
 """Inputs that are read at most, evenly spaced."""
@@ -20,6 +21,9 @@ CHUNK = 512
 
 SAMPLE_VALUES = 2**20
 """Values of a channel that are read at most to find an offset, where that leaves one input."""
+
+QUARTILE_VALUES = 2**18
+"""Values of a channel that quartiles are read of at most: the median of so many is within 0.3 % of a deviation."""
 
 _EXACT = (torch.uint8, torch.int8, torch.int16, torch.bool, torch.float16, torch.bfloat16, torch.float32,
           np.uint8, np.int8, np.int16, np.uint16, np.float16, np.float32)  # fmt: skip
@@ -64,7 +68,7 @@ def floats_of(source: Source) -> Callable[[Int[Tensor, " k"]], Float[Tensor, "k 
 
 
 def statistics(
-    source: Source, offset: Float64[Tensor, " channels"] | None = None
+    source: Source, offset: Float64[Tensor, " channels"] | None = None, scaling: Scaling = "standard"
 ) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
     """Return mean and standard deviation of every channel over inputs and locations, float32.
 
@@ -74,19 +78,23 @@ def statistics(
     Args:
         source: The inputs.
         offset: What is subtracted from them first, in double precision; see `offset_of`.
+        scaling: ``robust`` returns the median and the deviation that a normal distribution with the same quartiles has;
+            ``log1p`` the mean and the deviation of log(1 + x).
 
     Raises:
-        ValueError: No channel ever changes, or by less than a normal float32 number.
+        ValueError: No channel ever changes, or by less than a normal float32 number; half of the values of a channel
+            are the same, and quartiles are asked for; or a value is negative, and logarithms are.
 
     >>> mean, std = statistics(Source(torch.tensor([[[0.0, 2.0]], [[4.0, 6.0]]]), None, None, "ramp", "train"))
     >>> mean.item(), round(std.item() ** 2, 4)
     (3.0, 5.0)
     """
     index = torch.linspace(0, len(source) - 1, min(len(source), SAMPLE), dtype=torch.float64).round().long()
-    chunks = (source.take(part).movedim(1, 0).flatten(1) for part in index.split(at_a_time(source.shape, CHUNK)))
-    if offset is not None:
-        chunks = (chunk.cpu().double() - offset[:, None] for chunk in chunks)
-    exact = source.inputs.dtype in (torch.uint8, np.uint8)
+    if scaling == "log1p":
+        for part in torch.arange(len(source)).split(at_a_time(source.shape, CHUNK)):
+            refuse_negative(source.take(part), f"{source.name} {source.split}")
+    chunks = _chunks(source, index, offset, scaling)
+    exact = source.inputs.dtype in (torch.uint8, np.uint8) and scaling != "log1p"
     mean, variance, changes = (histogram_moments if exact else running_moments)(chunks)
     std = variance.sqrt()
     constant = ~changes if offset is not None else ~changes | (std <= 1e-10 * mean.abs())
@@ -103,7 +111,53 @@ def statistics(
     if constant.any():
         channels = constant.nonzero().flatten().tolist()
         warnings.warn(f"channels {channels} of {source.name} {source.split} are constant", stacklevel=2)
+    if scaling == "robust":
+        mean, std = quartiles(_chunks(source, index, offset, scaling), len(index) * math.prod(source.shape[1:]))
+        if (alike := ~constant & (std == 0)).any():
+            raise ValueError(
+                f"half of the values of channel {int(alike.int().argmax())} of {source.name} {source.split} are the "
+                "same, so its quartiles tell no deviation; set `data_options.scaling` to standard, or log1p for counts"
+            )
     return mean.float(), std.where(~constant, 1.0).float()
+
+
+def _chunks(
+    source: Source, index: Int[Tensor, " k"], offset: Float64[Tensor, " channels"] | None, scaling: Scaling
+) -> Iterator[Num[Tensor, "channels _"]]:
+    """Values of some inputs, channel by channel, as they are before mean and deviation are used."""
+    for part in index.split(at_a_time(source.shape, CHUNK)):
+        chunk = source.take(part).movedim(1, 0).flatten(1)
+        if offset is not None:
+            chunk = chunk.cpu().double() - offset[:, None]
+        yield chunk.double().log1p() if scaling == "log1p" else chunk
+
+
+def quartiles(
+    chunks: Iterable[Num[Tensor, "channels _"]], count: int
+) -> tuple[Float64[Tensor, " channels"], Float64[Tensor, " channels"]]:
+    """Return the median of each channel, and the deviation that a normal distribution with the same quartiles has.
+
+    Of more than `QUARTILE_VALUES` values of a channel as many are drawn, always the same, so that memory stays small.
+
+    Args:
+        chunks: Values of each channel.
+        count: How many each channel has in all chunks together.
+
+    >>> centre, spread = quartiles([torch.tensor([[1.0, 2.0, 3.0, 4.0, 1e9]])], 5)
+    >>> centre.item(), round(spread.item() * NORMAL_QUARTILES, 6)
+    (3.0, 2.0)
+    """
+    generator = torch.Generator().manual_seed(0)
+    kept = []
+    for chunk in chunks:
+        if count > QUARTILE_VALUES:
+            some = math.ceil(chunk.shape[1] * QUARTILE_VALUES / count)
+            drawn = torch.randint(chunk.shape[1], (some,), generator=generator)
+            chunk = chunk[:, drawn.to(chunk.device)]
+        kept.append(chunk.cpu())
+    levels = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+    low, centre, high = torch.stack([channel.double().quantile(levels) for channel in torch.cat(kept, dim=1)], dim=1)
+    return centre, (high - low) / NORMAL_QUARTILES
 
 
 def histogram_moments(chunks: Iterable[UInt8[Tensor, "channels _"]]) -> Moments:

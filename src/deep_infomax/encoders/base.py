@@ -20,6 +20,8 @@ from deep_infomax.encoders import pretrained
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.records import damaged
+from deep_infomax.runtime.scaling import Scaling, refuse_negative, scaled, unscaled
+from deep_infomax.runtime.values import read_setting
 
 
 class UnknownArchitectureError(ValueError):
@@ -45,6 +47,7 @@ class Encoder(nn.Module, ABC):
         std: Buffer ``(channels,)``: what the inputs are divided by, in their units.
         offset: What is subtracted first, ``(channels,)`` in float64, where float32 would tell too few inputs apart;
             else None. ``mean`` and ``std`` are those of what is left.
+        scaling: How they are used, a name of `runtime.scaling.SCALINGS`.
     """
 
     architecture: ClassVar[str]
@@ -76,6 +79,7 @@ class Encoder(nn.Module, ABC):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         self.register_buffer("offset", None, persistent=False)
+        self.scaling: Scaling = "standard"
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -115,11 +119,22 @@ class Encoder(nn.Module, ABC):
         return self.features(self.normalise(inputs))
 
     def normalise(self, inputs: Num[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
-        """The inputs as the network sees them: ``(inputs - offset - mean) / std``, per channel."""
-        per_channel = (-1, *(1 for _ in self.spatial))
+        """The inputs as the network sees them: ``(inputs - offset - mean) / std``, per channel.
+
+        With the scaling ``robust`` this is clipped, with ``log1p`` the logarithm of 1 + inputs is taken first.
+        """
         if self.offset is not None:
-            inputs = inputs.double() - self.offset.double().view(per_channel)
-        return (inputs.to(self.mean.dtype) - self.mean.view(per_channel)) / self.std.view(per_channel)
+            inputs = inputs.double() - self._by_channel(self.offset.double())
+        values = inputs.to(self.mean.dtype)
+        return scaled(values, self._by_channel(self.mean), self._by_channel(self.std), self.scaling)
+
+    def denormalise(self, values: Float[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
+        """What `normalise` gives as inputs in their own units, in double precision where an offset is added."""
+        found = unscaled(values, self._by_channel(self.mean), self._by_channel(self.std), self.scaling)
+        return found if self.offset is None else found.double() + self._by_channel(self.offset.double())
+
+    def _by_channel(self, values: Float[Tensor, " channels"]) -> Float[Tensor, "channels *ones"]:
+        return values.view(-1, *(1 for _ in self.spatial))
 
     @property
     def has_statistics(self) -> bool:
@@ -132,6 +147,7 @@ class Encoder(nn.Module, ABC):
         mean: Sequence[float] | Tensor,
         std: Sequence[float] | Tensor,
         offset: Sequence[float] | Tensor | None = None,
+        scaling: str = "standard",
     ) -> None:
         """Set what inputs are normalised with: a mean and a standard deviation a channel, in the units of the inputs.
 
@@ -139,10 +155,15 @@ class Encoder(nn.Module, ABC):
             mean: Of what is left of the inputs when the offset is subtracted.
             std: Of the same.
             offset: What is subtracted first, in double precision; None for inputs that float32 tells apart.
+            scaling: A name of `runtime.scaling.SCALINGS`. With ``log1p``, mean and deviation are those of log(1 + x).
 
         Raises:
-            ValueError: a wrong number of values, one that is not finite, or a standard deviation that is not positive.
+            ValueError: a wrong number of values, one that is not finite, or a standard deviation that is not positive;
+                an unknown scaling, or ``log1p`` with an offset.
         """
+        found: Scaling = read_setting("scaling", Scaling, scaling)
+        if found == "log1p" and offset is not None:
+            raise ValueError("`offset` cannot be subtracted from what log1p is taken of; leave it out")
         values = {"mean": torch.as_tensor(mean).to(self.mean), "std": torch.as_tensor(std).to(self.std)}
         if offset is not None:
             values["offset"] = torch.as_tensor(offset, dtype=torch.float64).to(self.mean.device)
@@ -158,6 +179,7 @@ class Encoder(nn.Module, ABC):
         self.mean.copy_(values["mean"])
         self.std.copy_(values["std"])
         self.offset = values.get("offset")
+        self.scaling = found
 
     def check_inputs(self, shape: Sequence[int]) -> None:
         """Raise a ValueError that names the remedy unless inputs of this shape, batch included, fit the encoder."""
@@ -246,6 +268,8 @@ class Encoder(nn.Module, ABC):
 
     def _encoded(self, inputs: Num[Tensor, "k channels *spatial"], layers: Sequence[str]) -> dict[str, Tensor]:
         device = self.mean.device
+        if self.scaling == "log1p":
+            refuse_negative(inputs, "the inputs")
         with eval_mode(self), torch.no_grad(), torch.autocast(device.type, enabled=False):
             features = self(inputs.to(device))
         return {layer: features.layer(layer).float().cpu() for layer in layers}
@@ -264,7 +288,8 @@ class Encoder(nn.Module, ABC):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``encoder.safetensors`` and ``encoder.json`` into ``folder``, each replaced atomically."""
         offset = None if self.offset is None else tuple(self.offset.double().tolist())
-        pretrained.write(Path(folder), pretrained.Configuration(self.architecture, self.arguments(), offset), self)
+        described = pretrained.Configuration(self.architecture, self.arguments(), offset, self.scaling)
+        pretrained.write(Path(folder), described, self)
 
     @staticmethod
     def of_architecture(name: str) -> type["Encoder"]:
@@ -311,11 +336,10 @@ class Encoder(nn.Module, ABC):
         pretrained.load_weights(encoder, tensors, folder)
         if said := _strange_statistics(encoder):
             raise damaged(folder / run_files.WEIGHTS, said, pretrained.REMEDY)
-        if configuration.offset is not None:
-            try:
-                encoder.set_statistics(encoder.mean, encoder.std, configuration.offset)
-            except ValueError as error:
-                raise damaged(path, error, pretrained.REMEDY) from None
+        try:
+            encoder.set_statistics(encoder.mean, encoder.std, configuration.offset, configuration.scaling)
+        except ValueError as error:
+            raise damaged(path, error, pretrained.REMEDY) from None
         return encoder.eval()
 
     def push_to_hub(

@@ -288,8 +288,9 @@ def _trial(encoder: Encoder, n: int, kind: InputType) -> Num[Tensor, "n channels
     """Random inputs of the encoder's own mean and spread, always the same."""
     generator = torch.Generator().manual_seed(n)
     noise = torch.randn(n, *encoder.spatial, encoder.channels, generator=generator, dtype=torch.float64)
-    mean, std = encoder.mean.cpu().double(), encoder.std.cpu().double()
-    values = (noise * std + mean + (0 if encoder.offset is None else encoder.offset.cpu())).movedim(-1, 1).contiguous()
+    values = encoder.denormalise(noise.movedim(-1, 1).contiguous().to(encoder.mean.device)).cpu()
+    if encoder.scaling == "log1p":
+        values = values.clamp(min=0)
     return values.round().clamp(0, 255).byte() if kind == "uint8" else values.to(_TYPES[kind])
 
 

@@ -43,6 +43,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
         self.read = hidden[-1] if hidden else vector
         self.mean, self.std = encoder.mean.clone(), encoder.std.clone()
         self.offset = None if encoder.offset is None else encoder.offset.clone()
+        self.scaling = encoder.scaling
         self.log_variance = nn.Linear(encoder.layer_sizes[self.read], encoder.vector_size).to(encoder.mean)
 
     @property
@@ -55,10 +56,11 @@ class VariationalEncoder(Encoder, architecture="variational"):
         mean: Sequence[float] | Tensor,
         std: Sequence[float] | Tensor,
         offset: Sequence[float] | Tensor | None = None,
+        scaling: str = "standard",
     ) -> None:
         """As of any encoder, for the one inside, too."""
-        super().set_statistics(mean, std, offset)
-        self.encoder.set_statistics(mean, std, offset)
+        super().set_statistics(mean, std, offset, scaling)
+        self.encoder.set_statistics(mean, std, offset, scaling)
 
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""

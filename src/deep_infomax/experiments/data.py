@@ -22,7 +22,7 @@ from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
 from deep_infomax.runtime.files import expanded
 
-_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip")
+_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip", "scaling")
 """Options that also hold for data that have been read already."""
 
 

@@ -48,6 +48,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         layer: What `transform` gives: ``Y``, or another layer of the encoder, such as ``conv`` or ``fc``. It can be
             changed after `fit`.
         shape: What a flattened row is, ``(channels, *spatial)``, such as ``(1, 8, 8)``; None for a series.
+        scaling: How each channel is scaled: ``standard``, ``robust`` for heavy tails, or ``log1p`` for counts.
         seed: Of the weights, the order of the data and all noise.
         device: ``auto``, ``cpu`` or ``cuda``.
         settings: Groups of other settings, as `deep_infomax.train` takes them: ``{"objective": {"units": 64}}``.
@@ -84,6 +85,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         batch_size: int | None = None,
         layer: str = "Y",
         shape: Sequence[int] | None = None,
+        scaling: str = "standard",
         seed: int = 0,
         device: str = "auto",
         settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -95,6 +97,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.batch_size = batch_size
         self.layer = layer
         self.shape = shape
+        self.scaling = scaling
         self.seed = seed
         self.device = device
         self.settings = settings
@@ -129,7 +132,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             encoder.units(self.layer)  # an unknown one shows before the training
             objective = build_objective(config.objective, encoder, source)
         try:
-            fit(encoder, objective, source, training, seed=self.seed, progress=self.verbose)
+            fit(encoder, objective, source, training, seed=self.seed, scaling=self.scaling, progress=self.verbose)
         except InterruptedTrainingError as error:  # a search that passes errors over is to end as well
             raise KeyboardInterrupt(str(error)) from None
         return encoder
