@@ -1,5 +1,6 @@
 """How data are read and prepared: the part of a configuration called ``data_options``."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -49,6 +50,9 @@ class DataOptions:
     scaling: Scaling = "standard"
     """How each channel is scaled: standard by mean and deviation; robust by median and quartiles, with heavy tails
     clipped; log1p takes log(1 + x) first, for counts."""
+    missing: Literal["nan", "nodata"] | float | None = None
+    """What stands for a missing value: nan; a number, beside which NaN counts as missing, too; nodata for the number
+    that TIFF files declare. None refuses NaN, and takes all numbers for values."""
     image_column: str | None = None
     """Column of the images in parquet files and Hub data sets; left out, it is found."""
     label_column: str | None = None
@@ -69,6 +73,13 @@ class DataOptions:
                 require_count(
                     f"data_options.{name}", size, MOST_INPUTS if name in ("train_inputs", "held_out") else MOST
                 )
+        if isinstance(self.missing, float) and math.isnan(self.missing):
+            object.__setattr__(self, "missing", "nan")
+        if self.resize is not None and self.missing is not None:
+            raise ValueError(
+                "`data_options.resize` would mix missing values with others; crop instead, or fill them and leave "
+                "`data_options.missing` out"
+            )
         if self.resize is not None and self.size is not None:
             raise ValueError(
                 "`data_options.resize` scales images, `data_options.size` crops or pads other inputs; leave one out"

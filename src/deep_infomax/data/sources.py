@@ -17,6 +17,7 @@ from deep_infomax.data.folders import load_folder
 from deep_infomax.data.formats import READABLE
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.long import load_long
+from deep_infomax.data.missing import surveyed
 from deep_infomax.data.nifti import load_nifti
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
@@ -202,6 +203,7 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     Raises:
         ValueError: An option cannot hold for them.
     """
+    dataset = surveyed(dataset, options)
     held_out = dataset.held_out is not None or options.held_out is not None
     if options.held_out is not None:
         dataset = tested_on_train(dataset, options.held_out)

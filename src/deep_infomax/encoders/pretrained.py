@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import write_text, written_whole
+from deep_infomax.runtime.missing import Missing
 from deep_infomax.runtime.records import damaged, read_json, typed
 from deep_infomax.runtime.run_files import ENCODER, WEIGHTS
 from deep_infomax.runtime.scaling import Scaling
@@ -50,6 +51,8 @@ class Configuration:
     """What is subtracted from every channel of the inputs in double precision, where anything is."""
     scaling: Scaling = "standard"
     """How the statistics of the inputs are used."""
+    missing: Missing | None = None
+    """What stands for a missing value; None where none may be missing."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
     }
     usual = {field.name: field.default for field in fields(Configuration)}
     said = {name: value for name, value in asdict(configuration).items() if value != usual[name]}
-    # Versions that know no other scaling would read such inputs wrongly, and refuse the schema instead.
-    schema = 1 if configuration.scaling == "standard" else SCHEMA
+    # Versions that know no other scaling, and no missing values, would read inputs wrongly; they refuse the schema.
+    schema = 1 if configuration.scaling == "standard" and configuration.missing is None else SCHEMA
     described = {"schema": schema, "package": f"deep-infomax {version('deep-infomax')}", **said}
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / WEIGHTS) as file:

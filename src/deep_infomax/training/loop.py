@@ -158,7 +158,9 @@ class _Run:
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             offset = offset_of(self.source) if scaling != "log1p" else None
-            encoder.set_statistics(*statistics(self.source, offset, scaling), offset, scaling)
+            measured = statistics(self.source, offset, scaling)
+            encoder.set_statistics(*measured, offset, scaling, self.source.missing)
+        encoder.check_missing(self.source.missing, f"{self.source.name} {self.source.split}")
         # Processes that measure for themselves may differ, so all take what the first one found.
         [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()
