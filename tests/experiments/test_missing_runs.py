@@ -24,8 +24,8 @@ HOLES[::4] = False
 LABELS = np.arange(64) % 2
 MARKED = np.where(HOLES, 0, IMAGES).astype(np.uint8)
 GAPS = np.where(HOLES, np.nan, IMAGES).astype(np.float32)
-SMALL: dict[str, Any] = {"epochs": 2, "training": {"batch_size": 16, "device": "cpu"}, "objective": {"units": 8}}
-FLAGS = "--data_options.layout chw --epochs 2 --training.batch_size 16 --training.device cpu --objective.units 8"
+SMALL: dict[str, Any] = {"epochs": 2, "training": {"batch_size": 8, "device": "cpu"}, "objective": {"units": 8}}
+FLAGS = "--data_options.layout chw --epochs 2 --training.batch_size 8 --training.device cpu --objective.units 8"
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -103,9 +103,7 @@ def test_a_resumed_run_goes_on_with_what_is_missing() -> None:
     assert (whole.path / "encoder.safetensors").read_bytes() == (part.path / "encoder.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "recipe", ["local-jsd", "local-dv", "local-global", "vae", "bigan", "cpc", "supervised", "random"]
-)
+@pytest.mark.parametrize("recipe", ["local-dv", "local-global", "vae", "supervised"])
 def test_every_kind_of_method_takes_missing_values(recipe: str) -> None:
     settings = SMALL | {"epochs": 1, "encoder": {"dim": 4}, "data_options": {"missing": "nan", "layout": "chw"}}
     run = train(recipe, data="gaps.npz", out="mine", progress=False, **settings)

@@ -6,7 +6,7 @@ Sources keep what stands for them (`Source.missing`), and their inputs stay as t
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -99,9 +99,9 @@ def _means(source: Source, missing: Missing) -> Float[Tensor, " channels"]:
     return values.nanmean(dim=1).nan_to_num(nan=0.0)
 
 
-def _meant(wanted: Missing | str, declared: str | int | None, name: str) -> Missing:
+def _meant(wanted: Missing | Literal["nodata"], declared: str | int | None, name: str) -> Missing:
     if wanted != "nodata":
-        return "nan" if wanted == "nan" else float(wanted)
+        return wanted
     if declared is None:
         raise ValueError(
             f"the files of {name} declare no number for no data; give the number itself as `data_options.missing`"

@@ -1,10 +1,10 @@
 """How data are read and prepared: the part of a configuration called ``data_options``."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from deep_infomax.runtime.missing import read_missing
 from deep_infomax.runtime.scaling import Scaling
 from deep_infomax.runtime.values import MOST, MOST_INPUTS, require_count
 
@@ -73,8 +73,8 @@ class DataOptions:
                 require_count(
                     f"data_options.{name}", size, MOST_INPUTS if name in ("train_inputs", "held_out") else MOST
                 )
-        if isinstance(self.missing, float) and math.isnan(self.missing):
-            object.__setattr__(self, "missing", "nan")
+        if self.missing != "nodata":
+            object.__setattr__(self, "missing", read_missing("data_options.missing", self.missing))
         if self.resize is not None and self.missing is not None:
             raise ValueError(
                 "`data_options.resize` would mix missing values with others; crop instead, or fill them and leave "

@@ -76,7 +76,7 @@ def from_data(
     """
     options = options or DataOptions()
     if _is_hugging_face(data) and (found := _hugging_face_images(data, test, name, options)):
-        return found
+        return surveyed(found, options)
     given = {"train": (data, labels), **({} if test is None else {"test": (test, test_labels)})}
     parts: dict[str, Gathered] = {}
     for split, (inputs, own) in given.items():

@@ -116,7 +116,15 @@ class Encoder(Normalisation, ABC):
         """Which locations of the local map stand for missing values: where over half of a location's cell is missing.
 
         The cells part an input evenly among the locations of the map, and count the values of all channels.
+
+        Raises:
+            ValueError: the map has not as many spatial sizes as inputs.
         """
+        if len(self.local_shape) != 1 + len(self.spatial):
+            raise ValueError(
+                f"the local map has {len(self.local_shape) - 1} spatial sizes and inputs have {len(self.spatial)}, so "
+                "missing values have no place in it; name another local layer, or define missing_locations"
+            )
         share = self.gaps(inputs).float().mean(dim=1, keepdim=True)
         return _POOLS[len(self.spatial) - 1](share, self.local_shape[1:])[:, 0] > 0.5
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
-from deep_infomax.runtime.missing import Missing, is_missing
+from deep_infomax.runtime.missing import Missing, is_missing, read_missing
 from deep_infomax.runtime.scaling import Scaling, refuse_negative, scaled, unscaled
 from deep_infomax.runtime.values import read_setting
 
@@ -106,7 +106,7 @@ class Normalisation(nn.Module):
         self.std.copy_(values["std"])
         self.offset = values.get("offset")
         self.scaling = found
-        self.missing = missing
+        self.missing = read_missing("missing", missing)
 
     def gaps(self, inputs: Num[Tensor, "n channels *spatial"]) -> Bool[Tensor, "n channels *spatial"]:
         """Which values are missing; only of an encoder that knows what stands for them."""

@@ -24,7 +24,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.experiments.settings import configure, recipe_named
 from deep_infomax.experiments.train import check_seed
 from deep_infomax.recipes import METHODS, Config, build_encoder, build_objective
-from deep_infomax.runtime.missing import Missing
+from deep_infomax.runtime.missing import Missing, read_missing
 from deep_infomax.runtime.values import read_setting
 from deep_infomax.training import InterruptedTrainingError, fit
 
@@ -226,7 +226,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _source(self, arrays: Num[np.ndarray, "n channels *spatial"], y: Any, config: Config) -> Source:
         """The inputs, with their classes for a recipe that learns from them."""
         source = as_source(arrays if arrays.flags.writeable else arrays.copy())
-        options = DataOptions(missing=read_setting("missing", Missing | None, self.missing))
+        options = DataOptions(missing=read_missing("missing", self.missing))
         source = surveyed(Dataset(source.name, source, None, None, {}), options).train
         if not METHODS[config.objective.method].labelled or y is None:
             return source

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Batch, Bound, Features, Losses, Own, Part, Scorer, Scores, Weights
-from deep_infomax.negatives import all_others, draw_others, own_pieces, positions, require_others
+from deep_infomax.negatives import draw_others, own_pieces, require_others
 from deep_infomax.objectives.in_parts import in_parts
+from deep_infomax.objectives.masked import Mask
 from deep_infomax.runtime.processes import gathered, world_size
 
 MOST_VALUES: Final = 2**26
@@ -152,24 +153,15 @@ class MutualInformation(Part):
                 f"the bound {self.bound.name} has no form that leaves out missing values; give it one as `weighted`, "
                 "choose another bound, or fill them first"
             )
-        (p, m, _), a, device = pieces.shape, len(anchors), anchors.device
-        kind = torch.promote_types(anchors.dtype, torch.float32)
-        there = 1 - gathered(missing.to(kind))
+        (p, m, _), a = pieces.shape, len(anchors)
         k = p - 1 if others is None else others.shape[1]
         rows = min(a, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
         slices = [slice(start, min(a, start + rows)) for start in range(0, a, rows)]
-
-        def others_of(some: slice) -> Int[Tensor, "rows k"]:
-            return all_others(own[some], p, device) if others is None else others[some]
-
-        paired = there[positions(own, device)]
-        unpaired = torch.cat([there[others_of(some)].sum(1) for some in slices])
-        totals = gathered(torch.stack([paired.sum(), unpaired.sum()])[None]).mean(0).clamp(min=1)
+        mask = Mask(missing, own, others, slices, torch.promote_types(anchors.dtype, torch.float32))
 
         def part(pieces: Tensor, some_anchors: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor]:
-            chosen = others if others is None else others[some]
-            scores = self.scorer.score(pieces, some_anchors, chosen, own[some])
-            weights = Weights(paired[some], there[others_of(some)], *totals)
+            weights = mask.weights(some)
+            scores = self.scorer.score(pieces, some_anchors, others if others is None else others[some], own[some])
             square = _weighted_square(scores, weights) if self.penalty else scores.joint.new_zeros(())
             limited = scores if self.limit is None else _limit(scores, self.limit)
             left = Scores(limited.joint, limited.marginal.masked_fill(weights.marginal == 0, -math.inf))
@@ -184,8 +176,7 @@ class MutualInformation(Part):
             loss, value = torch.stack(found).sum(), torch.stack(values).sum()
         else:
             scores = Scores(gathered(torch.cat(found)), gathered(torch.cat(values)))
-            weights = Weights(gathered(paired), gathered(unpaired[:, None] / k), *totals)
-            loss, value = weighted(scores, weights)
+            loss, value = weighted(scores, mask.pooled())
         if self.penalty:
             loss = loss + self.penalty * torch.stack(squares).sum()
         return self._reported(loss, value, k)

@@ -4,6 +4,7 @@ Inputs keep it as they are stored. An encoder fills the place with the centre of
 which locations of its local map are masked.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -11,8 +12,25 @@ import torch
 from jaxtyping import Bool, Num, Shaped
 from torch import Tensor
 
+from deep_infomax.runtime.values import read_setting
+
 Missing = Literal["nan"] | float
 """NaN, or a number; where it is a number, NaN is missing as well."""
+
+
+def read_missing(name: str, value: object) -> Missing | None:
+    """What stands for missing values as a program gives it, where NaN itself is welcome, too.
+
+    >>> read_missing("missing", float("nan")), read_missing("missing", -9999), read_missing("missing", None)
+    ('nan', -9999.0, None)
+
+    Raises:
+        ValueError: It is something else; the error calls it by its name.
+    """
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
+    found: Missing | None = read_setting(name, Missing | None, value)
+    return found
 
 
 def is_missing(values: Num[Tensor, "*shape"], missing: Missing) -> Bool[Tensor, "*shape"]:
