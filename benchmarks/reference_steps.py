@@ -22,7 +22,7 @@ def reference_loss(
     encoder: Encoder, term: MutualInformation, images: Tensor, info_nce: Callable[..., Tensor]
 ) -> Tensor:
     """The InfoNCE loss of a batch with the weights of the library's encoder and scorer."""
-    local, vector, _ = encoder(images)
+    local, vector, *_ = encoder(images)
     scores = _scores(term.scorer, local, vector)
     limited = scores if term.limit is None else term.limit * torch.tanh(scores / term.limit)
     loss = info_nce(limited)

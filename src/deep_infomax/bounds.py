@@ -43,7 +43,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from deep_infomax.contracts import Bound, Scores
+from deep_infomax.contracts import Bound, Scores, Weights
 
 # float32 elements worked on at once: on a CPU a block and its temporaries stay in a core's cache, on an accelerator
 # blocks are large enough to hide the launches.
@@ -181,6 +181,46 @@ def _info_nce(scores: Scores) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     return _softplus(margin).mean(), math.log(k + 1) - _softplus(margin - math.log(m)).mean()
 
 
+def _weighted_info_nce(scores: Scores, weights: Weights) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """The loss and the bound, which has no gradient; an anchor's ceiling counts the others with a location left."""
+    joint, marginal = _widened(scores)
+    share = weights.joint / weights.joint_total
+    loss = (share * _softplus(_reduce(marginal.flatten(1)[..., None], _LOG_SUM_EXP) - joint)).sum()
+    left = weights.marginal.sum(2)  # locations of each other piece
+    averaged = marginal.detach() - left.clamp(min=1).log()[..., None]
+    ceiling = (left > 0).sum(1, keepdim=True).to(joint).log1p()
+    margin = _reduce(averaged.flatten(1)[..., None], _LOG_SUM_EXP) - joint.detach()
+    return loss, (share * (ceiling - _softplus(margin))).sum()
+
+
+def _weighted_donsker_varadhan(scores: Scores, weights: Weights) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Minus the bound and the bound, of all anchors; locations without unpaired scores are left out."""
+    joint, marginal = _widened(scores)
+    pairs = weights.marginal.sum((0, 1))
+    per_location = _reduce(_reduce(marginal, _LOG_SUM_EXP)[None], _LOG_SUM_EXP)[0] - pairs.log()
+    told = pairs > 0
+    share = weights.joint * told
+    value = (share * (joint - per_location.masked_fill(~told, 0))).sum() / share.sum().clamp(min=1)
+    return -value, value
+
+
+def _pointwise(
+    paired: Callable[[Tensor], Tensor], unpaired: Callable[[Tensor], Tensor], constant: float = 0.0
+) -> Callable[[Scores, Weights], tuple[Tensor, Tensor]]:
+    """The form for weighted scores of a bound that is E_joint[paired] - E_marginal[unpaired] + constant."""
+
+    def evaluate(scores: Scores, weights: Weights) -> tuple[Tensor, Tensor]:
+        joint, marginal = _widened(scores)
+        # What is left out is computed at 0, where every function and its slope are finite.
+        of_paired = paired(joint.masked_fill(weights.joint == 0, 0)) + constant
+        of_unpaired = unpaired(_wide(marginal).masked_fill(weights.marginal == 0, 0))
+        value = (weights.joint * of_paired).sum() / weights.joint_total
+        value = value - (weights.marginal * of_unpaired).sum() / weights.marginal_total
+        return -value, value
+
+    return evaluate
+
+
 def _log_mean_exp_per_anchor(scores: Scores) -> Scores:
     """Scores with the same `donsker_varadhan`: of each anchor and location the logarithm of the unpaired mean."""
     joint, marginal = _widened(scores)
@@ -244,13 +284,18 @@ def _reduce(scores: Float[Tensor, "rows terms m"], reduction: _Reduction) -> Flo
 
 
 def _maximised(
-    name: str, report: Callable[[Scores], Tensor], title: str, meaning: str, most: float = math.inf
+    name: str,
+    report: Callable[[Scores], Tensor],
+    weighted: Callable[[Scores, Weights], tuple[Tensor, Tensor]],
+    title: str,
+    meaning: str,
+    most: float = math.inf,
 ) -> Bound:
     def evaluate(scores: Scores) -> tuple[Tensor, Tensor]:
         value = report(scores)
         return -value, value
 
-    return Bound(name, evaluate, ceiling=lambda k: most, title=title, meaning=meaning)
+    return Bound(name, evaluate, ceiling=lambda k: most, title=title, meaning=meaning, weighted=weighted)
 
 
 INFO_NCE = Bound(
@@ -259,10 +304,12 @@ INFO_NCE = Bound(
     ceiling=lambda k: math.log(k + 1),
     title="InfoNCE",
     meaning="A lower bound on the mutual information of what is scored, at most log(k + 1) against k other inputs.",
+    weighted=_weighted_info_nce,
 )
 JENSEN_SHANNON = _maximised(
     "jsd",
     jensen_shannon,
+    _pointwise(lambda t: -_softplus(-t), _softplus, 2 * math.log(2)),
     "Jensen-Shannon",
     "Twice the Jensen-Shannon divergence of paired and unpaired features, which is below the mutual information and at "
     "most 2 log 2 nats.",
@@ -271,19 +318,28 @@ JENSEN_SHANNON = _maximised(
 DONSKER_VARADHAN = _maximised(
     "dv",
     donsker_varadhan,
+    _weighted_donsker_varadhan,
     "Donsker-Varadhan",
     "A lower bound on the mutual information of what is scored, without a ceiling; a finite batch makes it read high.",
 )._replace(pooled=_log_mean_exp_per_anchor)
-NWJ = _maximised("nwj", nwj, "NWJ", "A lower bound on the mutual information of what is scored, without a ceiling.")
+NWJ = _maximised(
+    "nwj",
+    nwj,
+    _pointwise(lambda t: t, lambda t: (t - 1).exp()),
+    "NWJ",
+    "A lower bound on the mutual information of what is scored, without a ceiling.",
+)
 REVERSE_KL = _maximised(
     "reverse-kl",
     reverse_kl,
+    _pointwise(lambda t: -(-t).exp(), lambda t: t - 1),
     "reverse KL",
     "A lower bound on the reverse KL divergence, not on the mutual information.",
 )
 SQUARED_HELLINGER = _maximised(
     "hellinger",
     squared_hellinger,
+    _pointwise(lambda t: -(-t).expm1(), torch.expm1),
     "squared Hellinger",
     "A lower bound on the squared Hellinger distance, not on the mutual information.",
     most=2.0,
@@ -291,6 +347,7 @@ SQUARED_HELLINGER = _maximised(
 PEARSON_CHI_SQUARED = _maximised(
     "chi2",
     pearson_chi_squared,
+    _pointwise(lambda t: t, lambda t: (t / 2 + 1).square() - 1),
     "Pearson chi-squared",
     "A lower bound on the chi-squared divergence, not on the mutual information.",
 )

@@ -27,7 +27,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
 
 Own = range | Int[Tensor, " a"]
@@ -58,6 +58,8 @@ class Features(NamedTuple):
     """The global vector ``Y``."""
     hidden: dict[str, Float[Tensor, "n _"]]
     """Layers that probes read beside ``Y``, flattened, by name (``conv``, ``fc``)."""
+    missing: Bool[Tensor, "n *spatial"] | None = None
+    """Locations of the map that stand for missing values; None where no values of the data are missing."""
 
     def layer(self, name: str) -> Float[Tensor, "n _"]:
         """The layer of a name: the global vector for ``Y``, else one of ``hidden``.
@@ -83,6 +85,17 @@ class Scores(NamedTuple):
     """Each anchor with the locations of its own piece."""
     marginal: Float[Tensor, "a k m"]
     """Each anchor with the locations of k other pieces; never its own, so that no bound masks anything."""
+
+
+class Weights(NamedTuple):
+    """How many pairs each score stands for: 0 where a value is missing and the pair is left out, else 1."""
+
+    joint: Float[Tensor, "a m"]
+    marginal: Float[Tensor, "a k m"]
+    joint_total: Float[Tensor, ""]
+    """Paired scores of the whole step, of which those at hand may be a part; at least 1."""
+    marginal_total: Float[Tensor, ""]
+    """Unpaired scores of the whole step."""
 
 
 class Losses(NamedTuple):
@@ -122,6 +135,9 @@ class Bound(NamedTuple):
     """What the field calls it."""
     meaning: str = ""
     """What its figure says, in one sentence."""
+    weighted: Callable[[Scores, Weights], tuple[Float[Tensor, ""], Float[Tensor, ""]]] | None = None
+    """Loss and report where pairs are left out, whose unpaired scores are -inf. Those of parts of the anchors add up to
+    those of all, unless the bound is `pooled`. None where the bound has no such form."""
 
     def loss(self, scores: Scores) -> Float[Tensor, ""]:
         """What is minimised."""

@@ -37,7 +37,17 @@ def all_pairs(scores: Float[Tensor, "a p m"], own: Own | None = None) -> Scores:
     own = _fitting(own, a, p)
     if isinstance(own, range):
         return Scores(*_SplitDiagonal.apply(scores, own.start))
-    return chosen_pairs(scores, _without(own, torch.arange(p - 1, device=own.device).expand(a, -1)), own)
+    return chosen_pairs(scores, all_others(own, p, own.device), own)
+
+
+def all_others(own: Own, p: int, device: torch.device | str = "cpu") -> Int[Tensor, "a k"]:
+    """The other pieces of each anchor in their order, all p - 1 of them.
+
+    >>> all_others(range(1, 3), 3)
+    tensor([[0, 2],
+            [0, 1]])
+    """
+    return _without(positions(own, device), torch.arange(p - 1, device=device).expand(len(own), -1))
 
 
 def chosen_pairs(scores: Float[Tensor, "a p m"], others: Int[Tensor, "a k"], own: Own | None = None) -> Scores:

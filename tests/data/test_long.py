@@ -106,7 +106,7 @@ def changed(row, place, value):
         (ROWS, {"label_column": "ill"}, "there is no column 'ill'; `data_options.label_column` can be"),
         (ROWS, {"value_columns": "pulse,x"}, "there is no column 'x'; `data_options.value_columns` can be"),
         (ROWS, {"value_columns": "label"}, "column 'label' holds no numbers (string); choose others"),
-        (changed(0, 2, None), {}, "column pulse of ward.{} has 1 missing values; fill them"),
+        (changed(0, 2, None), {}, "column pulse of ward.{} has 1 missing values; set `data_options.missing` to nan"),
         (changed(0, 1, 3), {}, "the series 'p' of ward.{} has 3 twice in time; let each moment have one row"),
         (changed(0, 1, None), {}, "1 rows of ward.{} have no time; fill it, or remove them"),
         (changed(0, 0, None), {}, "1 rows of ward.{} name no series in patient; name it, or remove them"),

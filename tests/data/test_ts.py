@@ -86,7 +86,7 @@ def test_unequal_lengths(tmp_path):
         ("", "there is no line @data before the values"),
         ("1,2,3\n", "there is no line @data before the values"),
         ("@data\n", "there are no series after @data; add some"),
-        ("@data\n1,?,3,?\n", "line 2 has 2 missing values (?); fill them, or remove the line"),
+        ("@data\n1,?,3,?\n", "line 2 has 2 missing values (?); set `data_options.missing` to nan"),
         ("@data\n1,NaN\n", "line 2 has 1 missing values"),
         ("@data\n1,x,3\n", "line 2 has 'x' among its values; give numbers"),
         ("@data\n1,,3\n", "line 2 has '' among its values; give numbers"),

@@ -463,3 +463,34 @@ def test_crops_larger_than_the_input_are_refused() -> None:
     network = strided_crops(channels=1, spatial=(32, 32)).network
     with pytest.raises(ValueError, match=r"crops of \(8, 8\) at strides of \(4, 4\) do not fit inputs of \(7, 32\)"):
         StridedCropsEncoder(network, (7, 32), (4, 4))
+
+
+# Scaling
+
+
+def test_scalings_are_what_they_say_and_can_be_undone() -> None:
+    inputs = torch.tensor([[0.0, 1.0, 8.0, 1e6]])[:, None]
+    encoder = convolutional(1, (4,), 2)
+    for scaling, expected in {
+        "standard": (inputs - 3) / 2,
+        "robust": ((inputs - 3) / 2).clamp(-10, 10),
+        "log1p": ((inputs + 1).log() - 3) / 2,
+    }.items():
+        encoder.set_statistics([3.0], [2.0], scaling=scaling)
+        torch.testing.assert_close(encoder.normalise(inputs), expected)
+        shown = inputs.clamp(max=23) if scaling == "robust" else inputs
+        torch.testing.assert_close(encoder.denormalise(encoder.normalise(inputs)), shown, rtol=1e-5, atol=1e-5)
+    far = inputs[..., :3].double() + 1e9
+    encoder.set_statistics([3.0], [2.0], [1e9], "robust")
+    assert torch.equal(encoder.denormalise(encoder.normalise(far)), far)
+
+
+def test_a_scaling_that_cannot_be_is_refused() -> None:
+    encoder = convolutional(1, (16,), 2)
+    with pytest.raises(ValueError, match="`scaling`: log is unknown; did you mean log1p"):
+        encoder.set_statistics([0.0], [1.0], scaling="log")
+    with pytest.raises(ValueError, match="`offset` cannot be subtracted"):
+        encoder.set_statistics([0.0], [1.0], [5.0], "log1p")
+    encoder.set_statistics([0.0], [1.0], scaling="log1p")
+    with pytest.raises(ValueError, match="channel 0 of the inputs has negative values, such as -3, which are"):
+        encoder.encode(torch.full((2, 1, 16), -3.0))

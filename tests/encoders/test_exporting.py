@@ -24,11 +24,20 @@ from deep_infomax.encoders import (
     pooled,
     strided_crops,
 )
+from deep_infomax.runtime.missing import Missing
+from deep_infomax.runtime.scaling import Scaling
 
 
-def with_statistics(encoder: Encoder, mean: float, std: float, offset: float | None = None) -> Encoder:
+def with_statistics(
+    encoder: Encoder,
+    mean: float,
+    std: float,
+    offset: float | None = None,
+    scaling: Scaling = "standard",
+    missing: Missing | None = None,
+) -> Encoder:
     n = encoder.channels
-    encoder.set_statistics([mean] * n, [std] * n, None if offset is None else [offset] * n)
+    encoder.set_statistics([mean] * n, [std] * n, None if offset is None else [offset] * n, scaling, missing)
     return encoder.eval()
 
 
@@ -41,6 +50,10 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "digits": lambda: with_statistics(digits(), 78.0, 96.0),
     "series": lambda: with_statistics(convolutional(2, (50,), 3), 0.5, 2.0),
     "series far from zero": lambda: with_statistics(convolutional(1, (50,), 3), 0.001, 0.25, 1_000_000.0),
+    "heavy tails": lambda: with_statistics(convolutional(2, (50,), 3), 0.5, 0.1, scaling="robust"),
+    "gaps": lambda: with_statistics(convolutional(2, (50,), 3), 0.5, 0.1, missing="nan"),
+    "declared gaps": lambda: with_statistics(digits(), 78.0, 96.0, missing=-9999.0),
+    "counts": lambda: with_statistics(convolutional(2, (50,), 3), 4.0, 2.0, scaling="log1p"),
     "volumes": lambda: with_statistics(convolutional(1, (6, 7, 8), 4), -1.0, 3.0),
     "pooled": lambda: with_statistics(pooled(2, (50,), 3), 0.5, 2.0),
     "crops": lambda: with_statistics(strided_crops(3, (16, 16), 4), 100.0, 50.0),
@@ -74,7 +87,13 @@ def test_outputs_are_those_of_encode_for_batches_of_any_size(name: str, format: 
     for n in (1, 3, 40):
         spread = torch.randn(n, encoder.channels, *encoder.spatial, dtype=torch.float64)
         around = 1_000_000.0 if encoder.offset is not None else 0.0
-        inputs = (spread * encoder.std.max() + encoder.mean.max() + around).to(getattr(torch, found.input_type))
+        inputs = spread * encoder.std.max() + encoder.mean.max() + around
+        if name in ("counts", "heavy tails"):
+            inputs = inputs.exp()
+        if encoder.missing is not None:
+            gone = torch.rand(inputs.shape) < 0.2
+            inputs[gone] = torch.nan if encoder.missing == "nan" else encoder.missing
+        inputs = inputs.to(getattr(torch, found.input_type))
         outputs = run(tmp_path / file, inputs)
         assert list(outputs) == list(found.outputs) == ["local", *encoder.layer_sizes]
         assert {key: values.shape[1:] for key, values in outputs.items()} == found.outputs

@@ -238,10 +238,10 @@ def test_arguments_of_something_else(folder, arguments):
 
 
 def test_a_newer_schema(folder):
-    rewrite(folder, schema=2, package="deep-infomax 7.0")
+    rewrite(folder, schema=3, package="deep-infomax 7.0")
     assert error_of(folder) == (
-        f"'{folder / 'encoder.json'}' has schema 2, written by deep-infomax 7.0, and deep-infomax "
-        f"{deep_infomax.__version__} reads schemas up to 1; upgrade it: pip install --upgrade deep-infomax"
+        f"'{folder / 'encoder.json'}' has schema 3, written by deep-infomax 7.0, and deep-infomax "
+        f"{deep_infomax.__version__} reads schemas up to 2; upgrade it: pip install --upgrade deep-infomax"
     )
 
 
@@ -429,3 +429,14 @@ def test_hub_names():
     assert not any(
         map(pretrained.HUB_NAME.fullmatch, ["name", "./name", "../name", "a/b/c", "/a", "a/", "a b/c", "~/x"])
     )
+
+
+def test_a_scaling_is_kept_and_older_versions_refuse_it(tmp_path):
+    encoder = convolutional(1, (16,), 2)
+    encoder.set_statistics([3.0], [2.0], scaling="robust")
+    encoder.save_pretrained(tmp_path)
+    described = json.loads((tmp_path / "encoder.json").read_text())
+    assert (described["schema"], described["scaling"]) == (2, "robust")
+    assert Encoder.from_pretrained(tmp_path).scaling == "robust"
+    rewrite(tmp_path, scaling="cubic")
+    assert "is damaged" in error_of(tmp_path)

@@ -250,3 +250,57 @@ def test_few_inputs_are_trained_on_for_enough_steps_unless_told_otherwise(capfd:
 @pytest.mark.parametrize(("n", "processes", "expected"), [(36, 1, 36), (36, 8, 32), (500, 3, 128), (2, 3, 3)])
 def test_a_batch_is_no_larger_than_the_data(n: int, processes: int, expected: int) -> None:
     assert fitting(TrainingConfig(batch_size=128), n, processes).batch_size == expected
+
+
+@pytest.mark.parametrize("scaling", ["robust", "log1p"])
+def test_a_scaling_is_kept_with_the_run_and_all_that_is_made_of_it(
+    scaling: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    counts = RNG.poisson(5, size=(64, 1, 2, 32)).astype(np.float32) ** 3
+    np.savez("counts.npz", x=counts, y=LABELS)
+    assert dim(f"train --data counts.npz --out mine --data_options.scaling {scaling} {FLAGS}") == 0
+    assert f"scaling: {scaling}: " in capfd.readouterr().err
+    run = Run("mine")
+    assert (run.config.data_options.scaling, run.encoder.scaling) == (scaling, scaling)
+    values = torch.from_numpy(counts)
+    plain = fit_like(run.encoder, values, scaling)
+    torch.testing.assert_close(run.encoder.normalise(values), plain)
+    assert dim("encode mine counts.npz --out y.npy") == 0
+    np.testing.assert_allclose(np.load("y.npy"), run.encoder.encode(counts), rtol=1e-4, atol=1e-5)
+    assert dim("export mine --format torch --out mine.pt2") == 0
+    found = torch.export.load("mine.pt2").module()(values)["Y"]
+    torch.testing.assert_close(found, run.encoder.encode(values), rtol=1e-4, atol=1e-4)
+    assert run.evaluate(metrics=["knn"], seeds=1)
+
+
+def fit_like(encoder: Encoder, values: torch.Tensor, scaling: str) -> torch.Tensor:
+    """The values as a slow reference scales them, by the statistics of the training part."""
+    train = load_dataset("counts.npz").train.take(torch.arange(len(load_dataset("counts.npz").train))).double()
+    found = values.double().log1p() if scaling == "log1p" else values.double()
+    for channel in range(values.shape[1]):
+        own = train[:, channel]
+        if scaling == "log1p":
+            centre, spread = own.log1p().mean(), own.log1p().std(correction=0)
+        else:
+            low, centre, high = np.quantile(own.numpy(), [0.25, 0.5, 0.75])
+            spread = (high - low) / 1.3489795
+        found[:, channel] = (found[:, channel] - centre) / spread
+    return (found.clamp(-10, 10) if scaling == "robust" else found).float()
+
+
+def test_a_run_without_the_option_is_one_of_standard_scaling() -> None:
+    np.savez("labelled.npz", x=SERIES[:, None], y=LABELS)
+    run = train(data="labelled.npz", out="old", progress=False, **SMALL)
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    del config["data_options"]["scaling"]
+    (run.path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "scaling" not in json.loads((run.path / "encoder.json").read_text())
+    assert Run("old").config.data_options.scaling == Run("old").encoder.scaling == "standard"
+    assert Run("old").evaluate(**KNN)
+
+
+def test_what_is_no_count_is_refused_before_the_training(capfd: pytest.CaptureFixture[str]) -> None:
+    np.save("series.npy", SERIES)
+    said = said_by(f"train --data series.npy --data_options.layout cl --data_options.scaling log1p {FLAGS}", capfd)
+    assert "channel 0 of series train has negative values" in said
+    assert said.endswith("; set --data_options.scaling to robust or standard")

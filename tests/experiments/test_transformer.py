@@ -202,3 +202,12 @@ def test_inputs_of_another_shape_are_refused_by_transform() -> None:
         model.transform(SERIES[:, :, :16])
     with pytest.raises(ValueError, match="unknown layer 'Z'"):
         model.set_params(layer="Z").transform(SERIES)
+
+
+def test_a_scaling_is_that_of_the_encoder() -> None:
+    counts = np.random.default_rng(0).poisson(3, size=(32, 24)).astype(np.float32) ** 4
+    model = DeepInfoMaxTransformer(epochs=1, dim=4, scaling="log1p", device="cpu").fit(counts)
+    torch.testing.assert_close(model.encoder_.mean[0], torch.from_numpy(counts).double().log1p().mean().float())
+    assert pickle.loads(pickle.dumps(model)).encoder_.scaling == "log1p"
+    with pytest.raises(ValueError, match="`scaling`: log is unknown; did you mean log1p"):
+        clone(model).set_params(scaling="log").fit(counts)

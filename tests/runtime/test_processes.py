@@ -127,6 +127,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     **{name: partial(baseline, name) for name in ("cpc", "nat", "aae")},
     **{f"two vectors, {bound}": partial(two_vectors, bound) for bound in ("infonce", "dv")},
     **{f"folded, {bound}, in parts": partial(deep_infomax, "folded", bound) for bound in ("infonce", "dv")},
+    **{f"folded, {bound}, gaps": partial(deep_infomax, "folded", bound, penalty=0.1) for bound in BOUNDS},
+    **{f"folded, {bound}, gaps, in parts": partial(deep_infomax, "folded", bound) for bound in ("jsd", "dv")},
 }
 
 
@@ -155,7 +157,13 @@ def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
     dtype = torch.float32 if name == "nat" else torch.float64  # it computes its distances in float32
     model = MODELS[name]().to(dtype)
     unlike_new(model)
-    batch = Batch(torch.randn(INPUTS, 2, 6, 5, dtype=dtype)[own], torch.randperm(INPUTS)[own])
+    inputs = torch.randn(INPUTS, 2, 6, 5, dtype=dtype)
+    if "gaps" in name:
+        model.encoder.missing = "nan"
+        inputs[(torch.rand(INPUTS, 1, 6, 5) < 0.1 * torch.arange(INPUTS).view(-1, 1, 1, 1)).expand_as(inputs)] = (
+            torch.nan
+        )
+    batch = Batch(inputs[own], torch.randperm(INPUTS)[own])
     module: nn.Module = model
     if parallel:
         synchronise_batch_norms(model)

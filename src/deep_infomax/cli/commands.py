@@ -62,6 +62,8 @@ def encode(
         columns = encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     if "damaged_rule" in dataset.description:
         NOTES.print(f"no rows for damaged images: {dataset.description['damaged_rule']}")
+    if "missing_rule" in dataset.description:
+        NOTES.print(f"missing: {dataset.description['missing_rule']}")
     counts = {name: sum(len(source) for source, _ in parts) for name, parts in dataset.stored.items()}
     left = ", ".join(f"--split {name}: {count:,}" for name, count in counts.items() if name != split)
     beside = f", with {', '.join(columns)}" if columns else ""

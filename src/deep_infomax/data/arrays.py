@@ -19,8 +19,10 @@ from deep_infomax.data.archives import read_archive
 from deep_infomax.data.array_labels import to_labels
 from deep_infomax.data.axes import NAMES, axes_of, channels_rule, channels_second
 from deep_infomax.data.dataset import Dataset, Source, by
+from deep_infomax.data.finite import NOT_FINITE, finite_or_missing, remedy
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out
+from deep_infomax.data.missing import surveyed
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
 from deep_infomax.data.sizes import choose_fit, fitted
@@ -75,19 +77,34 @@ def from_arrays(
     >>> len(dataset.train), dataset.train.classes
     (16, ('0', '1'))
     """
-    given = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
-    return build(
-        name, {key: as_array(array) for key, array in given.items() if array is not None}, options or DataOptions()
-    )
+    options = options or DataOptions()
+    inputs, labels = {"x": x, "x_test": x_test}, {"y": y, "y_test": y_test}
+    given = {key: as_array(array, options.missing is not None) for key, array in inputs.items() if array is not None}
+    given |= {key: as_array(array) for key, array in labels.items() if array is not None}
+    return surveyed(build(name, given, options), options)
 
 
-def as_array(values: Any) -> np.ndarray:
-    """Values as a NumPy array; a tensor's are copied only from another device, or from types that NumPy has not."""
+def as_array(values: Any, missing: bool = False) -> np.ndarray:
+    """Values as a NumPy array; a tensor's are copied only from another device, or from types that NumPy has not.
+
+    Args:
+        values: What is given.
+        missing: Make masked values NaN, where they are refused otherwise.
+
+    Raises:
+        ValueError: Some values are masked.
+    """
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
     if np.ma.is_masked(values):
-        raise ValueError("some values are masked, and would be read as if they were not; fill or remove them")
+        if not missing:
+            raise ValueError(
+                "some values are masked, and would be read as if they were not; fill or remove them, or set "
+                "`data_options.missing` to nan"
+            )
+        kind = values.dtype if values.dtype.kind == "f" else np.result_type(values.dtype, np.float32)
+        return np.asarray(values.astype(kind).filled(np.nan))
     return np.asanyarray(values)
 
 
@@ -166,12 +183,13 @@ def to_inputs(
             "image files; leave it out, or set `data_options.layout` if the channels lie elsewhere"
         )
     for name, array in zip(arrays, plain, strict=True):
-        check_finite(array, "" if array is plain[0] else f" of {name}")
+        check_finite(array, "" if array is plain[0] else f" of {name}", options)
     kinds = [stored_as(channels_second(array, axes)) for array in arrays.values()]
     kind = np.dtype(np.float64) if np.float64 in kinds else kinds[0]
     inputs, size_rule = [], ""
     for array in plain:
-        kept = array if isinstance(array, np.memmap) else torch.from_numpy(np.ascontiguousarray(array, kind))
+        with np.errstate(over="ignore"):  # of a number for missing values; all others are finite
+            kept = array if isinstance(array, np.memmap) else torch.from_numpy(np.ascontiguousarray(array, kind))
         found, size_rule = resized(kept, options, kind)
         inputs.append((found, kind == np.float64))
     rule: dict[str, str | int] = {
@@ -212,8 +230,8 @@ def as_numbers(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64) if array.dtype.itemsize > 8 else array
 
 
-def check_finite(array: np.ndarray, which: str) -> None:
-    """Refuse NaN and infinity.
+def check_finite(array: np.ndarray, which: str, options: DataOptions) -> None:
+    """Refuse infinity, and NaN unless missing values are announced.
 
     Raises:
         ValueError: Some number is not finite in float32.
@@ -222,15 +240,10 @@ def check_finite(array: np.ndarray, which: str) -> None:
         return
     rows = at_a_time(array.shape[1:], CHUNK)
     for start in range(0, len(array), rows):
-        with np.errstate(over="ignore"):  # what becomes infinite is reported below
-            chunk = array[start : start + rows].astype(np.float32, copy=False)
-        finite = np.isfinite(chunk).all(axis=tuple(range(1, array.ndim)))
+        finite = finite_or_missing(array[start : start + rows], options).all(axis=tuple(range(1, array.ndim)))
         if not finite.all():
             first = start + int(np.argmin(finite))
-            raise ValueError(
-                f"input {first}{which} has numbers that are NaN or infinite in float32; replace them or remove "
-                "the input"
-            )
+            raise ValueError(f"input {first}{which} {NOT_FINITE}; {remedy(options)} the input")
 
 
 def resized(

@@ -134,7 +134,8 @@ def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n
     inputs = torch.empty(source.inputs.shape, dtype=torch.from_numpy(np.empty(0, kind)).dtype, device=device)
     rows = at_a_time(source.shape, len(source))
     for start in range(0, len(source), rows):  # the host need not hold what another device does
-        chunk = np.array(source.inputs[start : start + rows], kind, order="C")
+        with np.errstate(over="ignore"):  # as in `Source.take`
+            chunk = np.array(source.inputs[start : start + rows], kind, order="C")
         inputs[start : start + rows] = torch.from_numpy(chunk)
     return inputs
 

@@ -12,6 +12,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from deep_infomax.data.precision import stored_as
+from deep_infomax.runtime.missing import Missing
 
 FileNames = Callable[[], list[str]]
 """Gives the names of files when they are wanted, as a million of them take time and memory."""
@@ -40,6 +41,8 @@ class Source:
     """The part of it: train, test, validation, unlabelled or held-out (training inputs to choose settings by)."""
     double: bool = False
     """Whether a memory map is read as float64, as float32 would tell too few of its values apart."""
+    missing: Missing | None = None
+    """What stands for a missing value in the inputs; None where none is missing."""
     files: FileNames | None = None
     """Gives the file that each input was read from, by its path below the folder of the data; None where that is not
     known."""
@@ -69,7 +72,8 @@ class Source:
         """Gather the inputs at ``index``: a copy, on their device (the CPU where they are mapped)."""
         if isinstance(self.inputs, Tensor):
             return self.inputs[index.to(self.inputs.device)].contiguous()
-        return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], self.kind))
+        with np.errstate(over="ignore"):  # of a number for missing values, as all others are looked at before
+            return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], self.kind))
 
     def evenly_spaced(self, most: int) -> "Source":
         """At most so many inputs, spread over the whole source, copied into memory.

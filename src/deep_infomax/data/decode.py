@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Num
 
 from deep_infomax.data.encoded import EncodedImage, EncodedImages, known_files
+from deep_infomax.data.finite import finite_or_missing, remedy
 from deep_infomax.data.headers import Picture, UnsupportedImageError, check_pixels
+from deep_infomax.data.options import DataOptions
 from deep_infomax.data.pictures import DamagedImageError, opened
 from deep_infomax.data.pixels import composed, cropped, resized, with_channels
 from deep_infomax.data.survey import ImageRule
@@ -32,7 +34,11 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    images: EncodedImages, rule: ImageRule, out: Num[np.ndarray, "n c *spatial"], advance: Callable[[int], None]
+    images: EncodedImages,
+    rule: ImageRule,
+    options: DataOptions,
+    out: Num[np.ndarray, "n c *spatial"],
+    advance: Callable[[int], None],
 ) -> Decoded:
     """Decode all images into ``out``, in order; ``advance`` is told the number of images done.
 
@@ -44,7 +50,7 @@ def decode(
         transparent = 0
         for position, encoded in enumerate(chunk, start):
             with opened(encoded) as picture:
-                out[position], seen_through = pixels(picture, rule)
+                out[position], seen_through = pixels(picture, rule, options)
                 transparent += seen_through
         return transparent, [encoded.file for encoded in chunk]
 
@@ -79,7 +85,7 @@ def without(images: EncodedImages, positions: Sequence[int]) -> EncodedImages:
     return images.subset(keep.nonzero().flatten())
 
 
-def pixels(picture: Picture, rule: ImageRule) -> tuple[Num[np.ndarray, "c *spatial"], bool]:
+def pixels(picture: Picture, rule: ImageRule, options: DataOptions) -> tuple[Num[np.ndarray, "c *spatial"], bool]:
     """Turn an opened image into channels and spatial sizes by the rule; also say whether it was transparent."""
     frames, transparent = [], False
     check_pixels(picture.header.height, picture.header.width, rule.frames)
@@ -92,8 +98,8 @@ def pixels(picture: Picture, rule: ImageRule) -> tuple[Num[np.ndarray, "c *spati
             values, transparent = with_channels(values, rule.bands), transparent or seen_through
         if rule.resize is not None and not frame.resized:
             values = resized(values, rule.resize)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise UnsupportedImageError("has pixels that are NaN or infinite; replace them or remove the image")
+        if not finite_or_missing(values, options).all():
+            raise UnsupportedImageError(f"has pixels that are NaN or infinite; {remedy(options)} the image")
         frames.append(cropped(values, rule.height, rule.width).transpose(2, 0, 1))
     if any(frame.shape != (rule.bands, rule.height, rule.width) for frame in frames):
         raise UnsupportedImageError("has a frame of another size or number of bands than its first")

@@ -34,6 +34,8 @@ class Header:
     format: str
     turned: bool = False
     """Whether a tag says that it does not lie upright."""
+    nodata: float | None = None
+    """The number that a tag says is no data."""
 
 
 class Picture(ABC):

@@ -45,7 +45,7 @@ def load_images(name: str, stamp: Any, open_splits: Callable[[], Splits], option
         ValueError: A file, a column or a label cannot be used.
     """
     choices: list[object] = [options.resize, options.crop, options.channels, options.frames, options.skip_damaged]
-    choices += [options.image_column, options.label_column]
+    choices += [options.image_column, options.label_column, *(["missing"] if options.missing is not None else [])]
     path = cache.entry_path(name, [stamp, choices])
     entry = cache.read_entry(path)
     if entry is None:
@@ -70,7 +70,8 @@ def build_entry(path: Path, splits: Splits, options: DataOptions) -> cache.Entry
     with cache.new_entry(path, pixel_bytes) as entry, progress("decoding", n) as advance:
         transparent = 0
         for split, images in splits.items():
-            found = decode(images, rule, entry.allocate(split, (images.n, *rule.shape), rule.kind), advance)
+            array = entry.allocate(split, (images.n, *rule.shape), rule.kind)
+            found = decode(images, rule, options, array, advance)
             transparent += found.transparent
             if found.files is not None:
                 entry.keep_files(split, found.files)
@@ -190,7 +191,7 @@ def dataset_of(name: str, entry: cache.Entry) -> Dataset:
             name,
             split,
             double,
-            entry.files.get(split),
+            files=entry.files.get(split),
         )
 
     train = source("train")

@@ -16,6 +16,7 @@ from deep_infomax.data import cache
 from deep_infomax.data.axes import NAMES
 from deep_infomax.data.dataset import Dataset, by
 from deep_infomax.data.encoded import EncodedImage, known_files
+from deep_infomax.data.finite import NOT_FINITE, finite_or_missing, remedy
 from deep_infomax.data.images import Splits, dataset_of, progress, settled
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
@@ -83,7 +84,8 @@ def load_items(name: str, stamp: Any, open_splits: Callable[[], Splits], options
     for field in _OF_IMAGES:
         if getattr(options, field) not in (None, False):
             raise ValueError(f"`data_options.{field}` is for images, and {name} holds {form.what}; leave it out")
-    path = cache.entry_path(name, [form.what, stamp, [options.size, options.crop, options.label_column]])
+    choices = [options.size, options.crop, options.label_column, *(["missing"] if options.missing is not None else [])]
+    path = cache.entry_path(name, [form.what, stamp, choices])
     entry = cache.read_entry(path)
     if entry is None:
         try:
@@ -110,7 +112,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions, form: Format) 
         for split, found in items.items():
             array = entry.allocate(split, (len(found), *fit.shape), kind)
             for row, item in enumerate(found):
-                array[row] = _read(form, item, known[item.name], fit)
+                array[row] = _read(form, item, known[item.name], fit, options)
                 advance(1)
             if (files := known_files([item.file for item in found])) is not None:
                 entry.keep_files(split, files)
@@ -147,7 +149,7 @@ def _headed(form: Format, item: EncodedImage, advance: Callable[[int], None]) ->
     return facts
 
 
-def _read(form: Format, item: EncodedImage, facts: Facts, fit: Fit) -> Input:
+def _read(form: Format, item: EncodedImage, facts: Facts, fit: Fit, options: DataOptions) -> Input:
     try:
         values = form.values(item, facts)
         if values.shape != facts.shape:
@@ -155,10 +157,8 @@ def _read(form: Format, item: EncodedImage, facts: Facts, fit: Fit) -> Input:
                 f"it has values of {by(values.shape)}, and its header announces {by(facts.shape)}; replace it by a "
                 "complete copy"
             )
-        with np.errstate(over="ignore"):  # what becomes infinite is reported below
-            finite = values.dtype.kind != "f" or np.isfinite(values.astype(np.float32, copy=False)).all()
-        if not finite:
-            raise ValueError("it has numbers that are NaN or infinite in float32; replace them or remove the file")
+        if not finite_or_missing(values, options).all():
+            raise ValueError(f"it {NOT_FINITE}; {remedy(options)} the file")
     except (ValueError, OSError) as error:
         raise ValueError(f"{item.name}: {error}") from error
     return fit.apply(values)

@@ -59,7 +59,7 @@ def load_long(path: Path, options: DataOptions) -> Dataset:
     try:
         tables = {split: _table(file) for split, file in files.items()}
         roles = _roles(tables["train"].schema, options)
-        splits = {split: _listed(table, roles, files[split].name) for split, table in tables.items()}
+        splits = {split: _listed(table, roles, files[split].name, options) for split, table in tables.items()}
         given = {split: f"{file.name} as given" for split, file in files.items() if split in ("test", "validation")}
         tested = {"split_rule": given.get("test") or given["validation"]} if given else {}
         return build_lists(path.resolve().stem, splits, options, roles.notes() | tested)
@@ -164,7 +164,7 @@ def _known(name: str, names: Sequence[str], option: str) -> str:
     return name
 
 
-def _listed(table: pa.Table, roles: _Roles, where: str) -> Listed:
+def _listed(table: pa.Table, roles: _Roles, where: str, options: DataOptions) -> Listed:
     """Part a table into its series."""
     for name in dict.fromkeys((roles.series, *filter(None, (roles.time, roles.label)), *roles.values)):
         if name not in table.column_names:
@@ -183,7 +183,7 @@ def _listed(table: pa.Table, roles: _Roles, where: str) -> Listed:
         [str(name) for name in encoded.dictionary.to_pylist()],
     )
     order = _order(table, codes, names, roles.time, where)
-    rows = np.stack([_numbers(table[name], name, where) for name in roles.values])[:, order]
+    rows = np.stack([_numbers(table[name], name, where, options) for name in roles.values])[:, order]
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
     parts = np.split(order, ends[:-1])
     labels = None if roles.label is None else _labels(table, roles.label, parts, names)
@@ -210,12 +210,12 @@ def _order(table: pa.Table, codes: np.ndarray, names: Sequence[str], time: str |
     return order
 
 
-def _numbers(column: pa.ChunkedArray, name: str, where: str) -> np.ndarray:
+def _numbers(column: pa.ChunkedArray, name: str, where: str, options: DataOptions) -> np.ndarray:
     numbers: np.ndarray = pc.cast(column, pa.float64(), safe=False).to_numpy()
-    if missing := int(np.isnan(numbers).sum()):
+    if (missing := int(np.isnan(numbers).sum())) and options.missing is None:
         raise ValueError(
-            f"column {name} of {where} has {missing} missing values; fill them, remove these rows, or choose other "
-            "columns with `data_options.value_columns`"
+            f"column {name} of {where} has {missing} missing values; set `data_options.missing` to nan to leave them "
+            "out of all that is learnt, fill them, or choose other columns with `data_options.value_columns`"
         )
     return numbers
 

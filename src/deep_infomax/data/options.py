@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from deep_infomax.runtime.missing import read_missing
+from deep_infomax.runtime.scaling import Scaling
 from deep_infomax.runtime.values import MOST, MOST_INPUTS, require_count
 
 Layout = Literal[
@@ -45,6 +47,12 @@ class DataOptions:
     """Test on so many training inputs, held out by class, and not on the test part: to choose settings by."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
+    scaling: Scaling = "standard"
+    """How each channel is scaled: standard by mean and deviation; robust by median and quartiles, with heavy tails
+    clipped; log1p takes log(1 + x) first, for counts."""
+    missing: Literal["nan", "nodata"] | float | None = None
+    """What stands for a missing value: nan; a number, beside which NaN counts as missing, too; nodata for the number
+    that TIFF files declare. None refuses NaN, and takes all numbers for values."""
     image_column: str | None = None
     """Column of the images in parquet files and Hub data sets; left out, it is found."""
     label_column: str | None = None
@@ -65,6 +73,13 @@ class DataOptions:
                 require_count(
                     f"data_options.{name}", size, MOST_INPUTS if name in ("train_inputs", "held_out") else MOST
                 )
+        if self.missing != "nodata":
+            object.__setattr__(self, "missing", read_missing("data_options.missing", self.missing))
+        if self.resize is not None and self.missing is not None:
+            raise ValueError(
+                "`data_options.resize` would mix missing values with others; crop instead, or fill them and leave "
+                "`data_options.missing` out"
+            )
         if self.resize is not None and self.size is not None:
             raise ValueError(
                 "`data_options.resize` scales images, `data_options.size` crops or pads other inputs; leave one out"

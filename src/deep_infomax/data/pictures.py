@@ -18,7 +18,17 @@ from deep_infomax.data.encoded import EncodedImage
 from deep_infomax.data.formats import FORMATS
 from deep_infomax.data.headers import File, Header, Picture, UnsupportedImageError, check_pixels
 from deep_infomax.data.pixels import Frame, inverted, keyed, resized_image, upright
-from deep_infomax.data.tiff import TiffPicture, full_pages, is_plain, is_white_zero, kind_of, stored_size
+from deep_infomax.data.tiff import (
+    NODATA_TAG,
+    TiffPicture,
+    full_pages,
+    is_plain,
+    is_white_zero,
+    kind_of,
+    nodata_of,
+    stored_size,
+    tags,
+)
 
 _ONE_PICTURE: Final = ("MPO", "PSD", "ICO", "ICNS", "CUR")
 """Formats whose further frames are previews, layers or sizes of the first."""
@@ -99,6 +109,7 @@ class PillowPicture(Picture):
             frames=len(self._pages),
             format=image.format or "unknown",
             turned=turn > 1,
+            nodata=nodata_of(tags(image).get(NODATA_TAG)) if image.format == "TIFF" else None,
         )
 
     def frame(self, number: int, stored: bool, short_side: int | None = None) -> Frame:

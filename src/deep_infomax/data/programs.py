@@ -23,6 +23,7 @@ from deep_infomax.data.hub import open_hub
 from deep_infomax.data.images import load_images
 from deep_infomax.data.labels import number_classes
 from deep_infomax.data.lists import Listed, as_labels, build_lists
+from deep_infomax.data.missing import surveyed
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.sizes import choose_fit
 
@@ -75,13 +76,13 @@ def from_data(
     """
     options = options or DataOptions()
     if _is_hugging_face(data) and (found := _hugging_face_images(data, test, name, options)):
-        return found
+        return surveyed(found, options)
     given = {"train": (data, labels), **({} if test is None else {"test": (test, test_labels)})}
     parts: dict[str, Gathered] = {}
     for split, (inputs, own) in given.items():
         gathered = gather(inputs, options)
         parts[split] = gathered if own is None else gathered._replace(labels=as_array(own))
-    dataset = _built(name, parts, options)
+    dataset = surveyed(_built(name, parts, options), options)
     return _with_names(dataset, getattr(data, "classes", None))
 
 
@@ -134,7 +135,7 @@ def gather(data: Any, options: DataOptions) -> Gathered:
     if _is_hugging_face(data):
         return _columns(data, options)
     if isinstance(data, Tensor | np.ndarray):
-        return Gathered(as_array(data), None)
+        return Gathered(as_array(data, options.missing is not None), None)
     if isinstance(data, TorchDataset):
         length = getattr(data, "__len__", None)
         if length is None:
@@ -152,7 +153,7 @@ def _items(items: list[Any], options: DataOptions) -> Gathered:
     if not items:
         raise ValueError("`data` has no items; give some")
     pairs = [_pair(item, number) for number, item in enumerate(items)]
-    inputs = [_input(value, number) for number, (value, _) in enumerate(pairs)]
+    inputs = [_input(value, number, options) for number, (value, _) in enumerate(pairs)]
     if options.label_column == "none" or any(len(pair) < 2 or pair[1] is None for pair in pairs):
         return Gathered(inputs, None)
     return Gathered(inputs, [_label(label, number) for number, (_, label) in enumerate(pairs)])
@@ -175,7 +176,7 @@ def _pair(item: Any, number: int) -> tuple[Any, Any]:
     return item, None
 
 
-def _input(value: Any, number: int) -> np.ndarray:
+def _input(value: Any, number: int, options: DataOptions) -> np.ndarray:
     if isinstance(value, Image.Image):
         return np.asarray(value if value.mode in ("L", "RGB", "I", "I;16", "F") else value.convert("RGB"))
     if not isinstance(value, Tensor | np.ndarray):
@@ -183,7 +184,7 @@ def _input(value: Any, number: int) -> np.ndarray:
             f"item {number} of `data` has a {type(value).__name__} for an input; let it give an array, a tensor or an "
             "image, alone or before its label"
         )
-    array = as_array(value)
+    array = as_array(value, options.missing is not None)
     if array.ndim == 0:
         raise ValueError(f"item {number} of `data` is a single number; give inputs of at least one axis")
     return array
@@ -287,7 +288,9 @@ def _columns(data: Any, options: DataOptions) -> Gathered:
             raise ValueError(
                 f"there is no column {label!r}; `data_options.label_column` can be one of {names}, or none"
             )
-    inputs = [_input(np.asarray(value), number) for number, value in enumerate(data.with_format("numpy")[column])]
+    inputs = [
+        _input(np.asarray(value), number, options) for number, value in enumerate(data.with_format("numpy")[column])
+    ]
     if label is None:
         return Gathered(inputs, None)
     labels = [*data.with_format(None)[label]]

@@ -17,6 +17,7 @@ from deep_infomax.data.folders import load_folder
 from deep_infomax.data.formats import READABLE
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.long import load_long
+from deep_infomax.data.missing import surveyed
 from deep_infomax.data.nifti import load_nifti
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.parquet import load_parquet
@@ -24,6 +25,7 @@ from deep_infomax.data.readers import Reader, endings, reader_at
 from deep_infomax.data.stores import load_store
 from deep_infomax.data.ts import load_ts
 from deep_infomax.runtime.files import expanded
+from deep_infomax.runtime.scaling import SCALINGS
 
 _HUB_NAME: Final = re.compile(r"hub:[^./:][^/:]*/[^./:][^/:]*(:[^/:]+)?")
 
@@ -201,6 +203,7 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     Raises:
         ValueError: An option cannot hold for them.
     """
+    dataset = surveyed(dataset, options)
     held_out = dataset.held_out is not None or options.held_out is not None
     if options.held_out is not None:
         dataset = tested_on_train(dataset, options.held_out)
@@ -212,6 +215,8 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
     described = {"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
+    if options.scaling != "standard":
+        described["scaling_rule"] = f"{options.scaling}: {SCALINGS[options.scaling].meaning}"
     if dataset.test is not None and (said := labels_to_test_on(dataset.train, dataset.test)):
         described["test_labels"] = said
     if held_out and dataset.test is not None:

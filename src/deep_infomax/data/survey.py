@@ -10,6 +10,7 @@ import numpy as np
 from deep_infomax.data.dataset import by
 from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.headers import Header
+from deep_infomax.data.missing import NODATA
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.pictures import opened
 
@@ -40,6 +41,8 @@ class Survey:
     kinds: Tally[str] = field(default_factory=Tally)
     frames: Tally[int] = field(default_factory=Tally)
     formats: Tally[str] = field(default_factory=Tally)
+    nodata: Tally[float] = field(default_factory=Tally)
+    """Numbers that are said to be no data."""
     turned: int = 0
     """Images that do not lie upright."""
 
@@ -60,6 +63,8 @@ class Survey:
         self.kinds.add(header.kind, name)
         self.frames.add(header.frames, name)
         self.formats.add(header.format, name)
+        if header.nodata is not None:
+            self.nodata.add(header.nodata, name)
         self.turned += header.turned
 
 
@@ -121,6 +126,8 @@ def choose_rule(survey: Survey, options: DataOptions) -> ImageRule:
     if kind != np.uint8 and options.resize:
         record["depth_rule"] += ", resized in float32"
         kind = np.dtype(np.float32)
+    if survey.nodata.count:
+        record[NODATA] = ", ".join(f"{number:.17g}" for number in sorted(survey.nodata.count))
     if survey.turned:
         record["orientation_rule"] = (
             f"{survey.turned} of {survey.frames.count.total()} images turned upright by their tag"

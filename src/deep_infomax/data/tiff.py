@@ -1,6 +1,7 @@
 """TIFF files: which Pillow reads as they are stored, and all others by `tifffile`."""
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from deep_infomax.data.pixels import Frame, inverted, upright
 _PLAIN_COMPRESSIONS: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
 _REDUCED_OR_MASK: Final = 5
 """Bits of a page's type: a smaller copy of another page, or its mask."""
+NODATA_TAG: Final = 42113
+"""GDAL's, which GeoTIFF files have."""
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _KINDS: Final = frozenset(
@@ -60,6 +63,19 @@ def is_white_zero(image: Image.Image) -> bool:
     return tags(image).get(262) == _WHITE_IS_ZERO and kind_of(image) == "uint16"
 
 
+def nodata_of(text: object) -> float | None:
+    r"""The number that GDAL's tag of a TIFF file declares to be no data; None where it declares none, or NaN.
+
+    >>> nodata_of("-9999\0"), nodata_of("nan"), nodata_of(None)
+    (-9999.0, None, None)
+    """
+    try:
+        number = float(str(text).rstrip("\0 "))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def stored_size(image: Image.Image) -> tuple[int, int]:
     """Return height and width of a page before it is turned upright."""
     return tags(image)[257], tags(image)[256]
@@ -100,6 +116,7 @@ class TiffPicture(Picture):
             frames=len(self._pages),
             format="TIFF",
             turned=turn > 1,
+            nodata=nodata_of(tag.value if (tag := first.tags.get(NODATA_TAG)) is not None else None),
         )
 
     def frame(self, number: int, stored: bool, short_side: int | None = None) -> Frame:

@@ -38,7 +38,7 @@ def load_ts(path: Path, options: DataOptions) -> Dataset:
         ValueError: A file breaks the format, or a folder holds several data sets.
     """
     name, files = _files_at(path)
-    read = {split: _read(files[split]) for split in sorted(files, reverse=True)}  # the training part first
+    read = {split: _read(files[split], options) for split in sorted(files, reverse=True)}  # the training part first
     splits = {
         split: Listed(series.inputs, None if options.label_column == "none" else series.labels, files[split].name)
         for split, series in read.items()
@@ -86,7 +86,7 @@ def _named(file: Path) -> tuple[str, str]:
     return (found["name"], found["split"].lower()) if found else (file.stem, "train")
 
 
-def _read(file: Path) -> _Series:
+def _read(file: Path, options: DataOptions) -> _Series:
     try:
         with open_regular(file, "write it again", follow=True) as opened:
             lines = enumerate(opened.read().decode("utf-8-sig").splitlines(), 1)
@@ -98,7 +98,7 @@ def _read(file: Path) -> _Series:
             raise ValueError("its values have time stamps, which are not read; resample them and leave the stamps out")
         numbers = header.get("targetlabel", "false").lower() == "true"
         labelled, *classes = header.get("classlabel", "false").split()
-        return _parsed(lines, labelled.lower() == "true", tuple(classes), numbers)
+        return _parsed(lines, labelled.lower() == "true", tuple(classes), numbers, options.missing is None)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
 
@@ -121,8 +121,10 @@ def _header(lines: Iterator[tuple[int, str]]) -> dict[str, str]:
     raise ValueError("there is no line @data before the values, as time series of sktime or aeon have; add it")
 
 
-def _parsed(lines: Iterator[tuple[int, str]], labelled: bool, classes: tuple[str, ...], numbers: bool) -> _Series:
-    """Read the inputs."""
+def _parsed(
+    lines: Iterator[tuple[int, str]], labelled: bool, classes: tuple[str, ...], numbers: bool, complete: bool
+) -> _Series:
+    """Read the inputs, of which none may lack a value where they have to be complete."""
     inputs, labels = list[Input](), list[str]()
     for number, line in lines:
         text = line.strip()
@@ -138,7 +140,7 @@ def _parsed(lines: Iterator[tuple[int, str]], labelled: bool, classes: tuple[str
                 )
         elif numbers:
             dimensions.pop()
-        inputs.append(_values(number, dimensions))
+        inputs.append(_values(number, dimensions, complete))
         if len(inputs[-1]) != len(inputs[0]):
             raise ValueError(
                 f"line {number} has {len(inputs[-1])} dimensions, and those before it {len(inputs[0])}; correct it"
@@ -148,7 +150,7 @@ def _parsed(lines: Iterator[tuple[int, str]], labelled: bool, classes: tuple[str
     return _Series(inputs, labels if labelled else None, numbers)
 
 
-def _values(number: int, dimensions: list[str]) -> Input:
+def _values(number: int, dimensions: list[str], complete: bool) -> Input:
     rows = list[np.ndarray]()
     for dimension in dimensions:
         words = dimension.replace("?", "nan").split(",")
@@ -161,8 +163,11 @@ def _values(number: int, dimensions: list[str]) -> Input:
         lengths = ", ".join(str(len(row)) for row in rows)
         raise ValueError(f"line {number} has dimensions of the lengths {lengths}; give those of one input one length")
     values = np.stack(rows)
-    if missing := int(np.isnan(values).sum()):
-        raise ValueError(f"line {number} has {missing} missing values (?); fill them, or remove the line")
+    if (missing := int(np.isnan(values).sum())) and complete:
+        raise ValueError(
+            f"line {number} has {missing} missing values (?); set `data_options.missing` to nan to leave them out of "
+            "all that is learnt, fill them, or remove the line"
+        )
     return values
 
 

@@ -8,18 +8,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Bool, Float, Num, Shaped
 from torch import Tensor, nn
+from torch.nn import functional
 
 from deep_infomax.contracts import Features
 from deep_infomax.encoders import pretrained
+from deep_infomax.encoders.normalisation import Normalisation
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.records import damaged
+
+_POOLS: Final[tuple[Callable[..., Tensor], ...]] = (
+    functional.adaptive_avg_pool1d,
+    functional.adaptive_avg_pool2d,
+    functional.adaptive_avg_pool3d,
+)
+"""By the number of spatial sizes, from one on."""
 
 
 class UnknownArchitectureError(ValueError):
@@ -30,28 +39,21 @@ class ArgumentsError(ValueError):
     """Values in a file describe no encoder of their architecture."""
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Normalisation, ABC):
     """Maps inputs to a local map ``C``, a global vector ``Y`` and the layers that probes read.
 
     A subclass defines :meth:`features`, and for saving :meth:`arguments` and :meth:`from_arguments`; its class
     statement gives the name under which it is saved: ``class Mine(Encoder, architecture="mine")``.
 
     Attributes:
-        channels: Channels of an input.
-        spatial: Spatial sizes of an input: one, two or three.
         local_shape: Shape ``(c, *spatial)`` of the local map of one input.
         layer_sizes: Units of each layer that can be encoded, ``Y`` last.
-        mean: Buffer ``(channels,)``: what is subtracted from the inputs, in their units.
-        std: Buffer ``(channels,)``: what the inputs are divided by, in their units.
-        offset: What is subtracted first, ``(channels,)`` in float64, where float32 would tell too few inputs apart;
-            else None. ``mean`` and ``std`` are those of what is left.
+
+    It normalises inputs itself, see :class:`Normalisation`, which has the attributes ``channels`` and ``spatial``, too.
     """
 
     architecture: ClassVar[str]
     _architectures: ClassVar[dict[str, type["Encoder"]]] = {}
-    mean: Tensor
-    std: Tensor
-    offset: Tensor | None
 
     def __init_subclass__(cls, architecture: str | None = None) -> None:
         """Register the subclass under the name in its saved files; without a name it keeps that of its parent."""
@@ -67,15 +69,10 @@ class Encoder(nn.Module, ABC):
         local_shape: tuple[int, ...],
         layer_sizes: dict[str, int],
     ) -> None:
-        super().__init__()
+        super().__init__(channels, spatial)
         assert list(layer_sizes)[-1] == "Y"
-        self.channels = channels
-        self.spatial = spatial
         self.local_shape = local_shape
         self.layer_sizes = layer_sizes
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("std", torch.ones(channels))
-        self.register_buffer("offset", None, persistent=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -112,52 +109,24 @@ class Encoder(nn.Module, ABC):
 
     def forward(self, inputs: Num[Tensor, "n channels *spatial"]) -> Features:
         """Features of raw inputs of any numeric type, on the encoder's device."""
-        return self.features(self.normalise(inputs))
+        found = self.features(self.normalise(inputs))
+        return found if self.missing is None else found._replace(missing=self.missing_locations(inputs))
 
-    def normalise(self, inputs: Num[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
-        """The inputs as the network sees them: ``(inputs - offset - mean) / std``, per channel."""
-        per_channel = (-1, *(1 for _ in self.spatial))
-        if self.offset is not None:
-            inputs = inputs.double() - self.offset.double().view(per_channel)
-        return (inputs.to(self.mean.dtype) - self.mean.view(per_channel)) / self.std.view(per_channel)
+    def missing_locations(self, inputs: Num[Tensor, "n channels *spatial"]) -> Bool[Tensor, "n *locations"]:
+        """Which locations of the local map stand for missing values: where over half of a location's cell is missing.
 
-    @property
-    def has_statistics(self) -> bool:
-        """Whether inputs are normalised at all; a new encoder takes them as they are."""
-        return bool((self.mean != 0).any() or (self.std != 1).any()) or self.offset is not None
-
-    @torch.no_grad()
-    def set_statistics(
-        self,
-        mean: Sequence[float] | Tensor,
-        std: Sequence[float] | Tensor,
-        offset: Sequence[float] | Tensor | None = None,
-    ) -> None:
-        """Set what inputs are normalised with: a mean and a standard deviation a channel, in the units of the inputs.
-
-        Args:
-            mean: Of what is left of the inputs when the offset is subtracted.
-            std: Of the same.
-            offset: What is subtracted first, in double precision; None for inputs that float32 tells apart.
+        The cells part an input evenly among the locations of the map, and count the values of all channels.
 
         Raises:
-            ValueError: a wrong number of values, one that is not finite, or a standard deviation that is not positive.
+            ValueError: the map has not as many spatial sizes as inputs.
         """
-        values = {"mean": torch.as_tensor(mean).to(self.mean), "std": torch.as_tensor(std).to(self.std)}
-        if offset is not None:
-            values["offset"] = torch.as_tensor(offset, dtype=torch.float64).to(self.mean.device)
-        for name, value in values.items():
-            if value.shape != self.mean.shape:
-                raise ValueError(
-                    f"{name} must hold one value for each of {self.channels} channels, got shape {tuple(value.shape)}"
-                )
-            if not value.isfinite().all():
-                raise ValueError(f"{name} must be finite, got {value.tolist()}; look for NaN or infinity in the data")
-        if not (values["std"] > 0).all():
-            raise ValueError(f"std must be positive, got {values['std'].tolist()}; give 1 for a constant channel")
-        self.mean.copy_(values["mean"])
-        self.std.copy_(values["std"])
-        self.offset = values.get("offset")
+        if len(self.local_shape) != 1 + len(self.spatial):
+            raise ValueError(
+                f"the local map has {len(self.local_shape) - 1} spatial sizes and inputs have {len(self.spatial)}, so "
+                "missing values have no place in it; name another local layer, or define missing_locations"
+            )
+        share = self.gaps(inputs).float().mean(dim=1, keepdim=True)
+        return _POOLS[len(self.spatial) - 1](share, self.local_shape[1:])[:, 0] > 0.5
 
     def check_inputs(self, shape: Sequence[int]) -> None:
         """Raise a ValueError that names the remedy unless inputs of this shape, batch included, fit the encoder."""
@@ -246,6 +215,7 @@ class Encoder(nn.Module, ABC):
 
     def _encoded(self, inputs: Num[Tensor, "k channels *spatial"], layers: Sequence[str]) -> dict[str, Tensor]:
         device = self.mean.device
+        self.check_counts(inputs)
         with eval_mode(self), torch.no_grad(), torch.autocast(device.type, enabled=False):
             features = self(inputs.to(device))
         return {layer: features.layer(layer).float().cpu() for layer in layers}
@@ -264,7 +234,8 @@ class Encoder(nn.Module, ABC):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``encoder.safetensors`` and ``encoder.json`` into ``folder``, each replaced atomically."""
         offset = None if self.offset is None else tuple(self.offset.double().tolist())
-        pretrained.write(Path(folder), pretrained.Configuration(self.architecture, self.arguments(), offset), self)
+        described = pretrained.Configuration(self.architecture, self.arguments(), offset, self.scaling, self.missing)
+        pretrained.write(Path(folder), described, self)
 
     @staticmethod
     def of_architecture(name: str) -> type["Encoder"]:
@@ -311,11 +282,12 @@ class Encoder(nn.Module, ABC):
         pretrained.load_weights(encoder, tensors, folder)
         if said := _strange_statistics(encoder):
             raise damaged(folder / run_files.WEIGHTS, said, pretrained.REMEDY)
-        if configuration.offset is not None:
-            try:
-                encoder.set_statistics(encoder.mean, encoder.std, configuration.offset)
-            except ValueError as error:
-                raise damaged(path, error, pretrained.REMEDY) from None
+        try:
+            encoder.set_statistics(
+                encoder.mean, encoder.std, configuration.offset, configuration.scaling, configuration.missing
+            )
+        except ValueError as error:
+            raise damaged(path, error, pretrained.REMEDY) from None
         return encoder.eval()
 
     def push_to_hub(

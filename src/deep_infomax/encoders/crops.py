@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
@@ -64,6 +64,13 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
         vectors = self.output(fc).unflatten(0, (n, *self.positions)).movedim(-1, 1)
         means = {name: values.unflatten(0, (n, -1)).mean(dim=1) for name, values in (("conv", conv), ("fc", fc))}
         return Features(vectors, vectors.flatten(2).mean(dim=2), means)
+
+    def missing_locations(self, inputs: Num[Tensor, "n channels *spatial"]) -> Bool[Tensor, "n *locations"]:
+        """Which crops stand for missing values: where over half of a crop is missing."""
+        share = self.gaps(inputs).float().mean(dim=1)
+        for axis, (size, stride) in enumerate(zip(self.network.spatial, self.stride, strict=True), start=1):
+            share = share.unfold(axis, size, stride).mean(dim=-1)
+        return share > 0.5
 
     def arguments(self) -> dict[str, Any]:
         """The network of a crop, the size of an input and the stride, as JSON values."""

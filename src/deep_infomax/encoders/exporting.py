@@ -6,6 +6,7 @@ map as ``local``, and every layer that can be encoded under its name, ``Y`` amon
 
 import copy
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,8 @@ InputType = Literal["uint8", "float32", "float64"]
 _INPUTS: Final = "inputs"
 _LOCAL: Final = "local"
 _BATCHES: Final = (1, 2, 17)
+_GAPS: Final = 0.1
+"""Share of values that are missing in the inputs of a trial, where an encoder fills them."""
 _TYPES: Final[dict[InputType, torch.dtype]] = {
     "uint8": torch.uint8,
     "float32": torch.float32,
@@ -288,8 +291,12 @@ def _trial(encoder: Encoder, n: int, kind: InputType) -> Num[Tensor, "n channels
     """Random inputs of the encoder's own mean and spread, always the same."""
     generator = torch.Generator().manual_seed(n)
     noise = torch.randn(n, *encoder.spatial, encoder.channels, generator=generator, dtype=torch.float64)
-    mean, std = encoder.mean.cpu().double(), encoder.std.cpu().double()
-    values = (noise * std + mean + (0 if encoder.offset is None else encoder.offset.cpu())).movedim(-1, 1).contiguous()
+    values = encoder.denormalise(noise.movedim(-1, 1).contiguous().to(encoder.mean.device)).cpu()
+    if encoder.scaling == "log1p":
+        values = values.clamp(min=0)
+    if encoder.missing is not None and not (encoder.missing == "nan" and kind == "uint8"):
+        gone = torch.rand(values.shape, generator=generator) < _GAPS
+        values = values.masked_fill(gone, math.nan if encoder.missing == "nan" else encoder.missing)
     return values.round().clamp(0, 255).byte() if kind == "uint8" else values.to(_TYPES[kind])
 
 

@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from torch import Tensor, nn
 
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.files import write_text, written_whole
+from deep_infomax.runtime.missing import Missing
 from deep_infomax.runtime.records import damaged, read_json, typed
 from deep_infomax.runtime.run_files import ENCODER, WEIGHTS
+from deep_infomax.runtime.scaling import Scaling
 from deep_infomax.runtime.tensors import first_misfit, read_tensors
 
-SCHEMA = 1
+SCHEMA = 2
 REMEDY = "copy or save the encoder again"
 """What helps where a file is damaged."""
 
@@ -47,6 +49,10 @@ class Configuration:
     """What that class builds it from; JSON values only."""
     offset: tuple[float, ...] | None = None
     """What is subtracted from every channel of the inputs in double precision, where anything is."""
+    scaling: Scaling = "standard"
+    """How the statistics of the inputs are used."""
+    missing: Missing | None = None
+    """What stands for a missing value; None where none may be missing."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,11 @@ def write(folder: Path, configuration: Configuration, module: nn.Module) -> None
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in module.state_dict().items()
     }
-    described = {"schema": SCHEMA, "package": f"deep-infomax {version('deep-infomax')}", **asdict(configuration)}
-    if configuration.offset is None:
-        del described["offset"]
+    usual = {field.name: field.default for field in fields(Configuration)}
+    said = {name: value for name, value in asdict(configuration).items() if value != usual[name]}
+    # Versions that know no other scaling, and no missing values, would read inputs wrongly; they refuse the schema.
+    schema = 1 if configuration.scaling == "standard" and configuration.missing is None else SCHEMA
+    described = {"schema": schema, "package": f"deep-infomax {version('deep-infomax')}", **said}
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / WEIGHTS) as file:
         file.write(safetensors.torch.save(tensors, metadata={"format": "pt"}))

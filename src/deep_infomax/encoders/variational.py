@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from deep_infomax.contracts import Features
 from deep_infomax.encoders.base import ArgumentsError, Encoder, require_encoder
 from deep_infomax.encoders.pretrained import Configuration
+from deep_infomax.runtime.missing import Missing
 from deep_infomax.runtime.records import typed
 
 LOG_VARIANCE: Final = "log_variance"
@@ -43,6 +44,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
         self.read = hidden[-1] if hidden else vector
         self.mean, self.std = encoder.mean.clone(), encoder.std.clone()
         self.offset = None if encoder.offset is None else encoder.offset.clone()
+        self.scaling, self.missing = encoder.scaling, encoder.missing
         self.log_variance = nn.Linear(encoder.layer_sizes[self.read], encoder.vector_size).to(encoder.mean)
 
     @property
@@ -55,10 +57,12 @@ class VariationalEncoder(Encoder, architecture="variational"):
         mean: Sequence[float] | Tensor,
         std: Sequence[float] | Tensor,
         offset: Sequence[float] | Tensor | None = None,
+        scaling: str = "standard",
+        missing: Missing | None = None,
     ) -> None:
         """As of any encoder, for the one inside, too."""
-        super().set_statistics(mean, std, offset)
-        self.encoder.set_statistics(mean, std, offset)
+        super().set_statistics(mean, std, offset, scaling, missing)
+        self.encoder.set_statistics(mean, std, offset, scaling, missing)
 
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""

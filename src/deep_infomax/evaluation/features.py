@@ -48,6 +48,7 @@ def extract(
     """
     features = {layer: torch.empty(len(source), encoder.units(layer)) for layer in layers}
     name, shape = f"{source.name} {source.split}", source.inputs.shape
+    encoder.check_missing(source.missing, name)
     for rows, batch in _batches(encoder, partial(_taken, source), shape, name, layers, batch_size, progress):
         for layer in layers:
             features[layer][rows] = batch[layer]
@@ -81,6 +82,7 @@ def encode_dataset(
     if split not in dataset.stored:
         raise ValueError(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.stored)}")
     parts = dataset.stored[split]
+    encoder.check_missing(parts[0][0].missing, f"{dataset.name} {split}")
     units = encoder.units(layer)
     check_output(path)
     output = output_of(path)

@@ -29,6 +29,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from deep_infomax.data import Source, evenly_spaced
 from deep_infomax.data.dataset import by
+from deep_infomax.data.missing import filling
 from deep_infomax.decoders import Decoder
 from deep_infomax.evaluation.arrays import is_image
 from deep_infomax.evaluation.probes import standardised
@@ -124,19 +125,22 @@ def check_images(source: Source) -> None:
 
 
 class _Scale:
-    """From stored values to values between 0 and 1."""
+    """From stored values to values between 0 and 1; missing ones become the mean of their channel."""
 
     def __init__(self, source: Source) -> None:
-        self.low, self.high = (0.0, 255.0) if source.inputs.dtype in (torch.uint8, np.uint8) else _range(source)
+        self.fill = filling(source)
+        bytes_ = source.inputs.dtype in (torch.uint8, np.uint8)
+        self.low, self.high = (0.0, 255.0) if bytes_ else _range(source, self.fill)
 
     def __call__(self, inputs: Num[Tensor, "n channels *spatial"]) -> Float[Tensor, "n channels *spatial"]:
+        inputs = self.fill(inputs)
         if inputs.dtype is torch.float64:  # whose values may lie close together and far from zero
             return ((inputs - self.low) / (self.high - self.low)).float()
         return (inputs.float() - self.low) / (self.high - self.low)
 
 
-def _range(source: Source) -> tuple[float, float]:
-    parts = [source.take(rows) for rows in torch.arange(len(source)).split(1024)]
+def _range(source: Source, fill: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+    parts = [fill(source.take(rows)) for rows in torch.arange(len(source)).split(1024)]
     low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
     if low == high:
         raise ValueError(f"{source.name} {source.split} has one value only, {low:g}; there is nothing to reconstruct")

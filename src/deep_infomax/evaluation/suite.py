@@ -209,6 +209,7 @@ def _checked(
     test = dataset.test or dataset.train
     for source in (dataset.train, test):
         encoder.check_inputs(source.inputs.shape)
+        encoder.check_missing(source.missing, f"{source.name} {source.split}")
     for layer, names in plan.items():
         for name in names:
             measured = dataset.train if METRICS[name].split == "train" else test

@@ -22,7 +22,7 @@ from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
 from deep_infomax.runtime.files import expanded
 
-_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip")
+_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip", "scaling")
 """Options that also hold for data that have been read already."""
 
 
@@ -113,6 +113,10 @@ def check_probe(probe: Dataset, data: Dataset) -> None:
         require_labels(probe.train)
         raise ValueError(f"{probe.name} has no test part to measure on; name a data set that has one with `probe`")
     require_probed(probe.train, probe.test)
+    if probe.train.missing not in (None, data.train.missing):
+        raise ValueError(
+            f"values of {probe.name} are missing, and none of {data.name}; fill them, or train on data that lack some"
+        )
     for source in (probe.train, probe.test):
         if source.shape != data.train.shape:
             raise ValueError(

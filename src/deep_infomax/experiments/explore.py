@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deep_infomax.data import DataOptions, Dataset, Source, evenly_spaced, load_dataset
 from deep_infomax.data.description import same_data
+from deep_infomax.data.missing import filling
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import exploration
 from deep_infomax.evaluation.arrays import write_representation
@@ -244,11 +245,12 @@ def _passed(
     encoder: Encoder, source: Source, index: Int[Tensor, " k"], side: int, progress: Progress = unseen
 ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, "k channels *sizes"], list[bytes]]:
     """Y, miniatures and digests of some inputs, which are read once and never lie in memory together."""
-    small, contents = [], list[bytes]()
+    encoder.check_missing(source.missing, f"{source.name} {source.split}")
+    small, contents, fill = [], list[bytes](), filling(source)
 
     def take(rows: slice) -> Tensor:
         inputs = source.take(index[rows]).cpu()
-        small.append(miniatures(inputs, side))
+        small.append(miniatures(fill(inputs), side))
         contents.extend(hashlib.blake2b(values.numpy().tobytes(), digest_size=16).digest() for values in inputs)
         return inputs
 

@@ -28,6 +28,9 @@ An encoder that gives vectors of {{ encoder.vector_size }} numbers. {{ trained }
 ## Use
 
 Inputs are an array of shape ({{ shape }}), with values as they are stored. The encoder normalises them itself.
+{%- if encoder.missing is not none %} A missing value is NaN
+{%- if encoder.missing != "nan" %} or {{ "%g" | format(encoder.missing) }}{% endif %}.{% endif %}
+{%- if encoder.scaling == "log1p" %} They are counts, and not negative.{% endif %}
 
 ```python
 from deep_infomax import Encoder  # pip install deep-infomax

@@ -152,6 +152,7 @@ def _train(
             out=run,
             resume=resuming,
             transform=augmentation(config.data_options),
+            scaling=config.data_options.scaling,
             progress=progress,
             callbacks=[*callbacks, *watched] if watched else callbacks,
         )

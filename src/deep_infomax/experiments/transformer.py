@@ -17,12 +17,14 @@ from jaxtyping import Float, Num, Shaped
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import validation
 
-from deep_infomax.data import Source, as_source
+from deep_infomax.data import DataOptions, Dataset, Source, as_source
 from deep_infomax.data.labels import number_classes
+from deep_infomax.data.missing import surveyed
 from deep_infomax.encoders import Encoder
 from deep_infomax.experiments.settings import configure, recipe_named
 from deep_infomax.experiments.train import check_seed
 from deep_infomax.recipes import METHODS, Config, build_encoder, build_objective
+from deep_infomax.runtime.missing import Missing, read_missing
 from deep_infomax.runtime.values import read_setting
 from deep_infomax.training import InterruptedTrainingError, fit
 
@@ -48,6 +50,9 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         layer: What `transform` gives: ``Y``, or another layer of the encoder, such as ``conv`` or ``fc``. It can be
             changed after `fit`.
         shape: What a flattened row is, ``(channels, *spatial)``, such as ``(1, 8, 8)``; None for a series.
+        scaling: How each channel is scaled: ``standard``, ``robust`` for heavy tails, or ``log1p`` for counts.
+        missing: What stands for a missing value: ``"nan"``, or a number, beside which NaN counts as missing, too. They
+            are filled with the centre of their channel, and masked in the objective. None refuses NaN.
         seed: Of the weights, the order of the data and all noise.
         device: ``auto``, ``cpu`` or ``cuda``.
         settings: Groups of other settings, as `deep_infomax.train` takes them: ``{"objective": {"units": 64}}``.
@@ -84,6 +89,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         batch_size: int | None = None,
         layer: str = "Y",
         shape: Sequence[int] | None = None,
+        scaling: str = "standard",
+        missing: Missing | None = None,
         seed: int = 0,
         device: str = "auto",
         settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -95,6 +102,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.batch_size = batch_size
         self.layer = layer
         self.shape = shape
+        self.scaling = scaling
+        self.missing = missing
         self.seed = seed
         self.device = device
         self.settings = settings
@@ -129,7 +138,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             encoder.units(self.layer)  # an unknown one shows before the training
             objective = build_objective(config.objective, encoder, source)
         try:
-            fit(encoder, objective, source, training, seed=self.seed, progress=self.verbose)
+            fit(encoder, objective, source, training, seed=self.seed, scaling=self.scaling, progress=self.verbose)
         except InterruptedTrainingError as error:  # a search that passes errors over is to end as well
             raise KeyboardInterrupt(str(error)) from None
         return encoder
@@ -217,6 +226,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _source(self, arrays: Num[np.ndarray, "n channels *spatial"], y: Any, config: Config) -> Source:
         """The inputs, with their classes for a recipe that learns from them."""
         source = as_source(arrays if arrays.flags.writeable else arrays.copy())
+        options = DataOptions(missing=read_missing("missing", self.missing))
+        source = surveyed(Dataset(source.name, source, None, None, {}), options).train
         if not METHODS[config.objective.method].labelled or y is None:
             return source
         validation.check_consistent_length(arrays, y)
@@ -234,12 +245,15 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """What scikit-learn (1.6 and later) knows of it: other arrays than tables, and float32 whatever comes in."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing is not None
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
     def _more_tags(self) -> dict[str, Any]:
         """The same for scikit-learn 1.5."""
-        return {"X_types": ["2darray", "3darray"], "preserves_dtype": [np.float32]}
+        return {
+            "X_types": ["2darray", "3darray"], "preserves_dtype": [np.float32], "allow_nan": self.missing is not None,
+        }  # fmt: skip
 
 
 @contextmanager
@@ -257,9 +271,10 @@ def _own_names() -> Iterator[None]:
 def _validated(estimator: DeepInfoMaxTransformer, inputs: Any, reset: bool) -> Any:
     """Inputs as an array of finite numbers; `reset` keeps how many features they have, and else compares."""
     rules = {"dtype": "numeric", "allow_nd": True, "ensure_min_samples": 2 if reset else 1, "reset": reset}
+    finite = True if estimator.missing is None else "allow-nan"
     if hasattr(validation, "validate_data"):  # from scikit-learn 1.6 on
-        return validation.validate_data(estimator, inputs, **rules)
-    return estimator._validate_data(inputs, **rules)
+        return validation.validate_data(estimator, inputs, ensure_all_finite=finite, **rules)
+    return estimator._validate_data(inputs, force_all_finite=finite, **rules)
 
 
 def _device(name: str) -> torch.device:

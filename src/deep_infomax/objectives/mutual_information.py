@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deep_infomax.contracts import Batch, Bound, Features, Losses, Own, Part, Scorer, Scores
+from deep_infomax.contracts import Batch, Bound, Features, Losses, Own, Part, Scorer, Scores, Weights
 from deep_infomax.negatives import draw_others, own_pieces, require_others
 from deep_infomax.objectives.in_parts import in_parts
+from deep_infomax.objectives.masked import Mask
 from deep_infomax.runtime.processes import gathered, world_size
 
 MOST_VALUES: Final = 2**26
@@ -73,7 +74,7 @@ class MutualInformation(Part):
 
     def losses(self, batch: Batch, features: Features, encode: Callable[[Tensor], Features]) -> Losses:
         """Those of ``C`` and ``Y``."""
-        found: Losses = self(features.local, features.vector)
+        found: Losses = self(features.local, features.vector, missing=features.missing)
         return found
 
     def advice(self) -> Sequence[str]:
@@ -85,6 +86,7 @@ class MutualInformation(Part):
         local: Float[Tensor, "n c *spatial"],
         vector: Float[Tensor, "a d"],
         own: Int[Tensor, " a"] | None = None,
+        missing: Bool[Tensor, "n *spatial"] | None = None,
     ) -> Losses:
         """The loss. Terms: ``loss``, ``bound`` (in nats) and ``ceiling`` (the bound's largest value).
 
@@ -92,19 +94,25 @@ class MutualInformation(Part):
             local: local maps of the batch.
             vector: global vectors; in several processes each has equally many.
             own: the map of each vector, so that an input may have several; None says that vector i has map i.
+            missing: locations that stand for missing values: no positives, no negatives, and without a gradient; means
+                are over what remains. A scorer of whole maps reads them all the same.
 
         Raises:
-            ValueError: the batch has a single input, or too few for so many ``others``; or vectors and maps are not
-                equally many, without ``own``.
+            ValueError: the batch has a single input, or too few for so many ``others``; vectors and maps are not
+                equally many, without ``own``; or locations are missing, and the bound has no form for that.
         """
         a, n = len(vector), len(local)
         require_others(n * world_size())  # before batch normalisation refuses a batch of 1 in words of its own
         placed = own_pieces(own, a, n)
+        if missing is not None:  # else a normalisation over locations would lead a gradient there
+            local = torch.where(missing[:, None], local.detach(), local)
         encoded, anchors = self.scorer.encode(local, vector)
         pieces = gathered(encoded)
         p, m, _ = pieces.shape
         others = None if self.others is None else draw_others(placed, self.others, p, vector.device)
         k = p - 1 if others is None else others.shape[1]
+        if missing is not None and missing[0].numel() == m:
+            return self._masked(pieces, anchors, others, placed, missing.flatten(1))
         rows = min(a, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
         pool = self.bound.pooled if rows < a or world_size() > 1 else None
 
@@ -123,9 +131,55 @@ class MutualInformation(Part):
             loss, value = self.bound.evaluate(Scores(gathered(torch.cat(found)), gathered(torch.cat(values))))
         if self.penalty:
             loss = loss + self.penalty * _weighted(squares, weights)
+        return self._reported(loss, value, k)
+
+    def _reported(self, loss: Tensor, value: Tensor, k: int) -> Losses:
         value = value.detach().float()
         ceiling = torch.full_like(value, self.bound.ceiling(k))
         return Losses(loss, None, {"loss": loss.detach().float(), "bound": value, "ceiling": ceiling})
+
+    def _masked(
+        self,
+        pieces: Float[Tensor, "p m _"],
+        anchors: Float[Tensor, "a _"],
+        others: Int[Tensor, "a k"] | None,
+        own: Own,
+        missing: Bool[Tensor, "n m"],
+    ) -> Losses:
+        """The loss without pairs of missing locations, whose unpaired scores are -inf."""
+        weighted, pool = self.bound.weighted, self.bound.pooled
+        if weighted is None:
+            raise ValueError(
+                f"the bound {self.bound.name} has no form that leaves out missing values; give it one as `weighted`, "
+                "choose another bound, or fill them first"
+            )
+        (p, m, _), a = pieces.shape, len(anchors)
+        k = p - 1 if others is None else others.shape[1]
+        rows = min(a, max(1, MOST_VALUES // self.scorer.values_per_anchor(p, m, k)))
+        slices = [slice(start, min(a, start + rows)) for start in range(0, a, rows)]
+        mask = Mask(missing, own, others, slices, torch.promote_types(anchors.dtype, torch.float32))
+
+        def part(pieces: Tensor, some_anchors: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor]:
+            weights = mask.weights(some)
+            scores = self.scorer.score(pieces, some_anchors, others if others is None else others[some], own[some])
+            square = _weighted_square(scores, weights) if self.penalty else scores.joint.new_zeros(())
+            limited = scores if self.limit is None else _limit(scores, self.limit)
+            left = Scores(limited.joint, limited.marginal.masked_fill(weights.marginal == 0, -math.inf))
+            return (*(weighted(left, weights) if pool is None else pool(left)), square)
+
+        if rows < a:
+            parts = in_parts(part, pieces, anchors, self.parameters(), rows)
+        else:
+            parts = [part(pieces, anchors, slices[0])]
+        found, values, squares = zip(*parts, strict=True)
+        if pool is None:
+            loss, value = torch.stack(found).sum(), torch.stack(values).sum()
+        else:
+            scores = Scores(gathered(torch.cat(found)), gathered(torch.cat(values)))
+            loss, value = weighted(scores, mask.pooled())
+        if self.penalty:
+            loss = loss + self.penalty * torch.stack(squares).sum()
+        return self._reported(loss, value, k)
 
     def _part(
         self,
@@ -160,6 +214,12 @@ def _weighted(terms: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 def _limit(scores: Scores, limit: float) -> Scores:
     return Scores(*(limit * torch.tanh(part / limit) for part in scores))
+
+
+def _weighted_square(scores: Scores, weights: Weights) -> Float[Tensor, ""]:
+    """What a part of the scores adds to the mean square of all that are not left out."""
+    total: Tensor = (weights.joint * scores.joint.square()).sum() + (weights.marginal * scores.marginal.square()).sum()
+    return total / (weights.joint_total + weights.marginal_total)
 
 
 def _mean_square(scores: Scores) -> Float[Tensor, ""]:

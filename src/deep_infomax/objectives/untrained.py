@@ -17,6 +17,6 @@ class Untrained(Objective):
 
     def forward(self, batch: Batch, encode: Callable[[Tensor], Features]) -> Losses:
         """A loss of 0 that every parameter of the encoder takes part in."""
-        local, vector, _ = encode(batch.inputs)
-        loss = 0 * (local.float().mean() + vector.float().mean())
+        features = encode(batch.inputs)
+        loss = 0 * (features.local.float().mean() + features.vector.float().mean())
         return Losses(loss, None, {"loss": loss.detach()})

@@ -32,7 +32,9 @@ from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
 from deep_infomax.runtime.random_numbers import seed_generators
 from deep_infomax.runtime.regular import require_own_folder, require_regular
+from deep_infomax.runtime.scaling import Scaling
 from deep_infomax.runtime.terminal import PlainConsole
+from deep_infomax.runtime.values import read_setting
 from deep_infomax.training.callbacks import Callback, Callbacks
 from deep_infomax.training.checkpoint import Checkpoints, checkpoint_bytes, what_is_kept
 from deep_infomax.training.compilation import can_compile, compile_model
@@ -75,6 +77,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     transform: Callable[[Tensor], Tensor] | None = None,
+    scaling: str = "standard",
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> Training:
@@ -90,6 +93,8 @@ def fit(
         out: a run directory for the log, the checkpoints and the trained encoder; None writes nothing.
         resume: continue from the newest checkpoint in ``out``, or from the beginning where there is none.
         transform: applied on the device to the inputs of every batch, such as a random crop.
+        scaling: how an encoder without statistics of its own is to use those of the data: ``standard``, ``robust`` or
+            ``log1p``, see `deep_infomax.runtime.scaling`.
         progress: show progress on standard error.
         callbacks: hear of every line of the log and of every epoch, and may end the training; see `Callback`.
 
@@ -113,7 +118,7 @@ def fit(
     listening = Callbacks(callbacks)
     run = _Run(
         encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform,
-        listening,
+        read_setting("scaling", Scaling, scaling), listening,
     )  # fmt: skip
     devices = [run.device] if run.device.type == "cuda" else []
     with torch.random.fork_rng(devices), stop_requests(signal.SIGINT, signal.SIGTERM) as stop, run.alone():
@@ -132,6 +137,7 @@ class _Run:
         seed: int,
         out: Path | None,
         transform: Callable[[Tensor], Tensor] | None,
+        scaling: Scaling,
         callbacks: Callbacks,
     ) -> None:
         self.encoder, self.seed, self.out = encoder, int(seed), out
@@ -152,8 +158,10 @@ class _Run:
         self.sample = shown.take(evenly_spaced(len(shown), most))
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
-            offset = offset_of(self.source)
-            encoder.set_statistics(*statistics(self.source, offset), offset)
+            offset = offset_of(self.source) if scaling != "log1p" else None
+            measured = statistics(self.source, offset, scaling)
+            encoder.set_statistics(*measured, offset, scaling, self.source.missing)
+        encoder.check_missing(self.source.missing, f"{self.source.name} {self.source.split}")
         # Processes that measure for themselves may differ, so all take what the first one found.
         [precision] = broadcast_object_list([resolve_precision(training.precision, self.device)])
         self.bare_model = Model(encoder, objective).to(self.device).train()

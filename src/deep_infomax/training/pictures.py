@@ -26,7 +26,7 @@ def save_pictures(folder: Path, model: Model, inputs: Num[Tensor, "n channels *s
     with eval_mode(model), torch.no_grad():
         shown = shown.to(encoder.mean.device)
         pictures = model.objective.pictures(shown, encoder(shown).vector)
-    mean, std = (statistic[:, None, None] for statistic in (encoder.mean, encoder.std))
-    stored = {name: (values * std + mean).round().clamp(0, 255).byte() for name, values in pictures._asdict().items()}
+    raw = {name: encoder.denormalise(values) for name, values in pictures._asdict().items()}
+    stored = {name: values.round().clamp(0, 255).byte() for name, values in raw.items()}
     arrays = {name: values.movedim(1, -1).cpu().numpy() for name, values in stored.items()}
     save_arrays(folder / "objective.npz", **arrays)
