@@ -5,8 +5,8 @@ of its own. The photographs are the JPEG files of the parquet folders named by `
 they are generated. Memory is that of the process and its children, pages that several share counted once, sampled ten
 times a second. Linux only.
 
-    python benchmarks/many_images.py FOLDER --images 200000 --data cifar10/ tiny-imagenet/    (20 minutes)
-    python benchmarks/many_images.py FOLDER --images 2000                                     (seconds, generated)
+    python benchmarks/many_images.py FOLDER --images 200000 --data cifar10/ tiny-imagenet/
+    python benchmarks/many_images.py FOLDER --images 2000
 
 FOLDER gets the photographs, a cache and two runs. Photographs that are there are read again; remove it at the end.
 """

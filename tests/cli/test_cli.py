@@ -266,7 +266,7 @@ def test_damaged_images_have_no_row_and_are_named(
     assert dim(f"encode {RUN} scans --out scans.npy --data_options.skip_damaged true") == 0
     said = capsys.readouterr().err
     assert "no rows for damaged images: 1 of 4 images damaged and left out: scans/2.png" in said
-    assert "scans: 3 inputs to train on, no labels\n  each input: 1 x 2 x 32\n" in said  # other data than the training's
+    assert "scans: 3 inputs to train on, no labels\n  each input: 1 x 2 x 32\n" in said  # not the training's data
     expected = Encoder.from_pretrained(folder / RUN).encode(images[:, None]).numpy()
     np.testing.assert_allclose(np.load("scans.npy"), expected, atol=1e-5)
 
