@@ -91,7 +91,7 @@ def write_photographs(folder: Path, number: int, contents: list[bytes]) -> None:
         place.mkdir(parents=True)
         for position in range(start, min(start + A_FOLDER, number)):
             content = contents[position % len(contents)]
-            content = content[: len(content) // 2] if position == number // 2 else content
+            content = content[:-80] if position == number // 2 else content
             (place / f"img-{position:06}.jpg").write_bytes(content)
 
 
