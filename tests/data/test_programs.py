@@ -178,7 +178,7 @@ def test_splits_of_arrays_of_the_library_datasets():
     rows = np.arange(12 * 16, dtype=np.uint8).reshape(12, 1, 4, 4)
     table = datasets.Dataset.from_dict({"x": rows, "digit": [0, 1] * 6}, features=features)
     parts = {"train": table, "test": table.select(range(4)), "spare": table}
-    dataset = from_data(datasets.DatasetDict(parts))
+    dataset = from_data(datasets.DatasetDict(parts), options=DataOptions(layout="chw"))
     np.testing.assert_array_equal(dataset.train.inputs, rows)
     np.testing.assert_array_equal(dataset.test.inputs, rows[:4])
     assert [dataset.test.classes[label] for label in dataset.test.labels] == ["z", "a"] * 2
