@@ -242,9 +242,12 @@ def test_the_training_data_by_another_path_are_no_other_data(
     assert f"labelled.npz is not the data that {LABELLED} was trained on" in capsys.readouterr().err
 
 
-def test_encode_writes_what_the_encoder_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encode_writes_what_the_encoder_gives(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     assert dim(f"encode {RUN} series.npy --out Y.npy --layer fc") == 0
+    assert "each input" not in capsys.readouterr().err  # which the training has told
     encoder = Encoder.from_pretrained(folder / RUN)
     expected = encoder.encode(np.load(folder / "series.npy"), layer="fc").numpy()
     np.testing.assert_allclose(np.load(folder / "Y.npy"), expected, rtol=1e-5, atol=1e-6)
@@ -261,7 +264,9 @@ def test_damaged_images_have_no_row_and_are_named(
     Path("scans/2.png").write_bytes(b"")
     assert dim(f"encode {RUN} scans --out scans.npy") == 2
     assert dim(f"encode {RUN} scans --out scans.npy --data_options.skip_damaged true") == 0
-    assert "no rows for damaged images: 1 of 4 images damaged and left out: scans/2.png" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no rows for damaged images: 1 of 4 images damaged and left out: scans/2.png" in said
+    assert "scans: 3 inputs to train on, no labels\n  each input: 1 x 2 x 32\n" in said  # not the training's data
     expected = Encoder.from_pretrained(folder / RUN).encode(images[:, None]).numpy()
     np.testing.assert_allclose(np.load("scans.npy"), expected, atol=1e-5)
 

@@ -1,6 +1,8 @@
 """Batches as a function of seed and step, on the device or from disk; random crops; statistics."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,6 +39,18 @@ def test_a_batch_depends_on_its_step_alone(mapped, resident_bytes):
     for step in reversed(steps):
         for one, other in zip(ahead[step], backward.batch(step), strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="pages are counted by Linux")
+def test_what_is_kept_in_memory_is_there_once(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (4096, 1, 32, 32), np.uint8))
+    inputs = np.load(tmp_path / "x.npy", mmap_mode="r")
+    kept = batches(Source(inputs, None, None, "noise", "train")).resident
+    [mapping] = re.findall(
+        rf"{re.escape(str(tmp_path))}/x.npy\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text()
+    )
+    assert int(mapping) * 1024 < 0.1 * inputs.nbytes
+    assert np.array_equal(kept.numpy(), inputs)  # which is read again where it is wanted
 
 
 def test_an_epoch_covers_every_input_at_most_once(source):

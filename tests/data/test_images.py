@@ -211,6 +211,11 @@ def not_finite(root):
     [
         (Path.mkdir, "has no files"),
         (lambda root: (root.mkdir(), (root / "a.txt").touch()), "has 1 files, none of them"),
+        (
+            lambda root: picture(root / "a.csv.png").rename(root / "a.csv"),
+            "that names the series with `data_options.ser",
+        ),
+        (lambda root: picture(root / "a.png").rename(root / "a.npy"), "stack arrays of one shape in one file"),
         (broken, "bad.png: it is not an image of a known format; remove or replace it"),
         (truncated, "bad.png: .*truncated.*; remove or replace it"),
         (beside, r"1 files \(bad.png, ...\) lie beside class folders \(cat, ...\)"),

@@ -77,6 +77,21 @@ def test_labels_and_splits(tmp_path):
     assert (len(alone.train), len(alone.test)) == (5, 1)
 
 
+def test_the_y_of_three_axes_is_a_value_and_one_that_names_a_class_a_label(tmp_path):
+    rows = [(series, time, time + 1, 10 * time, -time) for series in "pqr" for time in range(3)]
+    file = written(tmp_path / "axes.csv", rows, ["series", "time", "x", "y", "z"])
+    dataset = load_dataset(str(file), DataOptions(series_column="series"))
+    assert rows_of(dataset.train) == [[[1, 2, 3], [0, 10, 20], [0, -1, -2]]] * 3
+    assert dataset.description["values_rule"] == "columns x, y, z"
+    assert dataset.train.labels is None
+    rows = [
+        (f"{state}{number}", time, time, state == "p") for number in range(5) for state in "pq" for time in range(3)
+    ]
+    file = written(tmp_path / "states.csv", [(*row[:3], int(row[3])) for row in rows], ["series", "time", "x", "y"])
+    dataset = load_dataset(str(file), DataOptions(series_column="series"))
+    assert (dataset.description["values_rule"], dataset.description["label_rule"]) == ("columns x", "column y")
+
+
 def test_lengths_that_differ(tmp_path):
     file = written(tmp_path / "ward.csv", ROWS[:-1])
     with pytest.raises(ValueError, match=r"from 2 \(the series 'r'\) to 3 \(the series 'p'\)"):

@@ -323,6 +323,12 @@ def test_bands_that_are_no_colours_are_asked_for(tmp_path):
     assert description["channels_rule"] == "5 bands as stored"
 
 
+def test_pillow_says_nothing_of_bands_that_are_read(tmp_path, caplog):
+    bands = np.stack([RAMP + i for i in range(13)], axis=-1)
+    read(tiff(tmp_path / "bands", bands, photometric="minisblack", planarconfig="contig"), channels=13)
+    assert caplog.records == []
+
+
 def test_infrared_beside_colours_is_no_alpha(tmp_path):
     values = np.concatenate([COLOURS, RAMP[..., None]], axis=-1)
     folder = tiff(tmp_path / "air", values, photometric="rgb", extrasamples=["unspecified"])

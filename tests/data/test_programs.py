@@ -171,6 +171,22 @@ WRONG = [
 ]
 
 
+def test_splits_of_arrays_of_the_library_datasets():
+    features = datasets.Features(
+        {"x": datasets.Array3D((1, 4, 4), "uint8"), "digit": datasets.ClassLabel(names=["z", "a"])}
+    )
+    rows = np.arange(12 * 16, dtype=np.uint8).reshape(12, 1, 4, 4)
+    table = datasets.Dataset.from_dict({"x": rows, "digit": [0, 1] * 6}, features=features)
+    parts = {"train": table, "test": table.select(range(4)), "spare": table}
+    dataset = from_data(datasets.DatasetDict(parts), options=DataOptions(layout="chw"))
+    np.testing.assert_array_equal(dataset.train.inputs, rows)
+    np.testing.assert_array_equal(dataset.test.inputs, rows[:4])
+    assert [dataset.test.classes[label] for label in dataset.test.labels] == ["z", "a"] * 2
+    assert dataset.description["not_read"] == "splits spare"
+    with pytest.raises(ValueError, match="has the splits spare, none of which is called train; give the one to"):
+        from_data(datasets.DatasetDict({"spare": table}))
+
+
 @pytest.mark.parametrize(("make", "sentence"), WRONG)
 @pytest.mark.usefixtures("unchecked")
 def test_data_that_cannot_be_used(make, sentence):

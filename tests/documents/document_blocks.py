@@ -1,7 +1,8 @@
 """Runs the blocks of README and guides: Python as it stands, and the commands of console blocks.
 
-Each document runs in a folder of its own, which holds small data under the names that the documents use. What
-takes a reader minutes takes seconds here: commands get the arguments of `SMALL` as well, and `shortened` holds for all.
+Each document runs in a folder of its own, which holds small data under the names that the documents use; that of a walk
+is empty. What takes a reader minutes takes seconds here: commands get the arguments of `SMALL` as well, and `shortened`
+holds for all. Lines that a console block shows below a command have to be printed by it.
 """
 
 import os
@@ -10,9 +11,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, redirect_stderr
+from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +24,7 @@ import numpy as np
 from PIL import Image
 from sybil import Document, Example, Region, Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+from sybil.sybil import SybilCollection
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = {
@@ -42,42 +46,67 @@ class ConsoleBlocks:
 
 
 def run_block(example: Example) -> None:
-    """Run the commands of a block, one after the other; each has to end well."""
-    for command in commands_of(example.parsed):
-        run_command(command)
+    """Run the commands of a block, one after the other; each has to end well, unless it shows why it does not."""
+    for command, shown in commands_of(example.parsed):
+        run_command(command, shown)
 
 
-def commands_of(source: str) -> list[str]:
-    """The commands of a console block: what follows a prompt, with the lines that a backslash continues."""
+def commands_of(source: str) -> list[tuple[str, list[str]]]:
+    """The commands of a console block, and what it shows of the output of each.
+
+    A command is what follows a prompt, with the lines that a backslash continues.
+    """
     joined = re.sub(r"\\\n\s*", " ", source)
-    commands = [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
-    assert commands, f"a console block without a prompt: {source}"
+    commands: list[tuple[str, list[str]]] = []
+    for line in filter(None, map(str.strip, joined.splitlines())):
+        if line.startswith("$ "):
+            commands.append((line[2:], []))
+        else:
+            assert commands, f"a console block without a prompt: {source}"
+            commands[-1][1].append(line)
     return commands
 
 
-def run_command(command: str) -> None:
-    """Run one command, `dim` in this process."""
+def run_command(command: str, shown: Sequence[str]) -> None:
+    """Run one command, `dim` in this process; a line that begins with "dim: " is one that it ends with."""
     words = shlex.split(command, comments=True)
     if words[0] == "dim":
         from deep_infomax.cli import main
 
-        if "--resume" not in words:
-            words += shlex.split(SMALL.get(words[1], ""))
-        code = main(words[1:])
-        assert code == 0, f"{command} ended with {code}"
+        wrong = any(line.startswith("dim: ") for line in shown)
+        with redirect_stderr(StringIO()) as printed:
+            code = main([*words[1:], *small(words)])
+        assert code == (2 if wrong else 0), f"{command} ended with {code}: {printed.getvalue()}"
+        text = " ".join(printed.getvalue().split())
+        assert [line for line in shown if " ".join(line.split()) not in text] == [], printed.getvalue()
         return
+    assert not shown, f"what {command} prints is not looked at"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stderr}"
 
 
+def small(words: Sequence[str]) -> list[str]:
+    """What a command runs with beside its own arguments."""
+    joined = " ".join(words)
+    if "--resume" in words or joined.endswith("--epochs 0") or "--epochs 0 " in joined:
+        return []
+    added = SMALL.get(words[1], "")
+    return shlex.split(added.replace("--layers Y", "--layers Y,floors") if "Y,floors" in words else added)
+
+
 def enter_folder(namespace: dict[str, Any]) -> None:
     """Go to a new folder with the data that the documents name."""
+    enter_empty_folder(namespace)
+    make_data(Path())
+
+
+def enter_empty_folder(namespace: dict[str, Any]) -> None:
+    """Go to a new folder."""
     namespace["_left"] = Path.cwd()
     namespace["_short"] = ExitStack()
     namespace["_folder"] = tempfile.TemporaryDirectory()
     os.chdir(namespace["_folder"].name)
-    make_data(Path())
     shortened(namespace["_short"])
 
 
@@ -87,7 +116,9 @@ def shortened(stack: ExitStack) -> None:
 
     import deep_infomax
     from deep_infomax.experiments.run import train
+    from deep_infomax.experiments.transformer import DeepInfoMaxTransformer
     from deep_infomax.mutual_information.critics.fitting import Fitting
+    from deep_infomax.recipes import Config
 
     def short(*arguments: Any, epochs: float, **options: Any) -> Any:
         return train(*arguments, epochs=min(epochs, 0.2), **options)
@@ -98,7 +129,12 @@ def shortened(stack: ExitStack) -> None:
         else:
             drawn(figure, file, **options)
 
-    drawn = Figure.savefig
+    def short_config(transformer: DeepInfoMaxTransformer) -> Config:
+        config = config_of(transformer)
+        return replace(config, training=replace(config.training, epochs=min(config.training.epochs, 0.2)))
+
+    drawn, config_of = Figure.savefig, DeepInfoMaxTransformer._config
+    stack.enter_context(mock.patch.object(DeepInfoMaxTransformer, "_config", short_config))
     for place in ("estimate", "conditional", "dependency.estimate"):
         short_fitting = partial(Fitting, steps=100)
         stack.enter_context(mock.patch(f"deep_infomax.mutual_information.{place}.Fitting", short_fitting))
@@ -157,10 +193,16 @@ def make_files(folder: Path, generator: np.random.Generator) -> None:
         (folder / f"Hand_{split}.ts").write_text("\n".join(["@classLabel true a b", "@data", *lines]))
 
 
-documents = Sybil(
-    parsers=[PythonCodeBlockParser(), ConsoleBlocks(), SkipParser()],
-    patterns=["README.md", "docs/start.md", "docs/guides/*.md"],
-    path=str(Path(__file__).parents[2]),
-    setup=enter_folder,
-    teardown=leave_folder,
+def documents_at(patterns: Sequence[str], setup: Callable[[dict[str, Any]], None]) -> Sybil:
+    """The documents of some patterns, and how the folder that each runs in is made."""
+    parsers = [PythonCodeBlockParser(), ConsoleBlocks(), SkipParser()]
+    root = str(Path(__file__).parents[2])
+    return Sybil(parsers=parsers, patterns=patterns, path=root, setup=setup, teardown=leave_folder)
+
+
+documents = SybilCollection(
+    [
+        documents_at(["README.md", "docs/start.md", "docs/guides/*.md"], enter_folder),
+        documents_at(["docs/guides/walks/*.md"], enter_empty_folder),
+    ]
 )

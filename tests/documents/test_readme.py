@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+GUIDES = sorted((ROOT / "docs" / "guides").rglob("*.md"))
 PROSE = [ROOT / "README.md", ROOT / "docs" / "start.md", *GUIDES]
 
 

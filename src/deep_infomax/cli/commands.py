@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from deep_infomax.cli.tables import print_comparison, print_results
 from deep_infomax.data import load_dataset
+from deep_infomax.data.description import lines as description_lines
 from deep_infomax.encoders import Encoder, format_of
 from deep_infomax.encoders import export as write_export
 from deep_infomax.encoders.exporting import TOLERANCE, InputType
 from deep_infomax.evaluation import check_output, encode_dataset, output_of, read_results
 from deep_infomax.experiments import evaluate as experiment
-from deep_infomax.experiments.evaluate import load_encoder, reading
+from deep_infomax.experiments.evaluate import load_encoder, reading, trained_with
 from deep_infomax.experiments.publishing import publish, write_publication
 from deep_infomax.experiments.run_directory import plain, read_settings, trained_by_fit
 from deep_infomax.runtime import run_files
@@ -58,6 +59,9 @@ def encode(
     dataset = load_dataset(
         data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
     )
+    if data != trained_with(Path(run)):
+        for line in description_lines(dataset.description):
+            NOTES.print(line)
     with progress_bars() as progress:
         columns = encode_dataset(encoder, dataset, Path(out), layer, split, progress=progress)
     if "damaged_rule" in dataset.description:

@@ -6,11 +6,12 @@ is dropped (another part in every epoch). Which inputs a step takes does not dep
 """
 
 import math
+import mmap
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import psutil
@@ -137,7 +138,17 @@ def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n
         with np.errstate(over="ignore"):  # as in `Source.take`
             chunk = np.array(source.inputs[start : start + rows], kind, order="C")
         inputs[start : start + rows] = torch.from_numpy(chunk)
+        release(source.inputs)
     return inputs
+
+
+def release(array: np.ndarray) -> None:
+    """Let the pages of a memory map go that were read, which would lie in memory beside their copies."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def free_memory(device: torch.device) -> int:

@@ -143,7 +143,8 @@ def one_image_column(schema: pa.Schema) -> str:
     if not found:
         raise ValueError(
             f"no column holds images (structures of bytes and path); the columns are {schema.names}; "
-            "write the files with the Image feature of the `datasets` library"
+            "write the files with the Image feature of the `datasets` library, or name the column that names the "
+            "series with `data_options.series_column`"
         )
     if len(found) > 1:
         raise ValueError(f"several columns hold images, {found}; choose one with `data_options.image_column`")

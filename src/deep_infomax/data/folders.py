@@ -51,13 +51,20 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
     else:
         content = f"{len(files)} files, none of them an image or parquet file" if files else "no files"
         but = f" ({_listed(left_out)})" if left_out.total() else ""
-        raise ValueError(
-            f"the folder {folder} has {content} that can be read{but}; give a folder of images (.png, .jpg, .tif "
-            "and others), parquet files, recordings or scans, or name one file"
-        )
+        raise ValueError(f"the folder {folder} has {content} that can be read{but}; {_remedy(files)}")
     if not left_out.total():
         return dataset
     return replace(dataset, description={**dataset.description, "left_out": _listed(left_out)})
+
+
+def _remedy(files: Sequence[Path]) -> str:
+    """What to do with a folder that has no image, by what it has."""
+    endings = {file.suffix.lower() for file in files}
+    if endings & {".csv", ".tsv"}:
+        return "for series in tables, name the column that names the series with `data_options.series_column`"
+    if ".npy" in endings:
+        return "stack arrays of one shape in one file: np.save('inputs.npy', np.stack(arrays))"
+    return "give a folder of images (.png, .jpg, .tif and others), parquet files, recordings or scans, or name one file"
 
 
 def files_of(folder: Path) -> tuple[list[Path], Counter[str]]:

@@ -58,7 +58,7 @@ def load_long(path: Path, options: DataOptions) -> Dataset:
     files = _files_at(path)
     try:
         tables = {split: _table(file) for split, file in files.items()}
-        roles = _roles(tables["train"].schema, options)
+        roles = _roles(tables["train"], options)
         splits = {split: _listed(table, roles, files[split].name, options) for split, table in tables.items()}
         given = {split: f"{file.name} as given" for split, file in files.items() if split in ("test", "validation")}
         tested = {"split_rule": given.get("test") or given["validation"]} if given else {}
@@ -125,9 +125,9 @@ def _is_number(field: pa.Field) -> bool:
     )
 
 
-def _roles(schema: pa.Schema, options: DataOptions) -> _Roles:
+def _roles(table: pa.Table, options: DataOptions) -> _Roles:
     """Find the columns: those that the user names, else by their names and types."""
-    names = list(schema.names)
+    schema, names = table.schema, list(table.column_names)
     if options.series_column is None:
         raise ValueError(
             "say which column names the series that a row belongs to with `data_options.series_column`; it can be one "
@@ -136,7 +136,8 @@ def _roles(schema: pa.Schema, options: DataOptions) -> _Roles:
     series = _known(options.series_column, names, "series_column")
     time = next((name for name in names if name.lower() in _TIMES), None)
     time = _known(options.time_column, names, "time_column") if options.time_column else time
-    label = next((name for name in LABEL_NAMES if name in names), None)
+    labels = [name for name in LABEL_NAMES if name in names and not _is_coordinate(table, series, name)]
+    label = labels[0] if labels else None
     if options.label_column is not None:
         label = None if options.label_column == "none" else _known(options.label_column, names, "label_column")
     if options.value_columns is not None:
@@ -144,7 +145,7 @@ def _roles(schema: pa.Schema, options: DataOptions) -> _Roles:
         if wrong := [name for name in values if not _is_number(schema.field(name))]:
             raise ValueError(f"column {wrong[0]!r} holds no numbers ({schema.field(wrong[0]).type}); choose others")
     else:
-        taken = {series, time, label, *LABEL_NAMES}
+        taken = {series, time, label, *labels}
         values = [
             name for name in names if name not in taken and _is_number(schema.field(name)) and not _counts_rows(name)
         ]
@@ -152,6 +153,14 @@ def _roles(schema: pa.Schema, options: DataOptions) -> _Roles:
         raise ValueError(f"no column holds values; `data_options.value_columns` can name some of {names}")
     unread = tuple(name for name in names if name not in {series, time, label, *values})
     return _Roles(series, time, label, tuple(values), unread)
+
+
+def _is_coordinate(table: pa.Table, series: str, name: str) -> bool:
+    """Whether a column is the y beside an x, which changes within a series as no label does."""
+    if name != "y" or not {"x", "y"} <= {*table.column_names}:
+        return False
+    counts = table.group_by(series).aggregate([("y", "count_distinct")])["y_count_distinct"]
+    return bool((pc.max(counts).as_py() or 0) > 1)
 
 
 def _counts_rows(name: str) -> bool:

@@ -4,6 +4,7 @@ Pillow reads what it keeps as it is stored. What it would cut to 8 bits, or lack
 """
 
 import io
+import logging
 import struct
 import warnings
 from collections.abc import Iterator
@@ -62,11 +63,17 @@ def opened(image: EncodedImage) -> Iterator[Picture]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow from warning of what is decided here: large images, odd tags."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield
+    """Keep Pillow from warning of what is decided here: large images, odd tags, many bands."""
+    logger = logging.getLogger("PIL.TiffImagePlugin")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def open_picture(file: File) -> Picture:

@@ -77,12 +77,17 @@ def from_data(
     options = options or DataOptions()
     if _is_hugging_face(data) and (found := _hugging_face_images(data, test, name, options)):
         return surveyed(found, options)
+    unread: list[str] = []
+    if _is_hugging_face(data) and isinstance(data, Mapping):
+        data, test, unread = _parts(data, test)
     given = {"train": (data, labels), **({} if test is None else {"test": (test, test_labels)})}
     parts: dict[str, Gathered] = {}
     for split, (inputs, own) in given.items():
         gathered = gather(inputs, options)
         parts[split] = gathered if own is None else gathered._replace(labels=as_array(own))
     dataset = surveyed(_built(name, parts, options), options)
+    if unread:
+        dataset = replace(dataset, description={**dataset.description, "not_read": f"splits {', '.join(unread)}"})
     return _with_names(dataset, getattr(data, "classes", None))
 
 
@@ -269,19 +274,29 @@ def _hugging_face_images(data: Any, test: Any, name: str, options: DataOptions) 
     return load_images(name, stamp, lambda: open_hub(splits, options, own=True), options)
 
 
+def _parts(splits: Mapping[str, Any], test: Any) -> tuple[Any, Any, list[str]]:
+    """What is trained on and tested on of several splits of arrays, and the names of the others."""
+    if "train" not in splits:
+        raise ValueError(
+            f"`data` has the splits {', '.join(splits)}, none of which is called train; give the one to train on alone"
+        )
+    tested = next((split for split in ("test", "validation") if split in splits and test is None), None)
+    others = [split for split in splits if split not in ("train", tested)]
+    return splits["train"], test if tested is None else splits[tested], others
+
+
 def _columns(data: Any, options: DataOptions) -> Gathered:
     """The arrays and labels in columns of a data set of the library `datasets`."""
     import datasets
 
-    if isinstance(data, datasets.DatasetDict):
-        raise ValueError(f"`data` has the splits {', '.join(data)}, without images; give one, the other as `test`")
     names = data.column_names
     column = next((name for name in _INPUTS if name in names), None)
     if column is None:
         raise ValueError(
             f"`data` has the columns {', '.join(names)}, none of which is called x; rename the inputs to x"
         )
-    label = next((name for name in LABEL_NAMES if name in names), None)
+    classes = [name for name, feature in data.features.items() if isinstance(feature, datasets.ClassLabel)]
+    label = next((name for name in (*LABEL_NAMES, *classes) if name in names), None)
     if options.label_column is not None:
         label = None if options.label_column == "none" else options.label_column
         if label is not None and label not in names:

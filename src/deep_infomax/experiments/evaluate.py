@@ -130,5 +130,10 @@ def reading(run: Path) -> DataOptions:
     return read_settings(run).config.data_options if (run / run_files.CONFIG).exists() else DataOptions()
 
 
+def trained_with(run: Path) -> str | None:
+    """What the training of a run was given as data; None for an encoder that keeps no configuration."""
+    return read_settings(run).data if (run / run_files.CONFIG).exists() else None
+
+
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
