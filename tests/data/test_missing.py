@@ -76,7 +76,7 @@ def test_infinity_is_never_missing(missing: Any) -> None:
 
 def test_a_number_that_float32_lacks_can_be_announced() -> None:
     lowest = float(np.finfo(np.float64).min)
-    dataset = from_arrays(np.where(GAPS, lowest, X), options=DataOptions(missing=lowest, layout="cl"))
+    dataset = from_arrays(np.where(GAPS, lowest, X.astype(float)), options=DataOptions(missing=lowest, layout="cl"))
     assert dataset.train.missing == lowest
     assert torch.equal(is_missing(dataset.train.inputs, lowest), torch.from_numpy(GAPS))
 

@@ -140,8 +140,7 @@ def shortened(stack: ExitStack) -> None:
         stack.enter_context(mock.patch(f"deep_infomax.mutual_information.{place}.Fitting", short_fitting))
     stack.enter_context(mock.patch.object(Figure, "savefig", savefig))
     stack.enter_context(mock.patch.object(deep_infomax, "train", short))
-    for module in ("vector_figures", "explorer"):
-        stack.enter_context(mock.patch(f"deep_infomax.report.{module}.tsne", return_value=None))
+    stack.enter_context(mock.patch("deep_infomax.report.vector_map.tsne", return_value=None))
 
 
 def leave_folder(namespace: dict[str, Any]) -> None:

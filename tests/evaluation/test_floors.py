@@ -156,7 +156,8 @@ def test_floors_know_nothing_of_labels_and_fit_the_training_part_alone():
 
 def test_an_evaluation_has_floors_unless_layers_are_named(tmp_path: Path):
     dataset = load_dataset("digits")
-    small = replace(dataset, train=dataset.train.evenly_spaced(200), test=dataset.test.evenly_spaced(50))
+    train, test = dataset.train.evenly_spaced(200), dataset.test.evenly_spaced(50)
+    small = replace(dataset, train=train, test=test, held_out=None)
     results = evaluate(digits(), small, ["knn", "few-labels"], seeds=1, out=tmp_path)
     found = {(r.metric, r.variant, r.layer) for r in results}
     knn = {("knn", "default", layer) for layer in (*FLOORS, "conv", "fc", "Y")}

@@ -77,7 +77,8 @@ def test_settings_are_read_and_written_without_a_change(tmp_path: Path, lines: i
     write_settings(tmp_path, read_settings(tmp_path))
     written = (tmp_path / "config.yaml").read_text()
     defaults = vars(DataOptions()) | vars(TrainingConfig())
-    later = [f"  {name}: {json.dumps(value)}\n" for name, value in defaults.items() if f"  {name}:" not in text]
+    defaults = {name: value if isinstance(value, str) else json.dumps(value) for name, value in defaults.items()}
+    later = [f"  {name}: {value}\n" for name, value in defaults.items() if f"  {name}:" not in text]
     assert [line for line in written.splitlines(keepends=True) if line not in later] == text.splitlines(keepends=True)
     write_settings(tmp_path, read_settings(tmp_path))
     assert (tmp_path / "config.yaml").read_text() == written

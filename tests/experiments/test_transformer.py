@@ -152,9 +152,9 @@ def test_random_numbers_outside_are_left_alone() -> None:
 def test_an_interrupt_ends_a_search_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = transformer.as_source
 
-    def interrupted(*given: Any) -> Any:
+    def interrupted(*given: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr("deep_infomax.training.loop.as_source", interrupted)
     search = GridSearchCV(DeepInfoMaxTransformer(**SMALL), {"dim": [2, 3]}, scoring=lambda *_: 0.0, cv=2)
