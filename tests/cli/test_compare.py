@@ -258,6 +258,15 @@ def test_wrong_input_gets_one_sentence(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_number_of_epochs_that_is_left_open_is_no_other_setting(data: str, tmp_path: Path) -> None:
+    again = ["compare", "--recipes", "nat", "--data", data, "--metrics", "knn", "--layers", "Y", "--seeds", "1"]
+    again += ["--batch_size", "16", "--out", str(tmp_path / "compared")]
+    assert main(again) == 0
+    written = (tmp_path / "compared/nat-0/encoder.safetensors").stat().st_mtime_ns
+    assert main(again) == 0
+    assert (tmp_path / "compared/nat-0/encoder.safetensors").stat().st_mtime_ns == written
+
+
 def test_runs_of_other_settings_are_not_mixed(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "compared"
     assert compare(data, out, recipes="random", seeds=1) == 0

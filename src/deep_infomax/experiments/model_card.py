@@ -161,12 +161,13 @@ def _facts(settings: Settings) -> dict[str, str]:
     """What the card's table says of a training."""
     described, ran_on = settings.dataset or {}, settings.environment or {}
     command = settings.command if settings.command and settings.command.startswith("dim ") else None
+    epochs = settings.config.training.epochs
     found = {
         "data": _data_name(settings),
         "inputs": described.get("shape"),
         "test part": described.get("split_rule"),
         "recipe": settings.recipe,
-        "epochs": f"{settings.config.training.epochs:g}",
+        "epochs": None if epochs is None else f"{epochs:g}",
         "seed": settings.seed,
         "command": command and f"`{without_folders(command)}`",
         "trained on": ran_on.get("device"),

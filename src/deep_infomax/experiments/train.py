@@ -126,12 +126,11 @@ def _train(
     objective = build_objective(config.objective, encoder, source)
     say = NOTES.print if progress and processes.is_main_process else _nothing
     wanted, training = training, fitting(training, len(source), processes.num_processes)
-    config = replace(config, training=replace(config.training, epochs=training.epochs))
     if processes.is_main_process:
         now = _environment(training, processes)
         if changed := [key for key, value in (settings.environment or now).items() if now.get(key) != value]:
             say(f"{', '.join(changed)} changed since the run began: it resumes, but not to identical weights")
-        write_settings(run, replace(settings, config=config, dataset=plain(dataset.description), environment=now))
+        write_settings(run, replace(settings, dataset=plain(dataset.description), environment=now))
     for line in description_lines(dataset.description):
         say(line)
     kept = training.checkpoints
