@@ -53,7 +53,7 @@ class RealSet(NamedTuple):
     """Of `data_options`."""
 
 
-def real_sets(folder: Path, sounds: Path = SOUNDS, scans: Path = SCANS) -> dict[str, RealSet]:
+def real_sets(folder: Path) -> dict[str, RealSet]:
     """All that can be found here; what is cut is kept in a folder."""
     found = {}
     if aeon := package("aeon"):
@@ -61,10 +61,10 @@ def real_sets(folder: Path, sounds: Path = SOUNDS, scans: Path = SCANS) -> dict[
             found[name] = RealSet(str(aeon / f"datasets/data/{name}/{name}_TRAIN.ts"), options)
     if seglearn := package("seglearn"):
         found["watch"] = kept(folder / "watch.npz", watch, seglearn / "data/watch_dataset.npy")
-    if all((sounds / voice).is_dir() for voice in VOICES):
-        found["voices"] = kept(folder / "voices.npz", voices, sounds)
-    if scans.is_dir():
-        found["brain"] = kept(folder / "brain.npz", brain, scans)
+    if all((SOUNDS / voice).is_dir() for voice in VOICES):
+        found["voices"] = kept(folder / "voices.npz", voices, SOUNDS)
+    if SCANS.is_dir():
+        found["brain"] = kept(folder / "brain.npz", brain, SCANS)
     return found
 
 

@@ -127,9 +127,7 @@ class ConvolutionalNetwork:
 
 
 class PositionStatistics(nn.Module):
-    """The mean of each filter over all positions, then its standard deviation: ``(n, filters, *spatial)`` to
-    ``(n, 2 filters)``.
-    """  # noqa: D205
+    """The mean of each filter over all positions, then the standard deviation of each, for maps of any size."""
 
     def forward(self, maps: Float[Tensor, "n filters *spatial"]) -> Float[Tensor, "n twice"]:
         """Statistics of maps; the deviation has a small floor, at which its gradient is finite."""

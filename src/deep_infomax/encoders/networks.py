@@ -152,18 +152,6 @@ def _halving(filters: int, sides: tuple[int, ...], least: int = 6, kernel: int =
     return Convolution(filters, kernels, strides, paddings)
 
 
-def _generic(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
-    return convolutional(channels, spatial) if dim is None else convolutional(channels, spatial, dim)
-
-
-def _pooled(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> ConvolutionalEncoder:
-    return pooled(channels, spatial) if dim is None else pooled(channels, spatial, dim)
-
-
-def _crops(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> StridedCropsEncoder:
-    return strided_crops(channels, spatial) if dim is None else strided_crops(channels, spatial, dim)
-
-
 def _square(title: str, meaning: str, network: Callable[..., ConvolutionalEncoder], side: int) -> Network:
     """A network that takes squares of one size only."""
 
@@ -178,6 +166,15 @@ def _square(title: str, meaning: str, network: Callable[..., ConvolutionalEncode
     return Network(title, meaning, build, side)
 
 
+def _any_size(title: str, meaning: str, network: Callable[..., Encoder]) -> Network:
+    """A network that takes inputs of any size."""
+
+    def build(channels: int, spatial: tuple[int, ...], dim: int | None = None) -> Encoder:
+        return network(channels, spatial) if dim is None else network(channels, spatial, dim)
+
+    return Network(title, meaning, build)
+
+
 ENCODERS: Final[dict[str, Network]] = {
     "convolutional-28": _square("convolutional, 28x28", "The paper's network for 28x28 images.", convolutional_28, 28),
     "convolutional-32": _square("convolutional, 32x32", "The paper's network for 32x32 images.", convolutional_32, 32),
@@ -185,16 +182,16 @@ ENCODERS: Final[dict[str, Network]] = {
         "convolutional, 64x64", "The paper's network for 64x64 images, after AlexNet.", convolutional_64, 64
     ),
     "digits": _square("convolutional, 8x8", "A small network for 8x8 images, whose Y has 16 units.", digits, 8),
-    "convolutional": Network(
-        "convolutional, any size", "A network for series, images or volumes of any size.", _generic
+    "convolutional": _any_size(
+        "convolutional, any size", "A network for series, images or volumes of any size.", convolutional
     ),
-    "pooled": Network(
+    "pooled": _any_size(
         "convolutional, pooled",
         "A network for what may be anywhere in an input: Y has statistics over positions.",
-        _pooled,
+        pooled,
     ),
-    "strided-crops": Network(
-        "strided crops", "A small network on overlapping crops of a quarter of each side.", _crops
+    "strided-crops": _any_size(
+        "strided crops", "A small network on overlapping crops of a quarter of each side.", strided_crops
     ),
 }
 """By the names that recipes use: ``(channels, spatial, dim)`` to a network; a dim of None takes the network's own."""

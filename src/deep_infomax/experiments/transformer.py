@@ -22,7 +22,7 @@ from deep_infomax.data.labels import number_classes
 from deep_infomax.data.missing import surveyed
 from deep_infomax.encoders import Encoder
 from deep_infomax.experiments.settings import configure, recipe_named
-from deep_infomax.experiments.train import check_seed
+from deep_infomax.experiments.train import check_seed, fitting
 from deep_infomax.recipes import METHODS, Config, build_encoder, build_objective
 from deep_infomax.runtime.missing import Missing, read_missing
 from deep_infomax.runtime.values import read_setting
@@ -131,7 +131,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """An encoder, trained."""
         training = config.training
         if self.batch_size is None:
-            training = replace(training, batch_size=min(training.batch_size, len(source)))
+            training = fitting(training, len(source))
         with torch.random.fork_rng([]):
             torch.manual_seed(self.seed)
             encoder = build_encoder(config, source.shape[0], source.shape[1:])
