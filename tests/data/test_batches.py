@@ -161,6 +161,28 @@ def test_every_crop_is_a_window_of_its_input(shape, flip):
     assert len(seen) == positions
 
 
+def test_crops_lie_where_values_are():
+    inputs = torch.full((2000, 1, 20, 9), torch.nan)
+    inputs[:, :, 3:10] = torch.arange(7.0)[:, None]
+    crops = CropAndFlip((4, 9), missing="nan")(inputs)
+    assert not crops.isnan().any()
+    starts, counts = crops[:, 0, 0, 0].unique(return_counts=True)
+    assert starts.tolist() == [0, 1, 2, 3]
+    assert counts.min() > 400
+    short = CropAndFlip((11, 9), missing="nan")(inputs)[:, 0, :, 0]
+    assert all(row[2:9].tolist() == [*range(7)] for row in short)  # as far in the middle as it goes
+    at_an_end = CropAndFlip((14, 9), missing="nan")(inputs)[:, 0, :, 0]
+    assert all(row[3:10].tolist() == [*range(7)] for row in at_an_end)
+    gone = torch.full((3, 1, 20), torch.nan)
+    assert CropAndFlip(4, missing="nan")(gone).isnan().all()
+
+
+def test_a_crop_for_each_axis():
+    assert CropAndFlip((4, 6))(torch.zeros(2, 1, 8, 8)).shape == (2, 1, 4, 6)
+    with pytest.raises(ValueError, match=r"`data_options\.random_crop` is 4,6, a length for 2 axes, and inputs have 1"):
+        CropAndFlip((4, 6))(torch.zeros(2, 1, 8))
+
+
 def test_flips_are_fair_coins():
     inputs = torch.tensor([0.0, 1.0]).expand(2000, 1, 2)
     flips = CropAndFlip(flip=True)(inputs)[:, 0, 0]

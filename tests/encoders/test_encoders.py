@@ -16,6 +16,7 @@ from deep_infomax.encoders import (
     ConvolutionalNetwork,
     Encoder,
     StridedCropsEncoder,
+    VariationalEncoder,
     convolutional,
     convolutional_28,
     convolutional_32,
@@ -25,6 +26,7 @@ from deep_infomax.encoders import (
     pooled,
     strided_crops,
 )
+from deep_infomax.encoders.convolutions import PositionStatistics
 
 
 def exactly(message: str) -> str:
@@ -385,6 +387,48 @@ def test_pooled_layers_are_statistics_over_positions():
     maps = encoder.upper(encoder.lower(inputs)).detach().numpy().reshape(3, 256, -1)
     expected = np.concatenate([maps.mean(2), np.sqrt(maps.var(2) + 1e-5)], axis=1)
     np.testing.assert_allclose(encoder.encode(inputs, "conv").numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spatial", [(41,), (20, 9), (9, 8, 7)])
+def test_statistics_over_known_positions_are_those_of_what_is_known(spatial):
+    torch.manual_seed(0)
+    maps = torch.randn(3, 5, *spatial)
+    known = (torch.rand(3, 1, *spatial) < 0.5).float()
+    found = PositionStatistics()(maps, known)
+    for row, there, values in zip(found, known, maps, strict=True):
+        kept = values[:, there[0] == 1].double()
+        wanted = torch.cat([kept.mean(1), (kept.var(1, correction=0) + 1e-5).sqrt()])
+        torch.testing.assert_close(row.double(), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(PositionStatistics()(maps, torch.ones_like(known)), PositionStatistics()(maps))
+    assert PositionStatistics()(maps, torch.zeros_like(known)).isfinite().all()
+
+
+def test_a_pooled_vector_does_not_see_what_is_padded():
+    torch.manual_seed(0)
+    encoder = pooled(1, (64,)).eval()
+    encoder.set_statistics([0.0], [1.0], missing="nan")
+    wave = torch.sin(torch.arange(2048) * 0.7)[None, None] * 3 + 5
+    padded = torch.nn.functional.pad(wave, (2048, 2048), value=torch.nan)
+    plain, seen = (encoder(inputs).vector for inputs in (wave, padded))
+    blind = encoder.features(encoder.normalise(padded)).vector
+    assert (seen - plain).norm() < 0.05 * (blind - plain).norm()
+    assert encoder(padded).missing.shape == encoder(padded).local[:, 0].shape
+
+
+def test_which_inputs_a_network_fits():
+    assert convolutional(2, (40,)).fits((2, 40))
+    assert not convolutional(2, (40,)).fits((2, 41))
+    encoder = pooled(2, (40,))
+    assert encoder.fits((2, 41))
+    assert not encoder.fits((1, 40))
+    assert not encoder.fits((2, 40, 40))
+    assert not encoder.fits((2, 1))
+    assert encoder.encode(torch.zeros(3, 2, 100)).shape == (3, 64)
+    with pytest.raises(ValueError, match=r"do not fit an encoder of .* convert them to 2 channel"):
+        encoder.encode(torch.zeros(3, 1, 100))
+    inside = VariationalEncoder(encoder)
+    assert inside.fits((2, 41))
+    assert inside.local_sizes((100,)) == encoder.local_sizes((100,)) == encoder(torch.zeros(3, 2, 100)).local.shape[2:]
 
 
 def test_a_pooled_vector_says_what_is_there_and_not_where():

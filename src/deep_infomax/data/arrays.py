@@ -23,7 +23,7 @@ from deep_infomax.data.finite import NOT_FINITE, finite_or_missing, remedy
 from deep_infomax.data.images import NO_LABELS, held_out_rule
 from deep_infomax.data.labels import hold_out
 from deep_infomax.data.missing import surveyed
-from deep_infomax.data.options import DataOptions
+from deep_infomax.data.options import LONGEST, DataOptions, written
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
 from deep_infomax.data.sizes import choose_fit, fitted
 from deep_infomax.runtime.chunks import at_a_time
@@ -264,7 +264,7 @@ def resized(
             [resize_chunk(inputs[start : start + rows], size, kind) for start in range(0, len(inputs), rows)]
         )
         rules.append(f"short side resized to {options.resize} (bilinear, antialiased)")
-    if options.size is not None:
+    if options.size not in (None, LONGEST):  # an array has inputs of one size
         fit = choose_fit([tuple(inputs.shape[1:])], ["the array"], replace(options, crop=None))
         if fit.shape != tuple(inputs.shape[1:]):
             inputs = torch.from_numpy(np.ascontiguousarray(fitted(np.asarray(inputs), *fit.steps), kind))
@@ -272,7 +272,7 @@ def resized(
     side = options.crop or options.resize
     if side is not None:
         inputs = Source(inputs, None, None, "the inputs", "").centre_crop(side).inputs
-        rules.append(f"centre crop of {side}")
+        rules.append(f"centre crop of {written(side)}")
     return inputs, ", ".join(rules) or "kept"
 
 

@@ -7,7 +7,8 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from deep_infomax.data.dataset import to_device
-from deep_infomax.data.options import DataOptions
+from deep_infomax.data.options import DataOptions, Sides, sides
+from deep_infomax.runtime.missing import Missing, is_missing
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,12 @@ class CropAndFlip:
     all else is computed there.
     """
 
-    size: int | None = None
-    """Length of the window along every spatial axis; None keeps the whole."""
+    size: Sides | None = None
+    """Length of the window along every spatial axis, or along each; None keeps the whole."""
     flip: bool = False
+    missing: Missing | None = None
+    """What stands for missing values, as in what shorter inputs are padded with: a window lies where values are, as far
+    as it fits there."""
 
     def __call__(self, inputs: Num[Tensor, "n channels *spatial"]) -> Num[Tensor, "n channels *cropped"]:
         """Return a new batch.
@@ -29,21 +33,35 @@ class CropAndFlip:
             ValueError: An axis is shorter than the window.
         """
         n, device = len(inputs), inputs.device
-        for axis in range(2, inputs.ndim):
+        spatial = tuple(inputs.shape[2:])
+        for axis, size in enumerate(sides("random_crop", self.size or spatial, len(spatial)), start=2):
             length = inputs.shape[axis]
-            size = self.size or length
             if size > length:
                 raise ValueError(
                     f"`data_options.random_crop` is {size}, which does not fit into inputs of {length}; lower it"
                 )
             if size < length:
-                start = to_device(torch.randint(length - size + 1, (n, 1)), device)
+                start = self._starts(inputs, axis, size)
                 inputs = gather(inputs, axis, start + torch.arange(size, device=device))
         if self.flip:
             forward = torch.arange(inputs.shape[-1], device=device)
             mirrored = to_device((torch.rand(n, 1) < 0.5).long(), device)
             inputs = gather(inputs, inputs.ndim - 1, torch.where(mirrored == 1, forward.flip(0), forward))
         return inputs
+
+    def _starts(self, inputs: Num[Tensor, "n channels *spatial"], axis: int, size: int) -> Int[Tensor, "n 1"]:
+        """Where the windows begin along an axis."""
+        n, _, *spatial = inputs.shape
+        most = inputs.shape[axis] - size
+        if self.missing is None:
+            return to_device(torch.randint(most + 1, (n, 1)), inputs.device)
+        drawn = to_device(torch.rand(n, 1), inputs.device)
+        there = ~is_missing(inputs, self.missing).movedim(axis, 1).flatten(2).all(dim=2)
+        first = there.int().argmax(dim=1, keepdim=True)
+        after = spatial[axis - 2] - there.flip(1).int().argmax(dim=1, keepdim=True)
+        room = after - first - size
+        start = torch.where(room > 0, first + (drawn * (room + 1)).floor().clamp(max=room), first + room // 2)
+        return start.clamp(0, most).long()
 
 
 def gather(
@@ -55,8 +73,13 @@ def gather(
     return inputs.take_along_dim(index.reshape(shape), dim=axis)
 
 
-def augmentation(options: DataOptions) -> CropAndFlip | None:
-    """Return the transform of training batches that the options ask for, if any."""
+def augmentation(options: DataOptions, missing: Missing | None = None) -> CropAndFlip | None:
+    """Return the transform of training batches that the options ask for, if any.
+
+    Args:
+        options: The user's.
+        missing: What stands for missing values in the inputs.
+    """
     if options.random_crop is None and not options.flip:
         return None
-    return CropAndFlip(options.random_crop, options.flip)
+    return CropAndFlip(options.random_crop, options.flip, missing)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
+from deep_infomax.data.options import Sides, sides
 from deep_infomax.data.precision import stored_as
 from deep_infomax.runtime.missing import Missing
 
@@ -94,14 +95,14 @@ class Source:
             files=None if self.files is None else partial(_files_at, self.files, index),
         )
 
-    def centre_crop(self, size: int | tuple[int, ...]) -> "Source":
+    def centre_crop(self, size: Sides) -> "Source":
         """Return the same source seen through a central window of these sizes, or one for all; nothing is copied.
 
         Raises:
-            ValueError: An axis is shorter than the window.
+            ValueError: An axis is shorter than the window, or the sizes are of another number of axes.
         """
         spatial = self.shape[1:]
-        sizes = (size,) * len(spatial) if isinstance(size, int) else size
+        sizes = sides("crop", size, len(spatial))
         if any(wanted > length for wanted, length in zip(sizes, spatial, strict=True)):
             window = str(size) if isinstance(size, int) else by(size)
             raise ValueError(
@@ -128,6 +129,8 @@ class Dataset:
     """What was read and by which rules, for the records of a run."""
     uncropped: "Dataset | None" = None
     """Where random crops are drawn from: the same at full size, where the splits show the centre."""
+    window: tuple[int, ...] | None = None
+    """Sizes of the random crops that an encoder is trained on, where the splits show whole inputs."""
     held_out: Int[Tensor, " _"] | None = None
     """Rows of the stored inputs that ``test`` was held out from, ascending; None where it was not."""
 
@@ -136,6 +139,11 @@ class Dataset:
         """The inputs an encoder is trained on: ``unlabelled`` where the data set has such a split, else ``train``."""
         whole = self.uncropped or self
         return whole.unlabelled or whole.train
+
+    @property
+    def trained_shape(self) -> tuple[int, ...]:
+        """Channels and sizes of what an encoder is trained on."""
+        return self.train.shape if self.window is None else (self.train.shape[0], *self.window)
 
     @property
     def labelled(self) -> Source:
@@ -270,8 +278,8 @@ def evenly_spaced(n: int, most: int) -> Int[Tensor, " k"]:
     return torch.arange(min(n, most)) * n // min(n, most)
 
 
-def to_device(index: Int[Tensor, "*shape"], device: torch.device) -> Int[Tensor, "*shape"]:
-    """Positions on a device, copied there without waiting for what the device is doing."""
+def to_device(index: Num[Tensor, "*shape"], device: torch.device) -> Num[Tensor, "*shape"]:
+    """Positions or draws on a device, copied there without waiting for what the device is doing."""
     if device.type == "cuda" and index.device.type == "cpu":
         index = index.pin_memory()
     return index.to(device, non_blocking=True)

@@ -104,7 +104,7 @@ def build_entry(path: Path, splits: Splits, options: DataOptions, form: Format) 
         facts = [_headed(form, item, advance) for item in every]
     names = [item.name for item in every]
     fit = choose_fit([fact.shape for fact in facts], names, options)
-    kind = np.result_type(*{fact.kind for fact in facts})
+    kind = fit.kind(np.result_type(*{fact.kind for fact in facts}))
     notes = form.notes(names, facts) | notes
     known = dict(zip(names, facts, strict=True))
     size = len(every) * math.prod(fit.shape) * kind.itemsize

@@ -2,12 +2,14 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from deep_infomax.data.arrays import build
 from deep_infomax.data.dataset import Dataset
+from deep_infomax.data.finite import NOT_FINITE, finite_or_missing, remedy
 from deep_infomax.data.options import DataOptions, Layout
 from deep_infomax.data.sizes import Input, choose_fit
 
@@ -52,6 +54,11 @@ def build_lists(
     if not called:
         raise ValueError("there are no inputs; give some")
     fit = choose_fit([shape for _, shape in called], [name for name, _ in called], options)
+    if fit.gaps:  # of which nothing tells later whether they were there before
+        for (called_so, _), array in zip(called, chain(*(listed.inputs for listed in splits.values())), strict=True):
+            if not finite_or_missing(array, options).all():
+                raise ValueError(f"{called_so} {NOT_FINITE}; {remedy(options)} the input")
+        options = replace(options, missing=options.gap)
     arrays, names = dict[str, np.ndarray](), dict[str, str]()
     for split, listed in splits.items():
         role = "" if split == "train" else f"_{split}"

@@ -51,14 +51,14 @@ def surveyed(dataset: Dataset, options: DataOptions) -> Dataset:
     '1 of 4 values (25.0 %) in 1 of 2 inputs; filled with the centre of their channel, and masked'
     """
     declared = dataset.description.get(NODATA)
-    if options.missing is None:
+    if options.gap is None:
         if declared is None:
             return dataset
         said = f"{declared}, read as a number; `data_options.missing` nodata reads it as a missing value"
         return replace(dataset, description={**dataset.description, NODATA: said})
     if RULE in dataset.description:
         return dataset
-    missing = _meant(options.missing, declared, dataset.name)
+    missing = _meant(options.gap, declared, dataset.name)
     sources = [source for source in (dataset.train, dataset.test, dataset.unlabelled) if source is not None]
     counts = [_count(source, missing) for source in sources]
     for source, count in zip(sources, counts, strict=True):

@@ -9,7 +9,7 @@ from typing import Final
 from deep_infomax.data import audio, dicom, nifti, stores
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.audio import load_audio
-from deep_infomax.data.dataset import Dataset, labels_to_test_on
+from deep_infomax.data.dataset import Dataset, by, labels_to_test_on
 from deep_infomax.data.dicom import load_dicom
 from deep_infomax.data.digits import load_digits, load_placed_digits
 from deep_infomax.data.fingerprint import fingerprint
@@ -19,7 +19,7 @@ from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.long import load_long
 from deep_infomax.data.missing import surveyed
 from deep_infomax.data.nifti import load_nifti
-from deep_infomax.data.options import DataOptions
+from deep_infomax.data.options import DataOptions, Sides, written
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.data.readers import Reader, endings, reader_at
 from deep_infomax.data.stores import load_store
@@ -210,7 +210,7 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     if options.train_inputs is not None:
         dataset = thinned(dataset, options.train_inputs)
     if options.random_crop is not None:
-        dataset = centred(dataset, options.random_crop)
+        dataset = (windowed if options.evaluate_whole else centred)(dataset, options.random_crop)
     sources = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
@@ -300,7 +300,20 @@ def thinned(dataset: Dataset, most: int) -> Dataset:
     )
 
 
-def centred(dataset: Dataset, size: int) -> Dataset:
+def windowed(dataset: Dataset, size: Sides) -> Dataset:
+    """Show the splits whole, of which an encoder is trained on random crops."""
+    shown = dataset.train.centre_crop(size).shape
+    return replace(
+        dataset,
+        window=shown[1:],
+        description={
+            **dataset.description,
+            "crop_rule": f"random crops of {by(shown[1:])} for training, whole inputs for evaluation",
+        },
+    )
+
+
+def centred(dataset: Dataset, size: Sides) -> Dataset:
     """Show the splits through the central crop, and keep them whole for random crops."""
     return replace(
         dataset,
@@ -310,6 +323,6 @@ def centred(dataset: Dataset, size: int) -> Dataset:
         uncropped=dataset,
         description={
             **dataset.description,
-            "crop_rule": f"random crops of {size} for training, the centre crop for evaluation",
+            "crop_rule": f"random crops of {written(size)} for training, the centre crop for evaluation",
         },
     )

@@ -11,7 +11,7 @@ from deep_infomax.data.dataset import by
 from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.headers import Header
 from deep_infomax.data.missing import NODATA
-from deep_infomax.data.options import DataOptions
+from deep_infomax.data.options import DataOptions, Sides, sides, written
 from deep_infomax.data.pictures import opened
 
 T = TypeVar("T", bound=Hashable)
@@ -194,6 +194,11 @@ def choose_bands(survey: Survey, options: DataOptions) -> tuple[int, bool]:
     return wanted, True
 
 
+def _pair(crop: Sides) -> tuple[int, int]:
+    height, width = sides("crop", crop, 2)
+    return height, width
+
+
 def choose_size(survey: Survey, options: DataOptions) -> tuple[int, int, str]:
     """Settle height and width of the central crop, and say by which rule."""
     sizes = survey.sizes
@@ -201,16 +206,18 @@ def choose_size(survey: Survey, options: DataOptions) -> tuple[int, int, str]:
         raise ValueError("`data_options.size` is for series, volumes and arrays; give images `data_options.resize`")
     if options.resize is not None:
         side = options.crop or options.resize
-        return side, side, f"short side resized to {options.resize} (bilinear, antialiased), centre crop of {side}"
+        rule = f"short side resized to {options.resize} (bilinear, antialiased), centre crop of {written(side)}"
+        return *_pair(side), rule
     if options.crop is not None:
+        height, width = _pair(options.crop)
         smallest = min(sizes.count, key=min)
-        if min(smallest) < options.crop:
+        if any(size[0] < height or size[1] < width for size in sizes.count):
             raise ValueError(
                 f"the image {sizes.example[smallest]} has {by(smallest)} pixels, too few for a crop of "
-                f"{options.crop}; set `data_options.resize` to {options.crop}, or `data_options.crop` to "
-                f"at most {min(smallest)}"
+                f"{written(options.crop)}; set `data_options.resize` to {max(height, width)}, or `data_options.crop` "
+                f"to at most {min(smallest)}"
             )
-        return options.crop, options.crop, f"centre crop of {options.crop}"
+        return height, width, f"centre crop of {written(options.crop)}"
     if len(sizes.count) > 1:
         commonest = ", ".join(f"{by(size)} ({n})" for size, n in sizes.count.most_common(3))
         raise ValueError(

@@ -109,8 +109,23 @@ class Encoder(Normalisation, ABC):
 
     def forward(self, inputs: Num[Tensor, "n channels *spatial"]) -> Features:
         """Features of raw inputs of any numeric type, on the encoder's device."""
-        found = self.features(self.normalise(inputs))
-        return found if self.missing is None else found._replace(missing=self.missing_locations(inputs))
+        values = self.normalise(inputs)
+        if self.missing is None:
+            return self.features(values)
+        known = (~self.gaps(inputs)).to(values.dtype).mean(dim=1, keepdim=True)
+        return self.known_features(values, known)._replace(missing=self.missing_locations(inputs))
+
+    def known_features(
+        self, inputs: Float[Tensor, "n channels *spatial"], known: Float[Tensor, "n 1 *spatial"]
+    ) -> Features:
+        """Features of normalised inputs of which some values are missing, and filled.
+
+        Args:
+            inputs: As for :meth:`features`.
+            known: The share of the channels whose values are known. Most networks do not look at it; those that
+                average over positions leave out what is missing.
+        """
+        return self.features(inputs)
 
     def missing_locations(self, inputs: Num[Tensor, "n channels *spatial"]) -> Bool[Tensor, "n *locations"]:
         """Which locations of the local map stand for missing values: where over half of a location's cell is missing.
@@ -126,12 +141,20 @@ class Encoder(Normalisation, ABC):
                 "missing values have no place in it; name another local layer, or define missing_locations"
             )
         share = self.gaps(inputs).float().mean(dim=1, keepdim=True)
-        return _POOLS[len(self.spatial) - 1](share, self.local_shape[1:])[:, 0] > 0.5
+        return averaged(share, self.local_sizes(inputs.shape[2:]))[:, 0] > 0.5
+
+    def local_sizes(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """Spatial sizes of the local map of inputs of these sizes."""
+        return self.local_shape[1:]
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether the network reads inputs of this shape, ``(channels, *spatial)``; most read those of one size."""
+        return tuple(shape) == (self.channels, *self.spatial)
 
     def check_inputs(self, shape: Sequence[int]) -> None:
         """Raise a ValueError that names the remedy unless inputs of this shape, batch included, fit the encoder."""
         found, expected = tuple(shape), (self.channels, *self.spatial)
-        if found[1:] == expected:
+        if self.fits(found[1:]):
             return
         size = "x".join(map(str, self.spatial))
         if found == expected:
@@ -299,6 +322,11 @@ class Encoder(Normalisation, ABC):
             ValueError: the Hub refused or could not be reached.
         """
         return pretrained.upload(repo_id, self.save_pretrained, private=private, token=token, message=commit_message)
+
+
+def averaged(values: Float[Tensor, "n k *spatial"], sizes: Sequence[int]) -> Float[Tensor, "n k *sizes"]:
+    """Means over the cells that part an input evenly among so many locations."""
+    return _POOLS[len(sizes) - 1](values, tuple(sizes))
 
 
 def _outline(kind: type[Encoder], arguments: dict[str, Any]) -> dict[str, Tensor] | None:

@@ -6,7 +6,7 @@ the normalisation would take away again. The last layer, which gives ``Y``, is l
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -14,12 +14,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
-from deep_infomax.encoders.base import ArgumentsError, Encoder
+from deep_infomax.encoders.base import ArgumentsError, Encoder, averaged
 from deep_infomax.runtime.records import typed
 
 _CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _LEAST_VARIANCE = 1e-5
+_LEAST_WEIGHT = 1e-6
 _POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
@@ -129,11 +130,24 @@ class ConvolutionalNetwork:
 class PositionStatistics(nn.Module):
     """The mean of each filter over all positions, then the standard deviation of each, for maps of any size."""
 
-    def forward(self, maps: Float[Tensor, "n filters *spatial"]) -> Float[Tensor, "n twice"]:
-        """Statistics of maps; the deviation has a small floor, at which its gradient is finite."""
+    def forward(
+        self, maps: Float[Tensor, "n filters *spatial"], known: Float[Tensor, "n 1 *spatial"] | None = None
+    ) -> Float[Tensor, "n twice"]:
+        """Statistics of maps; the deviation has a small floor, at which its gradient is finite.
+
+        Args:
+            maps: Of any size.
+            known: The weight of each position, such as the share of it that is not missing; None weighs all alike.
+        """
         values = maps.flatten(2)
-        deviation = (values.var(2, correction=0) + _LEAST_VARIANCE).sqrt()
-        return torch.cat([values.mean(2), deviation], dim=1)
+        if known is None:
+            mean, variance = values.mean(2), values.var(2, correction=0)
+        else:
+            weights = known.flatten(2)
+            weights = weights / weights.sum(2, keepdim=True).clamp(min=_LEAST_WEIGHT)
+            mean = (weights * values).sum(2)
+            variance = (weights * (values - mean[:, :, None]).square()).sum(2)
+        return torch.cat([mean, (variance + _LEAST_VARIANCE).sqrt()], dim=1)
 
 
 class ConvolutionalEncoder(Encoder, architecture="convolutional"):
@@ -163,7 +177,34 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
         local = self.lower(inputs)
-        conv = self.reading(self.upper(local))
+        return self._read(local, self.reading(self.upper(local)))
+
+    def known_features(
+        self, inputs: Float[Tensor, "n channels *spatial"], known: Float[Tensor, "n 1 *spatial"]
+    ) -> Features:
+        """Features of inputs of which some values are missing: statistics over positions weigh what is known."""
+        if not isinstance(self.reading, PositionStatistics):
+            return self.features(inputs)
+        local = self.lower(inputs)
+        last = self.upper(local)
+        return self._read(local, self.reading(last, averaged(known, last.shape[2:])))
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether the network reads inputs of this shape; statistics over positions are read of any size."""
+        spatial = tuple(shape[1:])
+        if not self.network.pooled or tuple(shape[:1]) != (self.channels,) or len(spatial) != len(self.spatial):
+            return super().fits(shape)
+        try:
+            self.local_sizes(spatial)
+        except ValueError:  # nothing is left of them
+            return False
+        return True
+
+    def local_sizes(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """Spatial sizes of the local map of inputs of these sizes."""
+        return replace(self.network, spatial=tuple(spatial)).maps[self.network.local - 1][1:]
+
+    def _read(self, local: Float[Tensor, "n c *spatial"], conv: Float[Tensor, "n _"]) -> Features:
         fc = self.fully_connected(conv)
         return Features(local, self.output(fc), {"conv": conv, "fc": fc})
 

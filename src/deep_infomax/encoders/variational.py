@@ -66,7 +66,23 @@ class VariationalEncoder(Encoder, architecture="variational"):
 
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
-        found = self.encoder.features(inputs)
+        return self._with_variance(self.encoder.features(inputs))
+
+    def known_features(
+        self, inputs: Float[Tensor, "n channels *spatial"], known: Float[Tensor, "n 1 *spatial"]
+    ) -> Features:
+        """As of the encoder inside."""
+        return self._with_variance(self.encoder.known_features(inputs, known))
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """As of the encoder inside."""
+        return self.encoder.fits(shape)
+
+    def local_sizes(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """As of the encoder inside."""
+        return self.encoder.local_sizes(spatial)
+
+    def _with_variance(self, found: Features) -> Features:
         log_variance = self.log_variance(found.layer(self.read))
         return found._replace(hidden={**found.hidden, LOG_VARIANCE: log_variance})
 

@@ -15,14 +15,16 @@ from deep_infomax.data import (
     require_labels,
     require_probed,
 )
+from deep_infomax.data.dataset import by
 from deep_infomax.data.description import same_data
 from deep_infomax.data.sources import prepared
+from deep_infomax.encoders import Encoder
 from deep_infomax.experiments.recorded import in_recorded_precision, recorded_options
 from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
 from deep_infomax.runtime.files import expanded
 
-_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "flip", "scaling")
+_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "evaluate_whole", "flip", "scaling")
 """Options that also hold for data that have been read already."""
 
 
@@ -105,6 +107,15 @@ def load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
             f"`data_options.held_out` tests on inputs of {trained_on}, `probe` on {probe}; leave one of them out"
         )
     return load_dataset(probe, options_for(probe, trained_on, options))
+
+
+def check_whole(config: Config, encoder: Encoder, dataset: Dataset) -> None:
+    """Raise ValueError where whole inputs are to be evaluated by a network that reads inputs of one size."""
+    if config.data_options.evaluate_whole and not encoder.fits(dataset.train.shape):
+        raise ValueError(
+            f"`data_options.evaluate_whole` needs a network that reads inputs of {by(dataset.train.shape[1:])} when it "
+            f"is trained on {by(encoder.spatial)}; set `encoder.architecture` to pooled, or leave it out"
+        )
 
 
 def check_probe(probe: Dataset, data: Dataset) -> None:

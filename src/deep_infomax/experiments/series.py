@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from deep_infomax import evaluation
 from deep_infomax.data import load_dataset
 from deep_infomax.evaluation import Result
-from deep_infomax.experiments.data import check_probe, load_probe, trained_on
+from deep_infomax.experiments.data import check_probe, check_whole, load_probe, trained_on
 from deep_infomax.experiments.launchers import InThisProcess, Job, Launcher, Processes
 from deep_infomax.experiments.run_directory import read_settings
 from deep_infomax.experiments.scorers import bounded
@@ -289,9 +289,10 @@ def check_series(
     if probe is not None:
         probed = load_probe(probe, data, options)
         check_probe(probed, dataset)
-    channels, *spatial = dataset.train.shape
+    channels, *spatial = dataset.trained_shape
     for config in dict.fromkeys(configs):
         encoder = build_encoder(config, channels, tuple(spatial))
+        check_whole(config, encoder, dataset)
         build_objective(config.objective, encoder, trained_on(config, dataset))
         evaluation.check(encoder, probed, metrics, layers, bounded(config, encoder, metrics))
     return probed.description

@@ -17,7 +17,7 @@ from accelerate.utils import broadcast_object_list
 
 from deep_infomax.data import Dataset, augmentation
 from deep_infomax.data.description import lines as description_lines
-from deep_infomax.experiments.data import check_probe, load_probe, trained_on, training_data
+from deep_infomax.experiments.data import check_probe, check_whole, load_probe, trained_on, training_data
 from deep_infomax.experiments.run_directory import (
     Settings,
     environment,
@@ -120,9 +120,10 @@ def _train(
         dataset, watched = _data(run, settings, data)
     config, training = settings.config, _training(settings, processes.device)
     source = trained_on(config, dataset)
-    channels, *spatial = dataset.train.shape
+    channels, *spatial = dataset.trained_shape
     torch.manual_seed(settings.seed)
     encoder = build_encoder(config, channels, tuple(spatial))
+    check_whole(config, encoder, dataset)
     objective = build_objective(config.objective, encoder, source)
     say = NOTES.print if progress and processes.is_main_process else _nothing
     wanted, training = training, fitting(training, len(source), processes.num_processes)
@@ -150,7 +151,7 @@ def _train(
             seed=settings.seed,
             out=run,
             resume=resuming,
-            transform=augmentation(config.data_options),
+            transform=augmentation(config.data_options, source.missing),
             scaling=config.data_options.scaling,
             progress=progress,
             callbacks=[*callbacks, *watched] if watched else callbacks,
