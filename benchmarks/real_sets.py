@@ -30,11 +30,11 @@ VOICES = {"en_US_f_Allison": "en", "es_MX_f_Allison": "es", "fr_CA_f_June": "fr"
 SAMPLES, SILENT = 4096, 0.01
 WINDOW, LAST_PERSON_LEARNT = 128, 7
 SIDE, CUBES = 16, 400
-SERIES: Mapping[str, Mapping[str, int]] = {
+SERIES: Mapping[str, Mapping[str, str]] = {
     "ACSF1": {}, "ArrowHead": {}, "BasicMotions": {}, "GunPoint": {}, "ItalyPowerDemand": {},
-    "JapaneseVowels": {"size": 29}, "OSULeaf": {}, "PickupGestureWiimoteZ": {"size": 128},
+    "JapaneseVowels": {"size": "longest"}, "OSULeaf": {}, "PickupGestureWiimoteZ": {"size": "longest"},
 }  # fmt: skip
-"""Sets of series; those of unequal length are cropped, or padded with what stands at their ends."""
+"""Sets of series; those of unequal length are padded to the longest, and what is padded counts as missing."""
 LOBES = {
     "frontal": ("Frontal", "Precentral", "Rolandic", "Supp_Motor", "Olfactory", "Rectus"),
     "temporal": ("Temporal", "Heschl"),

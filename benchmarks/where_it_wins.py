@@ -101,8 +101,8 @@ def write_catch22(dataset: Dataset, file: Path) -> None:
 
     def features(inputs: torch.Tensor) -> torch.Tensor:
         rows = [
-            [value for channel in series for value in pycatch22.catch22_all(channel, catch24=True)["values"]]
-            for series in inputs.double().tolist()
+            [value for channel in series for value in pycatch22.catch22_all(known(channel), catch24=True)["values"]]
+            for series in inputs.double()
         ]
         return torch.tensor(rows).nan_to_num(posinf=0.0, neginf=0.0)
 
@@ -110,6 +110,11 @@ def write_catch22(dataset: Dataset, file: Path) -> None:
     read = [features(train.inputs), train.labels, features(test.inputs), test.labels]
     found = {name: getattr(probes, name)(*read)[0].value for name in PROBES}
     file.write_text(json.dumps(found))
+
+
+def known(channel: torch.Tensor) -> list[float]:
+    """What is there of a series, without what it was padded with."""
+    return channel[~channel.isnan()].tolist()
 
 
 def parse() -> argparse.Namespace:
