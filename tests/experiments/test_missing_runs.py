@@ -13,6 +13,7 @@ from deep_infomax import DeepInfoMaxTransformer, Run, fit, train
 from deep_infomax.cli import main
 from deep_infomax.data import DataOptions, from_arrays
 from deep_infomax.encoders import Encoder, convolutional
+from deep_infomax.experiments.comparison import compare
 from deep_infomax.objectives import Untrained
 from deep_infomax.training import TrainingConfig
 
@@ -101,6 +102,17 @@ def test_a_resumed_run_goes_on_with_what_is_missing() -> None:
     (part.path / "encoder.safetensors").unlink()
     assert Run(part.path).resume(progress=False).encoder.missing == "nan"
     assert (whole.path / "encoder.safetensors").read_bytes() == (part.path / "encoder.safetensors").read_bytes()
+
+
+def test_a_comparison_on_missing_values() -> None:
+    options = {"missing": "nan", "layout": "chw"}
+    compared = compare(
+        ["local-infonce", "random"], "gaps.npz", metrics=("knn",), epochs=1, out="all", data_options=options
+    )
+    assert {(name, results[0].metric) for name, _, _, results in compared.measurements} == {
+        ("local-infonce", "knn"),
+        ("random", "knn"),
+    }
 
 
 @pytest.mark.parametrize("recipe", ["local-dv", "local-global", "vae", "supervised"])

@@ -293,7 +293,9 @@ def check_series(
     for config in dict.fromkeys(configs):
         encoder = build_encoder(config, channels, tuple(spatial))
         check_whole(config, encoder, dataset)
-        build_objective(config.objective, encoder, trained_on(config, dataset))
+        source = trained_on(config, dataset)
+        encoder.missing = source.missing  # as a training sets it
+        build_objective(config.objective, encoder, source)
         evaluation.check(encoder, probed, metrics, layers, bounded(config, encoder, metrics))
     return probed.description
 
