@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from deep_infomax.cli import main
 from deep_infomax.evaluation import Metric
-from deep_infomax.recipes import CHOICES, RECIPES
+from deep_infomax.recipes import NAMED, RECIPES
 
 
 class Generated(SphinxDirective):
@@ -143,12 +143,18 @@ def changes(recipe: str) -> str:
 
 
 class TableOfNames(Generated):
-    """A table of a mapping from names to entries with a title and a meaning: ``{names} deep_infomax.bounds.BOUNDS``."""
+    """A table of a mapping from names to entries with a title and a meaning: ``{names} deep_infomax.bounds.BOUNDS``.
+
+    The option ``families`` names a mapping of what else may stand before a colon.
+    """
 
     required_arguments = 1
+    option_spec: ClassVar = {"families": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         entries: dict[str, Any] = imported(self.arguments[0])
+        if families := self.options.get("families"):
+            entries = entries | {f"{family}:NAME": entry for family, entry in imported(families).items()}
         head: tuple[str, ...] = ("name", "title", "meaning")
         rows = [(f"`{name}`", str(entry.title), str(entry.meaning)) for name, entry in entries.items()]
         if all(isinstance(entry, Metric) for entry in entries.values()):
@@ -182,12 +188,12 @@ def shown_default(field: Field[Any]) -> str:
 
 def choices(setting: str, annotation: Any) -> str:
     """The values of a setting that has only some."""
-    known = CHOICES.get(setting)
+    known = NAMED.get(setting)
     if typing.get_origin(annotation) is tuple:
         annotation = typing.get_args(annotation)[0]
     if known is None and typing.get_origin(annotation) is not typing.Literal:
         return ""
-    return f"One of {', '.join(f'`{value}`' for value in known or typing.get_args(annotation))}."
+    return f"One of {', '.join(f'`{value}`' for value in (known.names() if known else typing.get_args(annotation)))}."
 
 
 def home_of(name: str, value: Any) -> str | None:

@@ -11,7 +11,7 @@ for local-global, and a gradient penalty of weight 1 on the prior's discriminato
 
 import math
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Final, NamedTuple, get_args, get_type_hints
 
@@ -28,9 +28,8 @@ from deep_infomax.bounds import BOUNDS
 from deep_infomax.contracts import Objective, Scorer
 from deep_infomax.data import DataOptions, Source
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import ENCODERS, Encoder, Network, VariationalEncoder, encoder_for
+from deep_infomax.encoders import ENCODERS, FAMILIES, Encoder, Network, VariationalEncoder, encoder_for
 from deep_infomax.objectives import PRIORS, DeepInfoMax, MutualInformation, PriorMatching, Untrained
-from deep_infomax.runtime.names import Titled
 from deep_infomax.runtime.values import Known, read_setting, require_count
 from deep_infomax.scorers import GLOBAL_SCORERS, LOCAL_SCORERS
 from deep_infomax.training import TrainingConfig
@@ -165,7 +164,7 @@ _ARCHITECTURES: Final = ChainMap(ENCODERS, {"auto": _BY_SIZE})
 class EncoderConfig:
     """Which network learns."""
 
-    architecture: Annotated[str, Known(_ARCHITECTURES)] = "auto"
+    architecture: Annotated[str, Known(_ARCHITECTURES, FAMILIES)] = "auto"
     """Network, chosen by the size of the inputs unless named."""
     dim: int | None = None
     """Units of the global vector Y; none: the architecture's own (64; 16 for digits)."""
@@ -273,22 +272,22 @@ def settings_read() -> dict[str, dict[str, frozenset[str]]]:
     }
 
 
-def _tables(group: str, kind: type) -> dict[str, Mapping[str, Titled]]:
-    """The tables of a group's settings whose values are names."""
+def _named(group: str, kind: type) -> dict[str, Known]:
+    """What is known of a group's settings whose values are names."""
     hints = get_type_hints(kind, include_extras=True).items()
-    return {
-        f"{group}.{name}": known.table for name, hint in hints for known in get_args(hint) if isinstance(known, Known)
-    }
+    return {f"{group}.{name}": known for name, hint in hints for known in get_args(hint) if isinstance(known, Known)}
 
 
-CHOICES: Final = _tables("encoder", EncoderConfig) | _tables("objective", ObjectiveConfig)
-"""The tables of all settings whose values are names, ``objective.bound`` and the like."""
+NAMED: Final = _named("encoder", EncoderConfig) | _named("objective", ObjectiveConfig)
+"""All settings whose values are names, ``objective.bound`` and the like, with the names that are known."""
+CHOICES: Final = {setting: known.table for setting, known in NAMED.items()}
+"""Their tables."""
 
 
 def _check_names(group: str, config: EncoderConfig | ObjectiveConfig) -> None:
     for option in fields(config):
-        if (table := CHOICES.get(setting := f"{group}.{option.name}")) is not None:
-            read_setting(setting, Annotated[str, Known(table)], getattr(config, option.name))
+        if (known := NAMED.get(setting := f"{group}.{option.name}")) is not None:
+            read_setting(setting, Annotated[str, known], getattr(config, option.name))
 
 
 _LOCAL = ObjectiveConfig(limit=20.0)
@@ -349,6 +348,12 @@ RECIPES: dict[str, Config] = {
 """The recipes by name."""
 
 
+def network_named(architecture: str) -> Network:
+    """The network that ``encoder.architecture`` names: one of the table, or ``FAMILY:NAME`` of another library."""
+    family, _, member = architecture.partition(":")
+    return FAMILIES[family].network(member) if member else _ARCHITECTURES[architecture]
+
+
 def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> Encoder:
     """An encoder for inputs of (channels, *spatial), with a variance beside Y for the methods that learn one.
 
@@ -356,7 +361,7 @@ def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> En
         ValueError: the architecture does not fit the inputs.
     """
     architecture, dim = config.encoder.architecture, config.encoder.dim
-    encoder = _ARCHITECTURES[architecture](channels, spatial, dim)
+    encoder = network_named(architecture)(channels, spatial, dim)
     return VariationalEncoder(encoder) if METHODS[config.objective.method].variational else encoder
 
 

@@ -90,6 +90,15 @@ def test_a_table_may_grow_after_its_type_was_written() -> None:
     assert read_setting("name", kind, "mine") == "mine"
 
 
+def test_a_family_takes_any_name_after_its_colon() -> None:
+    kind = Annotated[str, Known(TABLE, {"zoo": Entry("models of a zoo", "A model of a zoo.")})]
+    assert choices(kind) == [*TABLE, "zoo:NAME"]
+    assert read_setting("name", kind, "zoo:resnet18") == "zoo:resnet18"
+    for wrong in ("zoo:", "zoo", "shop:resnet18", ":resnet18"):
+        with pytest.raises(ValueError, match=f"^`name`: {wrong} is unknown; .*nown are .*, zoo:NAME$"):
+            read_setting("name", kind, wrong)
+
+
 def test_words_say_what_is_wanted() -> None:
     assert wanted(tuple[int | Literal["all"], ...] | None) == (
         "a list with commas between, each a whole number or all or none"

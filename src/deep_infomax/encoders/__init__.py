@@ -1,6 +1,7 @@
 """Encoders: inputs to :class:`~deep_infomax.contracts.Features`.
 
-``encoder_for`` chooses a convolutional network by the size of the inputs; ``TappedEncoder`` wraps one of your own.
+``encoder_for`` chooses a convolutional network by the size of the inputs; ``TimmEncoder`` takes one of timm's image
+models; ``TappedEncoder`` wraps a network of your own.
 """
 
 from deep_infomax.encoders.base import Encoder
@@ -20,22 +21,26 @@ from deep_infomax.encoders.networks import (
     strided_crops,
 )
 from deep_infomax.encoders.tapped import TappedEncoder
+from deep_infomax.encoders.timm_models import FAMILIES, Family, TimmEncoder, timm_network
 from deep_infomax.encoders.variational import LOG_VARIANCE, VariationalEncoder
 
 __all__ = [
     "ENCODERS",
     "EXPORTS",
+    "FAMILIES",
     "LOG_VARIANCE",
     "Convolution",
     "ConvolutionalEncoder",
     "ConvolutionalNetwork",
     "Encoder",
     "Export",
+    "Family",
     "Format",
     "InexactExportError",
     "Network",
     "StridedCropsEncoder",
     "TappedEncoder",
+    "TimmEncoder",
     "VariationalEncoder",
     "convolutional",
     "convolutional_28",
@@ -47,4 +52,5 @@ __all__ = [
     "format_of",
     "pooled",
     "strided_crops",
+    "timm_network",
 ]

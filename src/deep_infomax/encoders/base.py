@@ -48,11 +48,13 @@ class Encoder(Normalisation, ABC):
     Attributes:
         local_shape: Shape ``(c, *spatial)`` of the local map of one input.
         layer_sizes: Units of each layer that can be encoded, ``Y`` last.
+        extra: The extra of this package that the encoder needs, if any.
 
     It normalises inputs itself, see :class:`Normalisation`, which has the attributes ``channels`` and ``spatial``, too.
     """
 
     architecture: ClassVar[str]
+    extra: str | None = None
     _architectures: ClassVar[dict[str, type["Encoder"]]] = {}
 
     def __init_subclass__(cls, architecture: str | None = None) -> None:
@@ -83,6 +85,22 @@ class Encoder(Normalisation, ABC):
     def vector_size(self) -> int:
         """Units d of the global vector ``Y``."""
         return self.layer_sizes["Y"]
+
+    @property
+    def summary(self) -> str:
+        """One line for people: the network, and the shape of the local map and the units of the layers that it gives.
+
+        >>> from deep_infomax.encoders import digits
+        >>> digits().summary
+        'convolutional: local map (128 x 4 x 4), conv (1024), fc (256), Y (16)'
+        """
+        return f"{self.architecture}: local map {self.sizes}"
+
+    @property
+    def sizes(self) -> str:
+        """Shape of the local map and units of each layer, in words."""
+        local = " x ".join(map(str, self.local_shape))
+        return ", ".join([f"({local})", *(f"{layer} ({self.layer_sizes[layer]})" for layer in self.layers)])
 
     def units(self, layer: str) -> int:
         """How many units a layer has.
@@ -334,7 +352,7 @@ def _outline(kind: type[Encoder], arguments: dict[str, Any]) -> dict[str, Tensor
     try:
         with torch.device("meta"):
             return kind.from_arguments(arguments, None).state_dict()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # what is wrong in earnest shows when it is built with values
         return None
 
 

@@ -40,7 +40,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
         *hidden, vector = encoder.layers
         sizes = {name: encoder.layer_sizes[name] for name in hidden} | {LOG_VARIANCE: encoder.vector_size}
         super().__init__(encoder.channels, encoder.spatial, encoder.local_shape, {**sizes, vector: encoder.vector_size})
-        self.encoder = encoder
+        self.encoder, self.extra = encoder, encoder.extra
         self.read = hidden[-1] if hidden else vector
         self.mean, self.std = encoder.mean.clone(), encoder.std.clone()
         self.offset = None if encoder.offset is None else encoder.offset.clone()
@@ -51,6 +51,11 @@ class VariationalEncoder(Encoder, architecture="variational"):
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that probes can read, ``Y`` last."""
         return self.encoder.layers
+
+    @property
+    def summary(self) -> str:
+        """That of the encoder inside."""
+        return self.encoder.summary
 
     def set_statistics(
         self,

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -155,14 +155,21 @@ def untrained(encoder: Encoder, train: Source, seed: int = 0) -> Encoder | None:
     """
     fresh = copy.deepcopy(encoder)
     with own_random_numbers(seed, encoder.mean.device):
-        for module in fresh.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if reset is not None:
-                reset()
-            elif any(True for _ in module.parameters(recurse=False)):
-                return None
+        if not _drawn_anew(fresh):
+            return None
     _calibrate(fresh, train)
     return fresh
+
+
+def _drawn_anew(module: nn.Module) -> bool:
+    """Draw the weights of a module and its parts anew, as far as they can be; whether all could."""
+    reset = getattr(module, "reset_parameters", None)
+    if reset is not None:
+        reset()
+    elif any(True for _ in module.parameters(recurse=False)):
+        return False
+    whole = reset is not None and isinstance(module, Encoder)  # which has drawn those of its parts, too
+    return whole or all(map(_drawn_anew, module.children()))
 
 
 def _calibrate(encoder: Encoder, train: Source) -> None:

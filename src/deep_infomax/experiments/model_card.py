@@ -33,7 +33,7 @@ Inputs are an array of shape ({{ shape }}), with values as they are stored. The 
 {%- if encoder.scaling == "log1p" %} They are counts, and not negative.{% endif %}
 
 ```python
-from deep_infomax import Encoder  # pip install deep-infomax
+from deep_infomax import Encoder  # pip install {{ package }}
 
 encoder = Encoder.from_pretrained("{{ repository }}")
 vectors = encoder.encode(inputs)
@@ -116,11 +116,12 @@ def model_card(known: Known, repository: str, licence: str | None = None) -> Mod
         name=name,
         repository=repository,
         encoder=encoder,
+        package="deep-infomax" if encoder.extra is None else f'"deep-infomax[{encoder.extra}]"',
         shape=", ".join(["n", str(encoder.channels), *map(str, encoder.spatial)]),
         layers=", ".join(f"`{layer}`" for layer in layers),
         first=layers[0],
         trained=_trained(known.settings),
-        facts={} if known.settings is None else _facts(known.settings),
+        facts={} if known.settings is None else {"encoder": encoder.summary} | _facts(known.settings),
         rows=[_row(result) for result in known.results],
         measured=_cell((known.measured_on or {}).get("name", "its data")),
         licence=licence,

@@ -134,6 +134,7 @@ def _train(
         write_settings(run, replace(settings, dataset=plain(dataset.description), environment=now))
     for line in description_lines(dataset.description):
         say(line)
+    say(f"encoder {encoder.summary}")
     kept = training.checkpoints
     size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
     on = f"{dataset.name} in memory" if settings.in_memory else settings.data

@@ -21,16 +21,29 @@ class Known:
     """Names that a setting can be, beside its type: ``Annotated[str, Known(TABLE)]``; a table may grow later.
 
     >>> from deep_infomax.runtime.names import Entry
-    >>> Known({"small": Entry("small", "Few units.")}).names()
-    ['small']
+    >>> known = Known({"small": Entry("small", "Few units.")}, {"zoo": Entry("models", "A model of a zoo.")})
+    >>> known.names(), "small" in known, "zoo:large" in known, "zoo:" in known
+    (['small', 'zoo:NAME'], True, True, False)
+
+    Args:
+        table: The names.
+        families: What stands before the colon of names that others know: ``zoo`` for ``zoo:NAME``.
     """
 
-    def __init__(self, table: Mapping[str, Titled]) -> None:
+    def __init__(self, table: Mapping[str, Titled], families: Mapping[str, Titled] | None = None) -> None:
         self.table = table
+        self.families = families or {}
 
     def names(self) -> list[str]:
-        """All names, in their order."""
-        return list(self.table)
+        """All names, in their order, and one for each family."""
+        return [*self.table, *(f"{family}:NAME" for family in self.families)]
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a value is a name; of a family, any that is not empty."""
+        if not isinstance(value, str):
+            return False
+        family, _, member = value.partition(":")
+        return value in self.table or (family in self.families and bool(member))
 
 
 class _UnfitError(Exception):
@@ -92,7 +105,7 @@ def choices(kind: Any) -> list[str]:
     if get_origin(kind) is Literal:
         return [str(word) for word in get_args(kind)]
     if get_origin(kind) is Annotated:
-        return [name for known in get_args(kind)[1:] if isinstance(known, Known) for name in known.names()]
+        return [name for known in _tables(kind) for name in known.names()]
     return [word for member in get_args(kind) for word in choices(member)]
 
 
@@ -145,7 +158,7 @@ def _read(kind: Any, value: Any) -> Any:
     if origin is Literal:
         return _one_of(members, value)
     if origin is Annotated:
-        return _one_of(choices(kind), value)
+        return value if any(value in known for known in _tables(kind)) else _one_of(choices(kind), value)
     text = value.strip().lower() if isinstance(value, str) else None
     if kind is NoneType and value is None:
         return None
@@ -170,6 +183,10 @@ def _read_any(kinds: Sequence[Any], value: Any) -> Any:
     if NoneType in kinds and isinstance(value, str) and value.lower() == "none":
         return None
     raise unfit if len(set(kinds) - {NoneType}) == 1 else _UnfitError
+
+
+def _tables(kind: Any) -> list[Known]:
+    return [known for known in get_args(kind)[1:] if isinstance(known, Known)]
 
 
 def _one_of(known: Sequence[Any], value: Any) -> Any:

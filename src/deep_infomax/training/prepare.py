@@ -8,6 +8,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from deep_infomax.contracts import Batch, Losses, Objective
 from deep_infomax.encoders import Encoder
@@ -80,8 +81,8 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
 
 
 def check_batch(model: nn.Module, training: TrainingConfig) -> None:
-    """Raise ValueError for batches of one, which have no statistics to normalise a vector by."""
-    if training.batch_size == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
+    """Raise ValueError for batches of one, which have no statistics to normalise a vector or a small map by."""
+    if training.batch_size == 1 and any(isinstance(part, _BatchNorm) for part in model.modules()):
         raise ValueError("`training.batch_size` is 1; give 2 or more, as a batch is normalised by its own statistics")
 
 
