@@ -60,7 +60,7 @@ def test_an_epoch_covers_every_input_at_most_once(source):
     for index in epochs:
         assert index.unique().numel() == 20
     assert not torch.equal(epochs[0], epochs[1])
-    assert not torch.equal(epochs[0], batches(source, seed=4)._permutation(0)[:20])
+    assert not torch.equal(epochs[0], source.order(4, 0).permutation[:20])
 
 
 def test_whole_epochs_cover_every_input_once(source):

@@ -25,6 +25,7 @@ from deep_infomax.data.labels import hold_out
 from deep_infomax.data.missing import surveyed
 from deep_infomax.data.options import LONGEST, DataOptions, written
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
+from deep_infomax.data.shards import ShardedInputs
 from deep_infomax.data.sizes import choose_fit, fitted
 from deep_infomax.runtime.chunks import at_a_time
 
@@ -271,7 +272,9 @@ def resized(
         rules.append(f"cropped or padded to {by(fit.shape[1:])} about the centre, with the outermost values")
     side = options.crop or options.resize
     if side is not None:
-        inputs = Source(inputs, None, None, "the inputs", "").centre_crop(side).inputs
+        window = Source(inputs, None, None, "the inputs", "").centre_crop(side).inputs
+        assert not isinstance(window, ShardedInputs)
+        inputs = window
         rules.append(f"centre crop of {written(side)}")
     return inputs, ", ".join(rules) or "kept"
 

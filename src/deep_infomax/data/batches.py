@@ -1,17 +1,20 @@
 """Batches by number: the batch of a step depends on the seed and the step alone, so that a run resumes anywhere.
 
-One epoch is one permutation of the source, drawn from (seed, epoch). A step takes the next ``batch_size`` positions of
-it, and each of ``world`` processes an equal share of those; what is left over at the end of an epoch, less than a step,
-is dropped (another part in every epoch). Which inputs a step takes does not depend on the number of processes.
+One epoch is one permutation of the source, drawn from (seed, epoch): `Source.order`. A step takes the next
+``batch_size`` positions of it, and each of ``world`` processes an equal share of those; what is left over at the end of
+an epoch, less than a step, is dropped (another part in every epoch). Which inputs a step takes does not depend on the
+number of processes.
 """
 
 import math
 import mmap
 import os
+from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import psutil
@@ -21,17 +24,34 @@ from torch import Tensor
 
 from deep_infomax.contracts import Batch
 from deep_infomax.data.dataset import Source, to_device
+from deep_infomax.data.shards import Ahead, ShardedInputs
 from deep_infomax.runtime.chunks import at_a_time
 
 JOBS: Final = "DEEP_INFOMAX_JOBS"
 """The environment variable by which a process knows that it shares the machine with so many of its kind, itself one."""
 
 
+_Group = tuple[int, int]
+"""An epoch, and the number of a group of its order."""
+
+
+class _Decoded(NamedTuple):
+    """Inputs in memory, and their positions in the source, ascending."""
+
+    rows: Int[Tensor, " n"]
+    inputs: Num[Tensor, "n channels *spatial"]
+
+    def take(self, index: Int[Tensor, " k"]) -> Num[Tensor, "k channels *spatial"]:
+        return self.inputs[torch.searchsorted(self.rows, index)]
+
+
 class Batches:
     """Random access to the batches of a source.
 
     Where the inputs take less than half of the device's free memory they are put there once, and a batch is one gather.
-    Otherwise they stay on disk, and a thread gathers the next step's inputs while this one is computed.
+    Otherwise they stay on disk, and a thread gathers the next step's inputs while this one is computed. Of inputs in
+    shards, one group of shards is decoded and kept while its steps last, and the next one meanwhile: of each, the part
+    that this process reads.
 
     Args:
         source: Where the inputs come from.
@@ -83,7 +103,7 @@ class Batches:
         self.rank, self.world, self.transform = rank, world, transform
         self.steps_per_epoch = len(source) // batch_size
         self.labels = None if source.labels is None else source.labels.to(self.device)
-        self._permutation = lru_cache(maxsize=2)(partial(_permutation, seed, len(source)))
+        self._order = lru_cache(maxsize=2)(partial(source.order, seed))
         sharing = world if self.device.type == "cpu" else 1  # processes on one machine share its memory
         limit = free_memory(self.device) // 2 // sharing if resident_bytes is None else resident_bytes
         self.resident = resident(source, self.device, limit)
@@ -91,6 +111,8 @@ class Batches:
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") if self.resident is None else None
         )
         self._next: tuple[int, Future[Tensor]] | None = None
+        in_shards = self.resident is None and isinstance(source.inputs, ShardedInputs)
+        self._groups = Ahead(self._decoded) if in_shards else None
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all epochs, on the device."""
@@ -102,10 +124,18 @@ class Batches:
 
     def index(self, step: int) -> Int[Tensor, " n"]:
         """Return the positions that a step reads in the source."""
+        epoch, start = self._start(step)
+        return self._order(epoch).permutation[start : start + self._share]
+
+    @property
+    def _share(self) -> int:
+        """Inputs that this process reads in a step."""
+        return self.batch_size // self.world
+
+    def _start(self, step: int) -> tuple[int, int]:
+        """The epoch of a step, and where in its permutation this process begins to read."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        share = self.batch_size // self.world
-        start = position * self.batch_size + self.rank * share
-        return self._permutation(epoch)[start : start + share]
+        return epoch, position * self.batch_size + self.rank * self._share
 
     def _gathered(self, step: int) -> Num[Tensor, "n channels *spatial"]:
         assert self._gatherer is not None
@@ -115,12 +145,35 @@ class Batches:
         return future.result().to(self.device, non_blocking=True)
 
     def _gather(self, step: int) -> Num[Tensor, "n channels *spatial"]:
-        inputs = self.source.take(self.index(step))
+        inputs = self.source.take(self.index(step)) if self._groups is None else self._from_groups(self._groups, step)
         return inputs.pin_memory() if self.device.type == "cuda" and inputs.device.type == "cpu" else inputs
 
+    def _from_groups(self, groups: Ahead[_Group, _Decoded], step: int) -> Num[Tensor, "n channels *spatial"]:
+        (epoch, start), index = self._start(step), self.index(step)
+        ends = self._order(epoch).ends
+        first, last = bisect_right(ends, start), bisect_right(ends, start + len(index) - 1)
+        borders = [0, *(end - start for end in ends[first:last]), len(index)]
+        return torch.cat(
+            [
+                groups.get((epoch, number), self._following(epoch, number)).take(index[begin:end])
+                for number, (begin, end) in enumerate(pairwise(borders), first)
+            ]
+        )
 
-def _permutation(seed: int, n: int, epoch: int) -> Int[Tensor, " _"]:
-    return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n))
+    def _following(self, epoch: int, number: int) -> _Group:
+        """The group that is read after another, in the next epoch where that is the last one read."""
+        read = self.steps_per_epoch * self.batch_size
+        return (epoch, number + 1) if self._order(epoch).ends[number] < read else (epoch + 1, 0)
+
+    def _decoded(self, group: _Group) -> _Decoded:
+        """Decode what this process reads of a group."""
+        number, order = group[1], self._order(group[0])
+        begin = order.ends[number - 1] if number else 0
+        end = min(order.ends[number], self.steps_per_epoch * self.batch_size)
+        places = torch.arange(begin, end)
+        own = places[places % self.batch_size // self._share == self.rank]
+        rows = order.permutation[own].sort().values
+        return _Decoded(rows, self.source.take(rows))
 
 
 def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n channels *spatial"] | None:
@@ -142,8 +195,8 @@ def resident(source: Source, device: torch.device, limit: int) -> Num[Tensor, "n
     return inputs
 
 
-def release(array: np.ndarray) -> None:
-    """Let the pages of a memory map go that were read, which would lie in memory beside their copies."""
+def release(array: np.ndarray | ShardedInputs) -> None:
+    """Let the pages of a memory map go that were read, which would lie in memory beside their copies; else nothing."""
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deep_infomax.data.options import Sides, sides
 from deep_infomax.data.precision import stored_as
+from deep_infomax.data.shards import Order, ShardedInputs
 from deep_infomax.runtime.missing import Missing
 
 FileNames = Callable[[], list[str]]
@@ -21,7 +22,7 @@ FileNames = Callable[[], list[str]]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Inputs of one split, in memory or memory-mapped.
+    """Inputs of one split, in memory, memory-mapped, or in shards that are decoded as they are wanted.
 
     >>> source = Source(torch.arange(12, dtype=torch.uint8).reshape(3, 1, 4), None, None, "ramp", "train")
     >>> len(source), source.shape
@@ -30,8 +31,13 @@ class Source:
     [[[8, 9, 10, 11]]]
     """
 
-    inputs: Num[Tensor, "n channels *spatial"] | Num[np.ndarray, "n channels *spatial"]
-    """A tensor where the inputs lie in memory, a numpy memory map, read as `kind`, where they lie on disk."""
+    inputs: (
+        Num[Tensor, "n channels *spatial"]
+        | Num[np.ndarray, "n channels *spatial"]
+        | Num[ShardedInputs, "n channels *spatial"]
+    )
+    """A tensor where the inputs lie in memory, a numpy memory map, read as `kind`, where they lie on disk; or shards,
+    read alike."""
     labels: Int[Tensor, " n"] | None
     """Classes 0 to len(classes) - 1; None where the inputs are unlabelled."""
     classes: tuple[str, ...] | None
@@ -65,7 +71,7 @@ class Source:
 
     @property
     def kind(self) -> np.dtype[Any]:
-        """The type that a memory map is read as."""
+        """The type that a memory map, or what is in shards, is read as."""
         assert not isinstance(self.inputs, Tensor)
         return np.dtype(np.float64) if self.double else read_as(self.inputs.dtype)
 
@@ -76,6 +82,28 @@ class Source:
         with np.errstate(over="ignore"):  # of a number for missing values, as all others are looked at before
             return torch.from_numpy(np.ascontiguousarray(self.inputs[index.cpu().numpy()], self.kind))
 
+    def order(self, seed: int, epoch: int) -> Order:
+        """The order in which an epoch reads the inputs, a function of (seed, epoch); see `deep_infomax.data.shards`.
+
+        >>> Source(torch.zeros(4, 1, 1), None, None, "x", "train").order(seed=0, epoch=1).permutation.tolist()
+        [3, 0, 2, 1]
+        """
+        if isinstance(self.inputs, ShardedInputs):
+            return self.inputs.order(seed, epoch)
+        permutation = np.random.default_rng([seed, epoch]).permutation(len(self))
+        return Order(torch.from_numpy(permutation), (len(self),))
+
+    def candidates(self, most: int) -> Int[Tensor, " k"]:
+        """Positions to choose so many inputs from: all, or those of a few shards, as others need not be read then."""
+        if isinstance(self.inputs, ShardedInputs):
+            return self.inputs.candidates(most)
+        return torch.arange(len(self))
+
+    def sample(self, most: int) -> Num[Tensor, "k channels *spatial"]:
+        """At most so many inputs from everywhere, to look at."""
+        found = self.candidates(most)
+        return self.take(found[evenly_spaced(len(found), most)])
+
     def evenly_spaced(self, most: int) -> "Source":
         """At most so many inputs, spread over the whole source, copied into memory.
 
@@ -84,13 +112,17 @@ class Source:
         index = evenly_spaced(len(self), most)
         if self.labels is not None and len(self.labels[index].unique()) < min(most, len(self.labels.unique())):
             index = self.labels.argsort(stable=True)[index].sort().values
-        return self.selected(index)
+        return replace(self.selected(index), inputs=self.take(index))
 
     def selected(self, index: Int[Tensor, " k"]) -> "Source":
-        """Return some of the inputs, with their labels and files, copied into memory."""
+        """Return some of the inputs (ascending), with their labels and files; copied into memory unless in shards."""
+        if isinstance(inputs := self.inputs, ShardedInputs):
+            inputs = inputs.subset(index.cpu().numpy())
+        else:
+            inputs = self.take(index)
         return replace(
             self,
-            inputs=self.take(index),
+            inputs=inputs,
             labels=None if self.labels is None else self.labels[index],
             files=None if self.files is None else partial(_files_at, self.files, index),
         )
@@ -110,7 +142,9 @@ class Source:
                 f"set `data_options.resize` to {max(sizes)}, or crop to at most {min(spatial)}"
             )
         starts = [(length - wanted) // 2 for wanted, length in zip(sizes, spatial, strict=True)]
-        slices = (slice(start, start + wanted) for start, wanted in zip(starts, sizes, strict=True))
+        slices = [slice(start, start + wanted) for start, wanted in zip(starts, sizes, strict=True)]
+        if isinstance(self.inputs, ShardedInputs):
+            return replace(self, inputs=self.inputs.window(slices))
         return replace(self, inputs=self.inputs[(slice(None), slice(None), *slices)])
 
 

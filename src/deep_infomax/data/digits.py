@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from deep_infomax.data.arrays import resized, split_off_test
 from deep_infomax.data.dataset import Dataset, Source, by
@@ -63,6 +64,8 @@ def load_placed_digits(options: DataOptions) -> Dataset:
         **digits.description,
         "placement_rule": f"digits at random places of {CANVAS} x {CANVAS}, {PLACEMENTS} of each for training",
     }
+    assert isinstance(train.inputs, Tensor)
+    assert isinstance(test.inputs, Tensor)
     inputs, description["size_rule"] = resized(train.inputs, options, np.dtype(np.uint8))
     train = replace(train, inputs=inputs)
     description["shape"] = by(train.shape)

@@ -11,6 +11,9 @@ SAMPLE = 1024
 SAMPLE_BYTES = 16_000_000
 """Bytes that are read at most, where that leaves two inputs."""
 
+CHUNK = 64
+"""Inputs that are read at a time, as reading from a shard has a cost of its own."""
+
 
 def fingerprint(source: Source) -> str:
     """Return a hash of the number, shape and type of the inputs, and of the values of evenly spaced ones.
@@ -24,10 +27,11 @@ def fingerprint(source: Source) -> str:
     (True, False)
     """
     count = min(len(source), SAMPLE, max(2, SAMPLE_BYTES * len(source) // max(1, source.nbytes)))
-    index = torch.linspace(0, len(source) - 1, count, dtype=torch.float64).round().long()
+    found = source.candidates(count)
+    index = found[torch.linspace(0, len(found) - 1, count, dtype=torch.float64).round().long()]
     digest = hashlib.sha256(f"{len(source)} {source.shape}".encode())
-    for row in index.split(1):
-        inputs = source.take(row).cpu()
-        digest.update(str(inputs.dtype).encode())
-        digest.update(inputs.view(torch.uint8).numpy().tobytes())
+    for rows in index.split(CHUNK):
+        for values in source.take(rows).cpu():
+            digest.update(str(values.dtype).encode())
+            digest.update(values.contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

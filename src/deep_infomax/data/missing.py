@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-from deep_infomax.data.dataset import Dataset, Source, evenly_spaced
+from deep_infomax.data.dataset import Dataset, Source
 from deep_infomax.data.options import DataOptions
 from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.missing import Missing, is_missing
@@ -94,7 +94,7 @@ def filling(source: Source) -> Callable[[Num[Tensor, "k channels *spatial"]], Nu
 
 
 def _means(source: Source, missing: Missing) -> Float[Tensor, " channels"]:
-    values = source.take(evenly_spaced(len(source), at_a_time(source.shape, _SAMPLE))).cpu()
+    values = source.sample(at_a_time(source.shape, _SAMPLE)).cpu()
     values = values.double().masked_fill(is_missing(values, missing), torch.nan).movedim(1, 0).flatten(1)
     return values.nanmean(dim=1).nan_to_num(nan=0.0)
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int, Num, UInt8
 from torch import Tensor
 
-from deep_infomax.data.dataset import Source, evenly_spaced
+from deep_infomax.data.dataset import Source
 from deep_infomax.data.missing import filling
 from deep_infomax.data.precision import stored_as
 from deep_infomax.runtime.chunks import at_a_time
@@ -49,7 +49,7 @@ def offset_of(source: Source) -> Float64[Tensor, " channels"] | None:
     """
     if source.inputs.dtype in _EXACT:
         return None
-    values = source.take(evenly_spaced(len(source), max(1, SAMPLE_VALUES // math.prod(source.shape[1:])))).cpu()
+    values = source.sample(max(1, SAMPLE_VALUES // math.prod(source.shape[1:]))).cpu()
     if values.dtype in _EXACT or stored_as(values.numpy()) != np.float64:
         return None
     if source.missing is None:
@@ -84,8 +84,8 @@ def statistics(
 ) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
     """Return mean and standard deviation of every channel over inputs and locations, float32.
 
-    All inputs are read up to 50,000, beyond that 50,000 evenly spaced ones. A channel that never changes gets the
-    deviation 1, with a warning.
+    All inputs are read up to 50,000, beyond that 50,000 evenly spaced ones; of inputs in shards, those of evenly spaced
+    shards. A channel that never changes gets the deviation 1, with a warning.
 
     Args:
         source: The inputs.
@@ -101,7 +101,8 @@ def statistics(
     >>> mean.item(), round(std.item() ** 2, 4)
     (3.0, 5.0)
     """
-    index = torch.linspace(0, len(source) - 1, min(len(source), SAMPLE), dtype=torch.float64).round().long()
+    found = source.candidates(SAMPLE)
+    index = found[torch.linspace(0, len(found) - 1, min(len(found), SAMPLE), dtype=torch.float64).round().long()]
     if scaling == "log1p":
         for part in torch.arange(len(source)).split(at_a_time(source.shape, CHUNK)):
             inputs = source.take(part)

@@ -22,7 +22,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from deep_infomax.contracts import Losses, Objective
-from deep_infomax.data import Batches, as_source, evenly_spaced, offset_of, statistics
+from deep_infomax.data import Batches, as_source, offset_of, statistics
 from deep_infomax.encoders import Encoder
 from deep_infomax.runtime import run_files
 from deep_infomax.runtime.allocator import keep_freed_memory
@@ -155,7 +155,7 @@ class _Run:
         cropping = transform is not None and len(self.source.shape) == 1 + len(encoder.spatial)
         shown = self.source.centre_crop(encoder.spatial) if cropping else self.source
         most = max(2, at_a_time(shown.shape, _HEALTH_INPUTS, _HEALTH_VALUES))  # of one there is no spread
-        self.sample = shown.take(evenly_spaced(len(shown), most))
+        self.sample = shown.sample(most)
         encoder.check_inputs(self.sample.shape)
         if not encoder.has_statistics:
             offset = offset_of(self.source) if scaling != "log1p" else None
@@ -207,7 +207,7 @@ class _Run:
         with files, closing(TrainingProgress(total, state.step, console)) as bar, self._explained(checkpoints, stop):
             while state.step < total and not state.stopped:
                 rate = learning_rate_factor(training, state.step, total) * training.learning_rate
-                self._take_step(batches, rate)
+                self._take_step(batches, rate, checkpoints)
                 bar.advance(state.step)
                 last, epoch = state.step == total, state.step / per_epoch
                 logging = last or state.step % training.log_every == 0
@@ -274,7 +274,7 @@ class _Run:
                 f"({str(error).splitlines()[0]}); {what_is_kept(checkpoints)}"
             ) from error
 
-    def _take_step(self, batches: Batches, rate: float) -> None:
+    def _take_step(self, batches: Batches, rate: float, checkpoints: Checkpoints | None) -> None:
         """One step of all optimisers; its random numbers, crops included, are a function of (seed, step, process)."""
         state = self.state
         entropy = [self.seed, state.step, self.accelerator.process_index]
@@ -283,7 +283,9 @@ class _Run:
         try:
             batch = batches.batch(state.step)
         except OSError as error:
-            raise ValueError(f"the inputs of step {state.step + 1} cannot be read: {error}") from error
+            raise ValueError(
+                f"the inputs of step {state.step + 1} cannot be read: {error}; {what_is_kept(checkpoints)}"
+            ) from error
         with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision is torch.bfloat16):
             losses: Losses = self.model(batch)
         loss = losses.encoder if losses.adversary is None else losses.encoder + losses.adversary
