@@ -155,7 +155,7 @@ def test_damaged_parquet(tmp_path):
     with pytest.raises(ValueError, match=r"cannot read set.parquet.*replace"):
         load_dataset(str(file))
     parquet(file, {"p": [{"bytes": None, "path": None}, encoded(tmp_path, RED)]})
-    with pytest.raises(ValueError, match=r"row 0 of set.parquet: the row has no image"):
+    with pytest.raises(ValueError, match=r"row 0 of set.parquet: there is no image"):
         load_dataset(str(file))
     parquet(file, {"p": [encoded(tmp_path, RED), {"bytes": b"no image", "path": "q.png"}]})
     with pytest.raises(ValueError, match=r"row 1 of set.parquet \(q.png\): it is not an image"):

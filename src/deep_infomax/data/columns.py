@@ -12,7 +12,7 @@ from deep_infomax.data.labels import can_name_a_class, no_labels
 from deep_infomax.data.options import DataOptions
 from deep_infomax.runtime.records import from_json, typed
 
-LABEL_NAMES: Final = ("label", "labels", "fine_label", "class", "target", "y")
+LABEL_NAMES: Final = ("label", "labels", "fine_label", "class", "cls", "target", "y")
 _NO_LABEL_NAMES: Final = frozenset((
     "age", "bytes", "count", "date", "day", "duration", "file", "frame", "hash", "height", "hour", "id", "ids", "idx",
     "index", "key", "length", "level", "month", "no", "num", "number", "offset", "page", "pid", "position", "row",

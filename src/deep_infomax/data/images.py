@@ -1,7 +1,7 @@
 """A data set of image files, wherever they come from: choose the splits, decode them, keep the result."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,14 @@ from rich.text import Text
 from torch import Tensor
 
 from deep_infomax.data import cache
-from deep_infomax.data.dataset import Dataset, Source, by, read_as
+from deep_infomax.data.dataset import Dataset, FileNames, Source, by, read_as
 from deep_infomax.data.decode import damaged, decode, without
 from deep_infomax.data.encoded import EncodedImages
 from deep_infomax.data.labels import SEED, hold_out, number_classes
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.pictures import quiet
 from deep_infomax.data.precision import DOUBLE, PRECISION, stored_as
+from deep_infomax.data.shards import ShardedInputs
 from deep_infomax.data.survey import choose_rule, survey_all
 from deep_infomax.runtime.terminal import PlainConsole, printable
 
@@ -121,13 +122,22 @@ def sound(splits: Splits, options: DataOptions) -> tuple[Splits, dict[str, str]]
             found = damaged(images, options.frames not in (None, "first"), advance)
             kept[split] = without(images, list(found)) if found else images
             names += found.values()
+    return kept, damage_rule(names, n)
+
+
+def damage_rule(names: Sequence[str], n: int) -> dict[str, str]:
+    """Describe which of n images were left out, if any.
+
+    Raises:
+        ValueError: None is left.
+    """
     if not names:
-        return splits, {}
+        return {}
     if len(names) == n:
         raise ValueError(f"all {n} images are damaged, as {printable(names[0])}; give others")
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     listed = printable(", ".join(names[:NAMED]))
-    return kept, {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {listed}{more}"}
+    return {"damaged_rule": f"{len(names)} of {n} images damaged and left out: {listed}{more}"}
 
 
 def choose_splits(splits: Splits, what: str = "images") -> tuple[Splits, str, Int[Tensor, " _"] | None, str]:
@@ -175,23 +185,38 @@ def held_out_rule(held: int, n: int) -> str:
 
 def dataset_of(name: str, entry: cache.Entry) -> Dataset:
     """Wrap a cache entry, arrays unread."""
-    record = entry.record
+    if entry.folder is not None:
+        return wrapped(name, entry.arrays, entry.record, entry.files)
+    double = PRECISION in entry.record.description
+    tensors = {
+        split: torch.from_numpy(array.astype(np.float64 if double else read_as(array.dtype), copy=False))
+        for split, array in entry.arrays.items()
+    }
+    return wrapped(name, tensors, entry.record, entry.files)
+
+
+def wrapped(
+    name: str,
+    inputs: Mapping[str, Tensor | np.ndarray | ShardedInputs],
+    record: cache.Record,
+    files: Mapping[str, FileNames],
+) -> Dataset:
+    """Make a data set of the inputs of its splits, and of what is recorded of them."""
     classes = tuple(record.classes) if record.classes else None
     double = PRECISION in record.description
 
     def source(split: str) -> Source | None:
-        if split not in entry.arrays:
+        if split not in inputs:
             return None
-        labels, inputs = record.labels[split], entry.arrays[split]
-        kind = np.dtype(np.float64) if double else read_as(inputs.dtype)
+        labels = record.labels[split]
         return Source(
-            inputs if entry.folder else torch.from_numpy(inputs.astype(kind, copy=False)),
+            inputs[split],
             None if labels is None else torch.tensor(labels, dtype=torch.long),
             None if labels is None else classes,
             name,
             split,
             double,
-            files=entry.files.get(split),
+            files=files.get(split),
         )
 
     train = source("train")

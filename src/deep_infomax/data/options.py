@@ -40,6 +40,8 @@ class DataOptions:
     volume; none refuses them."""
     skip_damaged: bool = False
     """Leave out images that cannot be decoded, with their labels, and name them in the run."""
+    stream: bool = False
+    """Read images of tar and parquet files as batches need them, shard by shard, and keep no decoded copy on disk."""
     layout: Layout = "auto"
     """Axes of arrays (``.npy``, ``.npz``) after the first, a letter each: c channels, l length, d depth, h height, w
     width; or where the channels are. auto reads axes whose sizes leave no doubt, and refuses others."""
@@ -97,6 +99,15 @@ class DataOptions:
             raise ValueError(
                 "`data_options.evaluate_whole` is for a training on random crops; set `data_options.random_crop`, or "
                 "leave it out"
+            )
+        if self.stream and self.missing is not None:
+            raise ValueError(
+                "`data_options.missing` counts all values of the data, for which a stream would be read whole; leave "
+                "one of `data_options.missing` and `data_options.stream` out"
+            )
+        if self.stream and self.series_column is not None:
+            raise ValueError(
+                "`data_options.stream` is for images, `data_options.series_column` for tables; leave one out"
             )
         steps = [
             (name, size)

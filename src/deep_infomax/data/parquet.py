@@ -1,20 +1,24 @@
 """Parquet files in the schema of the Hub: a column of encoded images, a column of labels."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int
 
 from deep_infomax.data.cache import stamp_files
 from deep_infomax.data.columns import Table, find_columns, with_labels
 from deep_infomax.data.dataset import Dataset
 from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.images import Splits, load_images
+from deep_infomax.data.index import Contents, Label, Look, Part, ShardFile, joined, kept
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.splits import split_of
+from deep_infomax.data.stored import UnreachableError, by_split, local_files
+from deep_infomax.data.streams import load_shards
 
 BLOCK = 1024
 """Images read at a time."""
@@ -26,6 +30,13 @@ def load_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> D
     Raises:
         ValueError: A file is broken, lacks a column of images, or belongs to no split.
     """
+    if options.stream:
+        splits = by_split(local_files(files, folder), str(folder))
+        return load_shards(
+            folder.resolve().name,
+            {split: [ParquetShards(file, options) for file in group] for split, group in splits.items()},
+            options,
+        )
     stamp: list[Any] = stamp_files(files, folder)
     if referred := stamp_referred(files, options):
         stamp = [stamp, referred]
@@ -38,32 +49,52 @@ def open_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> S
     Raises:
         ValueError: The files lie in several configurations, or the split of some is unknown.
     """
-    groups: dict[str | None, list[Path]] = {}
-    configurations: dict[tuple[str, ...], Path] = {}
-    for file in files:
-        parents = file.relative_to(folder).parts[:-1]
-        roles = {name: split_of(name) for name in parents}
-        found = next((roles[name] for name in reversed(parents) if roles[name]), None)
-        groups.setdefault(split_of(file.stem) or found, []).append(file)
-        rest = tuple(name for name in parents if roles[name] is None and name != "data")
-        configurations.setdefault(rest, folder.joinpath(*parents[: parents.index(rest[-1]) + 1] if rest else ()))
-    if len(configurations) > 1:
-        names = sorted("/".join(rest) or "the folder itself" for rest in configurations)
-        raise ValueError(
-            f"parquet files lie in several folders, {', '.join(names)}, which may be configurations of one data set; "
-            f"give one of them, such as {min(configurations.values())}, or put the files into one folder"
-        )
-    if None in groups and len(groups) > 1:
-        raise ValueError(
-            f"cannot tell the split of {groups[None][0].name}; "
-            "let every file name begin with train, test, valid or unlabelled"
-        )
-    return with_labels({split or "train": open_files(group, options) for split, group in groups.items()}, options)
+    splits = by_split(local_files(files, folder), str(folder))
+    return with_labels(
+        {split: open_files([Path(file.path) for file in group], options) for split, group in splits.items()}, options
+    )
+
+
+class ParquetShards(ShardFile):
+    """A parquet file, a shard for each of its row groups."""
+
+    def contents(self, look: Look) -> Contents:
+        """Read images and labels, one row group at a time."""
+        with _readable([self.file.name]):
+            table = pq.ParquetFile(self._opened())
+            columns, metadata = find_columns(table.schema_arrow, self.options), table.metadata
+            parts, values, first = list[Part](), {name: list[Label]() for name in columns.labels}, 0
+            for group in range(metadata.num_row_groups):
+                read = table.read_row_group(group, columns=[columns.image, *columns.labels])
+                images = self._encoded(read.column(columns.image).to_pylist(), range(first, first + len(read)))
+                look(images)
+                for name in columns.labels:
+                    values[name] += map(kept, read.column(name).to_pylist())
+                if images:
+                    parts.append(Part(len(images), first, group, names=joined([image.file for image in images])))
+                first += len(images)
+        return Contents(parts, columns, values)
+
+    def images(self, part: Part, rows: Int[np.ndarray, " k"]) -> list[EncodedImage]:
+        """Read a row group, and take rows of it."""
+        with _readable([self.file.name]):
+            table = pq.ParquetFile(self._opened())
+            column = find_columns(table.schema_arrow, self.options).image
+            taken = table.read_row_group(part.group, columns=[column]).column(0).take(pa.array(rows)).to_pylist()
+        return self._encoded(taken, (part.first + rows).tolist())
+
+    def _opened(self) -> str | BinaryIO:
+        return self.file.path if self.file.system is None else self.file.open()
+
+    def _encoded(self, rows: Sequence[Any], numbers: Iterable[int]) -> list[EncodedImage]:
+        folders = [Path(self.file.path).parent] if self.file.system is None else []
+        named = zip(rows, numbers, strict=True)
+        return [image for row, number in named for image in encoded_rows([row], self.file.parts[-1], number, folders)]
 
 
 def open_files(files: Sequence[Path], options: DataOptions) -> Table:
     """Open the files of one split."""
-    with _readable(files):
+    with _readable([file.name for file in files]):
         columns, *others = (find_columns(pq.read_schema(file), options) for file in files)
         if any((other.image, set(other.labels), other.classes) != (columns.image, set(columns.labels), columns.classes)
                for other in others):  # fmt: skip
@@ -73,7 +104,7 @@ def open_files(files: Sequence[Path], options: DataOptions) -> Table:
             raise pa.ArrowInvalid(f"{min(announced)} rows")
 
     def values(column: str) -> list[Hashable]:
-        with _readable(files):
+        with _readable([file.name for file in files]):
             return [value for file in files for value in pq.read_table(file, columns=[column])[column].to_pylist()]
 
     def read() -> Iterator[Sequence[EncodedImage]]:
@@ -94,15 +125,16 @@ def open_files(files: Sequence[Path], options: DataOptions) -> Table:
 
 
 @contextmanager
-def _readable(files: Sequence[Path]) -> Iterator[None]:
+def _readable(names: Sequence[str]) -> Iterator[None]:
     """Turn what is wrong with the files of a split into one sentence."""
     try:
         yield
+    except UnreachableError:
+        raise
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ValueError(
-            f"cannot read {files[0].name} and the other files of its split ({first_line(error)}); "
-            "replace them by complete copies with equal columns"
-        ) from error
+        others = " and the other files of its split" if len(names) > 1 else ""
+        remedy = "them by complete copies with equal columns" if others else "it by a complete copy"
+        raise ValueError(f"cannot read {names[0]}{others} ({first_line(error)}); replace {remedy}") from error
 
 
 def first_line(error: Exception) -> str:
@@ -111,7 +143,7 @@ def first_line(error: Exception) -> str:
 
 
 def encoded_rows(rows: Sequence[Any], file: str, first: int, folders: Sequence[Path]) -> list[EncodedImage]:
-    """Name the images of consecutive rows of a table; files that rows refer to must lie in one of the folders.
+    """Name the images of consecutive rows of a table; files that rows refer to must lie in one of the folders, if any.
 
     Raises:
         ValueError: A row refers to a file elsewhere, or its image is no sequence of bytes.
@@ -125,7 +157,7 @@ def encoded_rows(rows: Sequence[Any], file: str, first: int, folders: Sequence[P
                 "write the files with the Image feature of the `datasets` library"
             )
         place = f"in row {number} of {file}" + (f" ({path})" if path else "")
-        found = content if content is not None or not path else within(folders, path, place)
+        found = content if content is not None or not path or not folders else within(folders, path, place)
         images.append(EncodedImage(place, found, path or None))
     return images
 

@@ -35,6 +35,9 @@ _ONE_PICTURE: Final = ("MPO", "PSD", "ICO", "ICNS", "CUR")
 """Formats whose further frames are previews, layers or sizes of the first."""
 
 
+_TIFF_LOGGER: Final = logging.getLogger("PIL.TiffImagePlugin")
+
+
 class DamagedImageError(ValueError):
     """An image cannot be decoded."""
 
@@ -64,16 +67,20 @@ def opened(image: EncodedImage) -> Iterator[Picture]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Pillow from warning of what is decided here: large images, odd tags, many bands."""
-    logger = logging.getLogger("PIL.TiffImagePlugin")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    level = _TIFF_LOGGER.level
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            ignore_warnings()
             yield
     finally:
-        logger.setLevel(level)
+        _TIFF_LOGGER.setLevel(level)
+
+
+def ignore_warnings() -> None:
+    """Keep Pillow from such warnings from now on, where threads decode until the program ends."""
+    _TIFF_LOGGER.setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def open_picture(file: File) -> Picture:
@@ -220,7 +227,7 @@ def _file_of(image: EncodedImage) -> Iterator[File]:
     if isinstance(image.content, bytes):
         yield io.BytesIO(image.content)
     elif image.content is None:
-        raise ValueError("the row has no image")
+        raise ValueError("there is no image")
     elif not image.content.is_file():  # such as a pipe, which would be waited for
         raise ValueError("there is no such file" if not image.content.exists() else "it is no plain file")
     else:

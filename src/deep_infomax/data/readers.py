@@ -35,7 +35,7 @@ class Reader:
     """From what was typed, the path that it may be, and the options."""
     names: tuple[str, ...] = ()
     """Names of data sets, which go before paths called the same."""
-    prefix: str | None = None
+    prefix: str | tuple[str, ...] | None = None
     """How a spec of this kind begins, unless it is a path."""
     suffixes: tuple[str, ...] = ()
     """Endings of files of this kind, in small letters, with the dot."""
@@ -47,6 +47,8 @@ class Reader:
     """Whether what has one of the ``suffixes`` is itself a folder, as a Zarr store is."""
     parts: bool = False
     """Whether a part of a file can be named after it: ``FILE.h5:part``."""
+    streams: bool = False
+    """Whether `DataOptions.stream` is heeded; else it is refused."""
 
     def is_named(self, spec: str) -> bool:
         """Whether a spec stands for such data by its words."""

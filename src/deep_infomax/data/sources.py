@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from deep_infomax.data import audio, dicom, nifti, stores
+from deep_infomax.data import audio, dicom, nifti, stores, tars
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.audio import load_audio
 from deep_infomax.data.dataset import Dataset, by, labels_to_test_on
@@ -23,6 +23,7 @@ from deep_infomax.data.options import DataOptions, Sides, written
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.data.readers import Reader, endings, reader_at
 from deep_infomax.data.stores import load_store
+from deep_infomax.data.tars import load_tars
 from deep_infomax.data.ts import load_ts
 from deep_infomax.runtime.files import expanded
 from deep_infomax.runtime.scaling import SCALINGS
@@ -74,6 +75,7 @@ READERS: Final[dict[str, Reader]] = {
         "A folder of images, sorted into folders by split and class if you like, or of parquet files.",
         lambda spec, path, options: (load_long if options.series_column else load_folder)(path, options),
         within=(*sorted(READABLE), ".parquet"),
+        streams=True,
     ),
     "FILE.npy or FILE.npz": Reader(
         "NumPy arrays",
@@ -86,6 +88,16 @@ READERS: Final[dict[str, Reader]] = {
         "A column of encoded images and a column of labels; or series in long form.",
         _read_parquet,
         suffixes=(".parquet",),
+        streams=True,
+    ),
+    "FILE.tar": Reader(
+        "Tar files of images",
+        "Images in the layout of WebDataset, KEY.jpg beside KEY.cls, or a folder of such files; decoded once, or "
+        "streamed.",
+        lambda spec, path, options: load_tars(path, options),
+        suffixes=tars.SUFFIXES,
+        within=tars.SUFFIXES,
+        streams=True,
     ),
     "FILE.h5": Reader(
         "HDF5 file",
@@ -229,6 +241,7 @@ def read(spec: str, options: DataOptions) -> Dataset:
     """Find out what a spec stands for, and load that."""
     named = [reader for reader in READERS.values() if reader.is_named(spec)]
     if named:
+        _check_stream(named[-1], spec, options)
         return named[-1].read(spec, expanded(spec), options)
     path, part = place_of(spec)
     if not spec or not path.exists():
@@ -244,7 +257,17 @@ def read(spec: str, options: DataOptions) -> Dataset:
         )
     if part and not reader.parts:
         raise ValueError(f"{path} has no parts that can be named after it; leave :{part} out")
+    _check_stream(reader, spec, options)
     return reader.read(spec, path, options)
+
+
+def _check_stream(reader: Reader, spec: str, options: DataOptions) -> None:
+    """Refuse to stream what is not read so."""
+    if options.stream and not reader.streams:
+        raise ValueError(
+            f"`data_options.stream` reads images in tar files, parquet files and data sets of the Hub; {spec} is read "
+            "otherwise, so leave it out"
+        )
 
 
 def place_of(spec: str) -> tuple[Path, str]:

@@ -24,9 +24,9 @@ class Tally(Generic[T]):
     count: Counter[T] = field(default_factory=Counter)
     example: dict[T, str] = field(default_factory=dict)
 
-    def add(self, kind: T, name: str) -> None:
-        """Count an image."""
-        self.count[kind] += 1
+    def add(self, kind: T, name: str, count: int = 1) -> None:
+        """Count an image, or several alike."""
+        self.count[kind] += count
         self.example.setdefault(kind, name)
 
 
@@ -56,16 +56,16 @@ class Survey:
             header = picture.header
         self.note(header, image.name)
 
-    def note(self, header: Header, name: str) -> None:
-        """Count a header."""
-        self.sizes.add((header.height, header.width), name)
-        self.bands.add((header.bands, header.colours), name)
-        self.kinds.add(header.kind, name)
-        self.frames.add(header.frames, name)
-        self.formats.add(header.format, name)
+    def note(self, header: Header, name: str, count: int = 1) -> None:
+        """Count a header, of one image or of several alike."""
+        self.sizes.add((header.height, header.width), name, count)
+        self.bands.add((header.bands, header.colours), name, count)
+        self.kinds.add(header.kind, name, count)
+        self.frames.add(header.frames, name, count)
+        self.formats.add(header.format, name, count)
         if header.nodata is not None:
-            self.nodata.add(header.nodata, name)
-        self.turned += header.turned
+            self.nodata.add(header.nodata, name, count)
+        self.turned += header.turned * count
 
 
 def survey_all(splits: Iterable[EncodedImages], advance: Callable[[int], None]) -> Survey:
