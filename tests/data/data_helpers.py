@@ -1,7 +1,9 @@
 """Small image files and tables for the tests of data."""
 
+import io
 import json
 import struct
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -48,3 +50,34 @@ def png_file(width: int, height: int, depth: int, colours: int, rows: bytes, *be
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0))
     pixels = png_chunk(b"IDAT", zlib.compress(rows))
     return b"".join((b"\x89PNG\r\n\x1a\n", header, *before, pixels, png_chunk(b"IEND", b"")))
+
+
+def image(number, size=(6, 6), colours=3):
+    """A picture of noise by its number."""
+    values = np.random.default_rng(number).integers(0, 256, (*size, colours), np.uint8)
+    return Image.fromarray(values if colours == 3 else values[..., 0])
+
+
+def content(number, size=(6, 6), colours=3, kind="PNG"):
+    file = io.BytesIO()
+    image(number, size, colours).save(file, kind)
+    return file.getvalue()
+
+
+def tar(path, members, mode="w"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as file:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+def labelled(numbers, **image_options):
+    """Members of a tar file: pictures by their numbers, and one of three classes for each."""
+    members = {}
+    for number in numbers:
+        members[f"{number:04}.png"] = content(number, **image_options)
+        members[f"{number:04}.cls"] = str(number % 3).encode()
+    return members

@@ -1,8 +1,10 @@
 """Data sets of the Hugging Face Hub, by name."""
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,8 +14,10 @@ from deep_infomax.data.dataset import Dataset
 from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.images import Splits, load_images
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.parquet import BLOCK, encoded_rows, first_line
+from deep_infomax.data.parquet import BLOCK, encoded_rows, first_line, load_stored_tables
 from deep_infomax.data.splits import split_of
+from deep_infomax.data.stored import FileSystem, patiently, remote_files
+from deep_infomax.data.tars import load_stored_tars
 
 if TYPE_CHECKING:
     import datasets
@@ -36,6 +40,9 @@ KNOWN = {
     "celeba": HubName("flwrlabs/celeba", "image", "none"),
 }
 """Data sets that have a name of their own; ``jxie/stl10`` is the copy that has the unlabelled split."""
+_NOT_SHOWN: Final = (
+    "the Hugging Face Hub shows no data set {!r}; correct the name, or log in with `hf auth login` if it is private"
+)
 _CONFIGURATIONS: Final = re.compile(r"(?:available configs|Available): *\[([^\]]+)\]")
 """Where the `datasets` library lists them, when a name is missing or unknown."""
 
@@ -48,7 +55,7 @@ def load_known(name: str, options: DataOptions) -> Dataset:
 
 
 def load_hub(repository: str, options: DataOptions, name: str | None = None) -> Dataset:
-    """Load a data set of the Hub, downloaded once into the cache of the `datasets` library.
+    """Load a data set of the Hub, downloaded once into the cache of the `datasets` library, or streamed from there.
 
     Args:
         repository: ``owner/name``, or ``owner/name:config`` where it has several configurations.
@@ -58,10 +65,55 @@ def load_hub(repository: str, options: DataOptions, name: str | None = None) -> 
     Raises:
         ValueError: The Hub has no such data set or cannot be reached, or its columns cannot be used.
     """
+    if options.stream:
+        return stream_hub(repository, options, name)
     splits = download(repository)
     files = sorted({Path(file["filename"]) for split in splits.values() for file in split.cache_files})
     stamp = [repository, stamp_files(files, Path("/"))]
     return load_images(name or repository, stamp, lambda: open_hub(splits, options), options)
+
+
+def stream_hub(
+    repository: str,
+    options: DataOptions,
+    name: str | None = None,
+    system: FileSystem | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Dataset:
+    """Read the parquet or tar files of a data set where they lie on the Hub.
+
+    Args:
+        repository: ``owner/name``, or ``owner/name:config``.
+        options: Channels, sizes, columns.
+        name: What to call it; ``repository`` unless given.
+        system: How the Hub is read; over the network unless given.
+        sleep: Waits between attempts.
+
+    Raises:
+        ValueError: The Hub has no such data set, or one without parquet and tar files, or they cannot be used.
+        OSError: The Hub cannot be reached.
+    """
+    owned, _, configuration = repository.partition(":")
+    if system is None:
+        from huggingface_hub import HfFileSystem  # takes a moment, too
+
+        system = HfFileSystem()
+    root = f"datasets/{owned}"
+    try:
+        every = patiently(partial(system.find, root), f"the data set {owned} of the Hugging Face Hub", sleep)
+    except (FileNotFoundError, PermissionError) as error:
+        raise ValueError(_NOT_SHOWN.format(repository)) from error
+    found = {path.partition(f"{root}/")[2]: path for path in every}
+    kept = {below: path for below, path in found.items() if not configuration or configuration in below.split("/")[:-1]}
+    for suffix, load in ((".parquet", load_stored_tables), (".tar", load_stored_tars)):
+        if names := sorted(below for below in kept if below.endswith(suffix)):
+            files = remote_files(system, [kept[below] for below in names], names, sleep)
+            return load(name or repository, files, f"hub:{owned}:", options)
+    inside = f" in {configuration}" if configuration else ""
+    raise ValueError(
+        f"the data set {owned} of the Hugging Face Hub has no parquet or tar files{inside}, and no others can be "
+        "streamed; leave `data_options.stream` out"
+    )
 
 
 def download(repository: str) -> "datasets.DatasetDict":
@@ -76,10 +128,7 @@ def download(repository: str) -> "datasets.DatasetDict":
     try:
         splits = datasets.load_dataset(name, *configuration)
     except datasets.exceptions.DatasetNotFoundError as error:
-        raise ValueError(
-            f"the Hugging Face Hub shows no data set {repository!r}; correct the name, "
-            "or log in with `hf auth login` if it is private"
-        ) from error
+        raise ValueError(_NOT_SHOWN.format(repository)) from error
     except ConnectionError as error:
         raise ValueError(
             f"cannot get {repository!r} from the Hugging Face Hub ({first_line(error)}); connect to the network "

@@ -1,9 +1,10 @@
 """Parquet files in the schema of the Hub: a column of encoded images, a column of labels."""
 
+import io
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from deep_infomax.data.encoded import EncodedImage, EncodedImages
 from deep_infomax.data.images import Splits, load_images
 from deep_infomax.data.index import Contents, Label, Look, Part, ShardFile, joined, kept
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.stored import UnreachableError, by_split, local_files
+from deep_infomax.data.stored import StoredFile, UnreachableError, by_split, local_files
 from deep_infomax.data.streams import load_shards
 
 BLOCK = 1024
@@ -31,16 +32,28 @@ def load_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> D
         ValueError: A file is broken, lacks a column of images, or belongs to no split.
     """
     if options.stream:
-        splits = by_split(local_files(files, folder), str(folder))
-        return load_shards(
-            folder.resolve().name,
-            {split: [ParquetShards(file, options) for file in group] for split, group in splits.items()},
-            options,
-        )
+        return load_stored_tables(folder.resolve().name, local_files(files, folder), f"{folder}/", options)
     stamp: list[Any] = stamp_files(files, folder)
     if referred := stamp_referred(files, options):
         stamp = [stamp, referred]
     return load_images(folder.resolve().name, stamp, lambda: open_parquet(folder, files, options), options)
+
+
+def load_stored_tables(name: str, files: Sequence[StoredFile], root: str, options: DataOptions) -> Dataset:
+    """Load parquet files as a stream, wherever they are stored.
+
+    Args:
+        name: The data set.
+        files: At least one.
+        root: What messages put before a folder of theirs.
+        options: Channels, sizes, columns.
+
+    Raises:
+        ValueError: A file is broken, lacks a column of images, or belongs to no split.
+    """
+    splits = by_split(files, root)
+    shards = {split: [ParquetShards(file, options) for file in group] for split, group in splits.items()}
+    return load_shards(name, shards, options)
 
 
 def open_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> Splits:
@@ -49,7 +62,7 @@ def open_parquet(folder: Path, files: Sequence[Path], options: DataOptions) -> S
     Raises:
         ValueError: The files lie in several configurations, or the split of some is unknown.
     """
-    splits = by_split(local_files(files, folder), str(folder))
+    splits = by_split(local_files(files, folder), f"{folder}/")
     return with_labels(
         {split: open_files([Path(file.path) for file in group], options) for split, group in splits.items()}, options
     )
@@ -83,7 +96,7 @@ class ParquetShards(ShardFile):
             taken = table.read_row_group(part.group, columns=[column]).column(0).take(pa.array(rows)).to_pylist()
         return self._encoded(taken, (part.first + rows).tolist())
 
-    def _opened(self) -> str | BinaryIO:
+    def _opened(self) -> str | io.BufferedReader:
         return self.file.path if self.file.system is None else self.file.open()
 
     def _encoded(self, rows: Sequence[Any], numbers: Iterable[int]) -> list[EncodedImage]:

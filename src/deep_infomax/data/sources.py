@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from deep_infomax.data import audio, dicom, nifti, stores, tars
+from deep_infomax.data.addresses import PREFIXES, load_address
 from deep_infomax.data.arrays import load_arrays, split_off_test
 from deep_infomax.data.audio import load_audio
 from deep_infomax.data.dataset import Dataset, by, labels_to_test_on
@@ -62,6 +63,7 @@ READERS: Final[dict[str, Reader]] = {
         "Image data sets that have a name of their own, downloaded from the Hugging Face Hub once.",
         lambda spec, path, options: load_known(spec, options),
         names=tuple(KNOWN),
+        streams=True,
     ),
     "hub:owner/name": Reader(
         "Hugging Face Hub",
@@ -69,6 +71,14 @@ READERS: Final[dict[str, Reader]] = {
         "configurations.",
         _read_hub,
         prefix="hub:",
+        streams=True,
+    ),
+    "https://host/name-{000..099}.tar": Reader(
+        "Files at addresses",
+        "Tar or parquet files of images at an address, with a range of numbers in braces for several; as a stream.",
+        lambda spec, path, options: load_address(spec, options),
+        prefix=PREFIXES,
+        streams=True,
     ),
     "FOLDER": Reader(
         "Folder",

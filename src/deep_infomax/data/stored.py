@@ -6,15 +6,12 @@ All are read by byte ranges through the interface of fsspec, and remotely with p
 import io
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, Protocol, TypeVar, cast, runtime_checkable
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from deep_infomax.data.cache import stamp_files
 from deep_infomax.data.splits import split_of
@@ -23,13 +20,9 @@ T = TypeVar("T")
 
 WAITS: Final = (1, 2, 4, 8)
 """Seconds between attempts to read what cannot be reached."""
-SECONDS: Final = 60
-"""After which a server that says nothing is taken for unreachable."""
 _BUFFER: Final = 2**23
 _AT_ONCE: Final = 16
 """Files that are asked for their sizes at once."""
-_MOST_FILES: Final = 100_000
-_RANGE: Final = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _NUMBER: Final = re.compile(r"[-_.\d]*(of[-_.\d]+)?$")
 """What shards have at the end of their names."""
 _STAMPS: Final = ("ETag", "etag", "blob_id", "mtime", "LastModified", "created")
@@ -48,8 +41,12 @@ class FileSystem(Protocol):
         """What is known of a file; its ``size`` at least."""
         ...
 
-    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        """The bytes of a file from ``start`` to ``end``."""
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
+        """The bytes of a file from ``start`` to ``end``; options say how it is opened."""
+        ...
+
+    def find(self, path: str) -> Sequence[str]:
+        """All files below a folder."""
         ...
 
 
@@ -87,16 +84,17 @@ class StoredFile:
                 file.seek(start)
                 content = file.read(stop - start)
         else:
-            content = patiently(partial(self.system.cat_file, self.path, start, stop), self.name, self.sleep)
+            exactly = partial(self.system.cat_file, self.path, start, stop, cache_type="none")
+            content = patiently(exactly, self.name, self.sleep)
         if len(content) != stop - start:
             raise ValueError(f"{self.name} ends after {start + len(content):,} of {self.size:,} bytes; restore it")
         return content
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedReader:
         """Open it, to be read forwards or here and there."""
         if self.system is None:
             return Path(self.path).open("rb")
-        return cast(BinaryIO, io.BufferedReader(_Remote(self), _BUFFER))
+        return io.BufferedReader(_Remote(self), _BUFFER)
 
 
 class _Remote(io.RawIOBase):
@@ -158,49 +156,6 @@ def patiently(attempt: Callable[[], T], name: str, sleep: Callable[[float], None
     raise AssertionError
 
 
-class Addresses:
-    """Files at addresses of the web, as a file system; that of fsspec needs aiohttp, which nothing else here does."""
-
-    def info(self, path: str) -> Mapping[str, Any]:
-        """Size, ETag and time of change.
-
-        Raises:
-            OSError: The server cannot be reached, or shows no such file.
-            ValueError: It does not say the size.
-        """
-        with _answer(urllib.request.Request(path, method="HEAD")) as answer:
-            found = {"size": answer.headers.get("Content-Length"), "ETag": answer.headers.get("ETag")}
-            found["LastModified"] = answer.headers.get("Last-Modified")
-        if found["size"] is None:
-            raise ValueError(f"the server of {path} does not say how large it is; download it and give the file")
-        return {**found, "size": int(found["size"])}
-
-    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        """Read some bytes.
-
-        Raises:
-            OSError: The server cannot be reached, or sends fewer.
-            ValueError: It sends whole files only.
-        """
-        assert start is not None
-        assert end is not None
-        with _answer(urllib.request.Request(path, headers={"Range": f"bytes={start}-{end - 1}"})) as answer:
-            if answer.status != 206:
-                raise ValueError(f"the server of {path} sends no parts of files; download it and give the file")
-            content: bytes = answer.read()
-        if len(content) != end - start:
-            raise OSError(f"{len(content):,} of {end - start:,} bytes came")
-        return content
-
-
-def _answer(request: urllib.request.Request) -> Any:
-    try:
-        return urllib.request.urlopen(request, timeout=SECONDS)
-    except urllib.error.HTTPError as error:
-        kind = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError, 410: FileNotFoundError}
-        raise kind.get(error.code, OSError)(f"{request.full_url}: {error.code} {error.reason}") from error
-
-
 def local_files(paths: Sequence[Path], root: Path) -> list[StoredFile]:
     """Files of this machine below a folder."""
     stamps = stamp_files(paths, root)
@@ -232,54 +187,12 @@ def remote_files(
         return list(pool.map(ask, paths, names))
 
 
-def files_at(
-    address: str, system: FileSystem | None = None, sleep: Callable[[float], None] = time.sleep
-) -> list[StoredFile]:
-    """The file at an address, or the files of a range in braces: ``https://host/train-{000..099}.tar``.
-
-    Raises:
-        ValueError: One of them is not there, or the range is none.
-        OSError: One cannot be reached.
-    """
-    addresses = spelt_out(address)
-    names = [PurePosixPath(urlsplit(each).path).name for each in addresses]
-    try:
-        return remote_files(system or Addresses(), addresses, names, sleep)
-    except FileNotFoundError as error:
-        of_several = f", one of {len(addresses):,} files of the range" if len(addresses) > 1 else ""
-        raise ValueError(f"{address}: there is no such file ({error}){of_several}; correct the address") from error
-    except PermissionError as error:
-        raise ValueError(f"{address}: it may not be read ({error}); download the files and give the folder") from error
-
-
-def spelt_out(address: str) -> list[str]:
-    """The addresses that one with a range in braces stands for.
-
-    >>> spelt_out("https://host/train-{08..10}.tar")
-    ['https://host/train-08.tar', 'https://host/train-09.tar', 'https://host/train-10.tar']
-
-    Raises:
-        ValueError: There are several ranges, or one from a larger to a smaller number.
-    """
-    if (found := _RANGE.search(address)) is None:
-        if "{" in address or "}" in address:
-            raise ValueError(f"{address}: braces hold no range of numbers; write one like {{000..099}}")
-        return [address]
-    before, after = address[: found.start()], address[found.end() :]
-    first, last = int(found[1]), int(found[2])
-    if "{" in before + after or "}" in before + after:
-        raise ValueError(f"{address} has several pairs of braces; give one range")
-    if not 0 <= last - first < _MOST_FILES:
-        raise ValueError(f"{address}: the range {found[0]} names no files, or more than {_MOST_FILES:,}; correct it")
-    return [f"{before}{number:0{len(found[1])}}{after}" for number in range(first, last + 1)]
-
-
 def by_split(files: Sequence[StoredFile], root: str, what: str = "parquet files") -> dict[str, list[StoredFile]]:
     """Group files by the split that the beginnings of their names tell, or those of their folders' names.
 
     Args:
         files: Below one folder or repository.
-        root: What messages call that.
+        root: What messages put before a folder of theirs.
         what: What they call the files.
 
     Raises:
@@ -299,7 +212,7 @@ def by_split(files: Sequence[StoredFile], root: str, what: str = "parquet files"
         names = sorted("/".join(rest) or "the folder itself" for rest in configurations)
         raise ValueError(
             f"{what} lie in several folders, {', '.join(names)}, which may be configurations of one data set; "
-            f"give one of them, such as {'/'.join((root, *min(configurations.values())))}, or put the files into one "
+            f"give one of them, such as {root}{'/'.join(min(configurations.values()))}, or put the files into one "
             "folder"
         )
     if None in groups and len(groups) > 1:

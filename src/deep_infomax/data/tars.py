@@ -4,13 +4,14 @@ The key of a member is its path up to the first dot of its name. ``KEY.cls`` hol
 ``KEY.json``. Members are found by the headers of the file; nothing is unpacked, and no path in it is followed.
 """
 
+import io
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Int
@@ -61,7 +62,7 @@ def load_tars(path: Path, options: DataOptions) -> Dataset:
     found = [path] if path.is_file() else sorted(user_files(path))
     files = [file for file in found if file.name.lower().endswith(SUFFIXES)]
     name = path.resolve().name if path.is_dir() else path.name
-    return load_stored_tars(name, local_files(files, folder), str(folder), options)
+    return load_stored_tars(name, local_files(files, folder), f"{folder}/", options)
 
 
 def load_stored_tars(name: str, files: Sequence[StoredFile], root: str, options: DataOptions) -> Dataset:
@@ -70,7 +71,7 @@ def load_stored_tars(name: str, files: Sequence[StoredFile], root: str, options:
     Args:
         name: The data set.
         files: At least one.
-        root: The folder, address or repository that they are in, for messages.
+        root: What messages put before a folder of theirs.
         options: Channels, sizes, labels.
 
     Raises:
@@ -80,6 +81,8 @@ def load_stored_tars(name: str, files: Sequence[StoredFile], root: str, options:
     shards = {split: [TarShards(file, options) for file in group] for split, group in splits.items()}
     if options.stream:
         return load_shards(name, shards, options)
+    if any(file.system is not None for file in files):
+        raise ValueError(f"{name} is read over the network; set `data_options.stream`, or download it")
 
     def open_splits() -> Splits:
         def unseen(images: Sequence[EncodedImage]) -> None:
@@ -148,7 +151,7 @@ class TarShards(ShardFile):
         column = self.options.label_column
         return LABEL_NAMES if column is None else () if column == "none" else (column,)
 
-    def _keys(self, file: BinaryIO) -> Iterator[list[_Member]]:
+    def _keys(self, file: io.BufferedReader) -> Iterator[list[_Member]]:
         """The members of each key that has an image or what describes one."""
         seen = set[str]()
         for key, members in groupby(self._members(file), key=lambda member: member.key):
@@ -162,7 +165,7 @@ class TarShards(ShardFile):
             if any(member.content is not None for member in found):
                 yield found
 
-    def _members(self, file: BinaryIO) -> Iterator[_Member]:
+    def _members(self, file: io.BufferedReader) -> Iterator[_Member]:
         """Read the images and what may hold labels."""
         self._require_unpacked(file)
         described = {"json", *self._wanted()}
@@ -189,7 +192,7 @@ class TarShards(ShardFile):
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
                 raise tarfile.ReadError(f"no header of a member at byte {tar.offset:,}")
 
-    def _require_unpacked(self, file: BinaryIO) -> None:
+    def _require_unpacked(self, file: io.BufferedReader) -> None:
         beginning = file.read(8)
         for first, program in _PACKED.items():
             if beginning.startswith(first):
