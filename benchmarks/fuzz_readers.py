@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -32,7 +33,7 @@ import deep_infomax
 from deep_infomax.cli import main as dim
 from deep_infomax.cli.samples import read_samples
 from deep_infomax.cli.training import group_in_file
-from deep_infomax.data import cache, load_dataset
+from deep_infomax.data import DataOptions, cache, load_dataset
 from deep_infomax.encoders import Encoder
 from deep_infomax.evaluation import read_results
 from deep_infomax.experiments.run_directory import read_settings
@@ -82,6 +83,10 @@ def _data(name: str) -> Callable[[Path], object]:
     return lambda folder: load_dataset(str(folder / name)).description
 
 
+def _stream(name: str) -> Callable[[Path], object]:
+    return lambda folder: load_dataset(str(folder / name), DataOptions(stream=True)).train.sample(8)
+
+
 def _table(name: str) -> Callable[[Path], object]:
     return lambda folder: read_samples(folder / name, "x")
 
@@ -128,6 +133,13 @@ READERS: Final = {
     "data.npz": Reader("data.npz", hostile.hostile_archive, _data("data.npz"), _encoding("data.npz")),
     "data.npy": Reader("data.npy", hostile.hostile_array, _data("data.npy"), _encoding("data.npy")),
     "parquet": Reader("table/train.parquet", hostile.flipped, _data("table"), _encoding("table")),
+    "tar": Reader("tars/train.tar", hostile.flipped, _data("tars"), _encoding("tars")),
+    "tar as a stream": Reader(
+        "tars/train.tar", hostile.flipped, _stream("tars"), f"{_encoding('tars')} --data_options.stream true"
+    ),
+    "parquet as a stream": Reader(
+        "table/train.parquet", hostile.flipped, _stream("table"), f"{_encoding('table')} --data_options.stream true"
+    ),
     "png": Reader("images/a/0.png", hostile.flipped, _data("images"), _encoding("images")),
     "tiff": Reader("scans/a/0.tif", hostile.flipped, _data("scans"), _encoding("scans")),
     "csv": Reader("samples.csv", hostile.flipped, _table("samples.csv"), ""),
@@ -153,6 +165,10 @@ def make_sound(folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
             rows.append({"bytes": path.read_bytes(), "path": None})
+    (folder / "tars").mkdir()
+    with tarfile.open(folder / "tars" / "train.tar", "w") as tar:
+        for path in sorted((folder / "images").rglob("*.png")):
+            tar.add(path, path.name)
     (folder / "table").mkdir()
     features = '{"info": {"features": {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["a"]}}}}'
     table = pa.table({"image": rows[:8], "label": [0] * 8}).replace_schema_metadata({"huggingface": features})

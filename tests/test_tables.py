@@ -133,7 +133,8 @@ def test_a_reader_gets_what_is_typed_for_its_kind(kind: str, tmp_path: Path, mon
         path.mkdir()
     else:
         path.touch()
-    spec = next(iter(reader.names), None) or (f"{reader.prefix}owner/name" if reader.prefix else str(path))
+    prefixes = [reader.prefix] if isinstance(reader.prefix, str) else [*(reader.prefix or ())]
+    spec = next(iter(reader.names), None) or next((f"{prefix}owner/name" for prefix in prefixes), str(path))
 
     def stand_in(name: str) -> Callable[..., NoReturn]:
         def raise_its_name(*given: object) -> NoReturn:

@@ -1,5 +1,6 @@
 """Kinds of wrong input to ``dim`` and how each is made; `wrong_input.yaml` holds the sentence that each gets."""
 
+import gzip
 import io
 import os
 import pickle
@@ -50,6 +51,11 @@ def write(name: str, text: str) -> Callable[[Path], object]:
         (folder / name).write_text(text)
 
     return prepare
+
+
+def packed(folder: Path) -> None:
+    (folder / "packed").mkdir()
+    (folder / "packed" / "train.tar").write_bytes(gzip.compress(b"members"))
 
 
 def images(name: str, sizes: list[int], corrupt: bool = False) -> Callable[[Path], object]:
@@ -297,6 +303,10 @@ CASES = [
         "train --data lists --data_options.label_column tags",
         table("lists", {"image": picture, "tags": lambda _: [1, 2]}),
     ),
+    Case("a compressed tar file", "train --data packed", packed),
+    Case("a stream of what has no shards", "train --data digits --data_options.stream true"),
+    Case("a stream of missing values", "train --data packed --data_options.stream true --data_options.missing nan"),
+    Case("an address without a stream", "train --data https://host/birds-{0..3}.tar"),
     Case("a damaged parquet file", "train --data parquet", write("parquet/train-0.parquet", "PAR1 and no more")),
     Case("a Hub name without an owner", "train --data hub:name"),
     Case("a Hub that cannot be reached", "train --data hub:owner/name"),

@@ -187,7 +187,7 @@ def test_shards_have_few_bytes_and_whole_keys(tarred, monkeypatch):
     streamed = load_dataset(str(tarred), STREAM)
     assert_same(streamed, plain)
     assert streamed.train.inputs.sizes.tolist() == [3, 3, 3, 3, 3, 3, 3, 1]
-    assert streamed.description["stream_rule"].startswith("11 shards in 3 files of 0.1 MB, decoded when batches need")
+    assert streamed.description["stream_rule"].startswith("11 shards in 3 files of 0.1 MB, decoded as they are needed")
 
 
 def test_an_epoch_reads_every_byte_of_an_image_once(tarred, monkeypatch):
@@ -323,6 +323,16 @@ def test_wrong_tar_files_are_refused_in_a_sentence(tmp_path, make, sentence, str
         load_dataset(str(tmp_path / "set"), DataOptions(stream=stream))
 
 
+def test_a_packed_file_of_its_own_is_refused_in_a_sentence(tmp_path):
+    tar(tmp_path / "a.tar.gz", labelled(range(4)), "w:gz")
+    with pytest.raises(
+        ValueError, match=r"a.tar.gz is compressed, and no part of it can be read alone; unpack it to a"
+    ):
+        load_dataset(str(tmp_path / "a.tar.gz"), STREAM)
+    with pytest.raises(ValueError, match=r"a.tar.gz is compressed, and .*; unpack it with gunzip"):
+        load_dataset(str(tmp_path), STREAM)
+
+
 def test_an_empty_shard_beside_others_is_passed_over(tarred):
     tar(tarred / "train-2.tar", {})
     assert_same(*(load_dataset(str(tarred), DataOptions(stream=stream)) for stream in (True, False)))
@@ -344,11 +354,8 @@ def test_what_is_no_stream_says_so(tmp_path):
     picture(tmp_path / "folder" / "a.png")
     for spec, sentence in (
         ("digits", "`data_options.stream` reads images in tar files, parquet files and data sets of the Hub; digits"),
-        (str(tmp_path / "x.npy"), "x.npy is read otherwise, so leave it out"),
-        (
-            str(tmp_path / "folder"),
-            "has 1 image files; put them into tar files of some thousands each, or leave it out",
-        ),
+        (str(tmp_path / "x.npy"), "x.npy is read otherwise, so set it to false"),
+        (str(tmp_path / "folder"), r"set it to false \(image files are streamed once they are put into tar files\)"),
     ):
         with pytest.raises(ValueError, match=sentence):
             load_dataset(spec, STREAM)

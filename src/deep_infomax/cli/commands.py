@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deep_infomax.cli.tables import print_comparison, print_results
-from deep_infomax.data import load_dataset
+from deep_infomax.data import can_stream, load_dataset
 from deep_infomax.data.description import lines as description_lines
 from deep_infomax.encoders import Encoder, format_of
 from deep_infomax.encoders import export as write_export
@@ -56,9 +56,8 @@ def encode(
     encoder = load_encoder(run)
     options = reading(Path(run))
     # All rows are wanted, however few the encoder was trained on.
-    dataset = load_dataset(
-        data, replace(options, **({"train_inputs": None, "held_out": None} | dict(data_options or {})))
-    )
+    as_there = {"train_inputs": None, "held_out": None, "stream": options.stream and can_stream(data)}
+    dataset = load_dataset(data, replace(options, **(as_there | dict(data_options or {}))))
     if data != trained_with(Path(run)):
         for line in description_lines(dataset.description):
             NOTES.print(line)

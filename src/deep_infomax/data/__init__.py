@@ -8,7 +8,7 @@ from deep_infomax.data.fingerprint import fingerprint
 from deep_infomax.data.options import DataOptions
 from deep_infomax.data.programs import as_source, from_data
 from deep_infomax.data.readers import Reader
-from deep_infomax.data.sources import NAMES, READERS, load_dataset, register_reader
+from deep_infomax.data.sources import NAMES, READERS, can_stream, load_dataset, register_reader
 from deep_infomax.data.statistics import floats_of, offset_of, statistics
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "as_source",
     "augmentation",
+    "can_stream",
     "evenly_spaced",
     "fingerprint",
     "floats_of",

@@ -41,11 +41,6 @@ def load_folder(folder: Path, options: DataOptions) -> Dataset:
     if holding := [file for file in tables if _holds_images(file)] or (tables if not images else []):
         left_out["beside parquet files"] += len(images)
         dataset = load_parquet(folder, holding, options)
-    elif images and options.stream:
-        raise ValueError(
-            f"`data_options.stream` reads tar and parquet files, and {folder} has {len(images):,} image files; "
-            "put them into tar files of some thousands each, or leave it out"
-        )
     elif images:
         dataset = load_images(
             folder.resolve().name,

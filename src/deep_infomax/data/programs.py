@@ -75,6 +75,11 @@ def from_data(
     (16, (1, 8, 8), ('0', '1'))
     """
     options = options or DataOptions()
+    if options.stream:
+        raise ValueError(
+            "`data_options.stream` is for files, and these data are a program's; give the name or address of parquet "
+            "or tar files"
+        )
     if _is_hugging_face(data) and (found := _hugging_face_images(data, test, name, options)):
         return surveyed(found, options)
     unread: list[str] = []
@@ -134,8 +139,8 @@ def gather(data: Any, options: DataOptions) -> Gathered:
         )
     if isinstance(data, IterableDataset) or type(data).__name__ == "IterableDataset":
         raise ValueError(
-            "`data` is an IterableDataset, whose items can be read in one order only; give a map-style data set, or a "
-            "list of its items"
+            "`data` is an IterableDataset, whose items can be read in one order only; give a map-style data set, a "
+            "list of its items, or the name or address of its parquet or tar files with `data_options.stream`"
         )
     if _is_hugging_face(data):
         return _columns(data, options)

@@ -47,8 +47,8 @@ class Reader:
     """Whether what has one of the ``suffixes`` is itself a folder, as a Zarr store is."""
     parts: bool = False
     """Whether a part of a file can be named after it: ``FILE.h5:part``."""
-    streams: bool = False
-    """Whether `DataOptions.stream` is heeded; else it is refused."""
+    streams: Callable[[Path], bool] = lambda path: False
+    """Tells whether what is at a path is left there where `DataOptions.stream` asks for it; else that is refused."""
 
     def is_named(self, spec: str) -> bool:
         """Whether a spec stands for such data by its words."""

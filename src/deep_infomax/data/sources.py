@@ -14,7 +14,7 @@ from deep_infomax.data.dataset import Dataset, by, labels_to_test_on
 from deep_infomax.data.dicom import load_dicom
 from deep_infomax.data.digits import load_digits, load_placed_digits
 from deep_infomax.data.fingerprint import fingerprint
-from deep_infomax.data.folders import load_folder
+from deep_infomax.data.folders import load_folder, user_files
 from deep_infomax.data.formats import READABLE
 from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.long import load_long
@@ -63,7 +63,7 @@ READERS: Final[dict[str, Reader]] = {
         "Image data sets that have a name of their own, downloaded from the Hugging Face Hub once.",
         lambda spec, path, options: load_known(spec, options),
         names=tuple(KNOWN),
-        streams=True,
+        streams=lambda path: True,
     ),
     "hub:owner/name": Reader(
         "Hugging Face Hub",
@@ -71,21 +71,21 @@ READERS: Final[dict[str, Reader]] = {
         "configurations.",
         _read_hub,
         prefix="hub:",
-        streams=True,
+        streams=lambda path: True,
     ),
     "https://host/name-{000..099}.tar": Reader(
         "Files at addresses",
         "Tar or parquet files of images at an address, with a range of numbers in braces for several; as a stream.",
         lambda spec, path, options: load_address(spec, options),
         prefix=PREFIXES,
-        streams=True,
+        streams=lambda path: True,
     ),
     "FOLDER": Reader(
         "Folder",
         "A folder of images, sorted into folders by split and class if you like, or of parquet files.",
         lambda spec, path, options: (load_long if options.series_column else load_folder)(path, options),
         within=(*sorted(READABLE), ".parquet"),
-        streams=True,
+        streams=lambda path: any(file.suffix.lower() == ".parquet" for file in user_files(path)),
     ),
     "FILE.npy or FILE.npz": Reader(
         "NumPy arrays",
@@ -98,16 +98,16 @@ READERS: Final[dict[str, Reader]] = {
         "A column of encoded images and a column of labels; or series in long form.",
         _read_parquet,
         suffixes=(".parquet",),
-        streams=True,
+        streams=lambda path: True,
     ),
     "FILE.tar": Reader(
         "Tar files of images",
         "Images in the layout of WebDataset, KEY.jpg beside KEY.cls, or a folder of such files; decoded once, or "
         "streamed.",
         lambda spec, path, options: load_tars(path, options),
-        suffixes=tars.SUFFIXES,
+        suffixes=(".tar",),
         within=tars.SUFFIXES,
-        streams=True,
+        streams=lambda path: True,
     ),
     "FILE.h5": Reader(
         "HDF5 file",
@@ -249,10 +249,34 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
 
 def read(spec: str, options: DataOptions) -> Dataset:
     """Find out what a spec stands for, and load that."""
+    reader, path = reader_of(spec)
+    if options.stream and not reader.streams(path):
+        raise ValueError(
+            f"`data_options.stream` reads images in tar files, parquet files and data sets of the Hub; {spec} is read "
+            "otherwise, so set it to false (image files are streamed once they are put into tar files)"
+        )
+    return reader.read(spec, path, options)
+
+
+def can_stream(spec: str) -> bool:
+    """Whether what a spec stands for can be read with `DataOptions.stream`.
+
+    Raises:
+        ValueError: There is no such data set.
+    """
+    reader, path = reader_of(spec)
+    return reader.streams(path)
+
+
+def reader_of(spec: str) -> tuple[Reader, Path]:
+    """The reader that a spec belongs to, and the path that it may be.
+
+    Raises:
+        ValueError: There is no such data set, or none that can be read.
+    """
     named = [reader for reader in READERS.values() if reader.is_named(spec)]
     if named:
-        _check_stream(named[-1], spec, options)
-        return named[-1].read(spec, expanded(spec), options)
+        return named[-1], expanded(spec)
     path, part = place_of(spec)
     if not spec or not path.exists():
         raise ValueError(nothing_called(spec))
@@ -261,23 +285,15 @@ def read(spec: str, options: DataOptions) -> Dataset:
     reader = reader_at(path, READERS)
     if reader is None and path.is_dir():
         reader = READERS["FOLDER"]  # which says what a folder may hold
+    if reader is None and path.name.lower().endswith(tars.PACKED):
+        raise ValueError(f"{spec} is compressed, and no part of it can be read alone; unpack it to a .tar file")
     if reader is None:
         raise ValueError(
             f"{spec} is a file of no known kind; give a {endings(READERS.values())} file, or a folder of images"
         )
     if part and not reader.parts:
         raise ValueError(f"{path} has no parts that can be named after it; leave :{part} out")
-    _check_stream(reader, spec, options)
-    return reader.read(spec, path, options)
-
-
-def _check_stream(reader: Reader, spec: str, options: DataOptions) -> None:
-    """Refuse to stream what is not read so."""
-    if options.stream and not reader.streams:
-        raise ValueError(
-            f"`data_options.stream` reads images in tar files, parquet files and data sets of the Hub; {spec} is read "
-            "otherwise, so leave it out"
-        )
+    return reader, path
 
 
 def place_of(spec: str) -> tuple[Path, str]:

@@ -47,7 +47,7 @@ def load_shards(name: str, splits: Mapping[str, Sequence[ShardFile]], options: D
     try:
         with progress("indexing", math.ceil(total / 1e6), "MB") as advance:
             indices = {split: [_indexed(file, advance) for file in group] for split, group in splits.items()}
-        return _dataset(name, splits, indices, options, f"{len(files):,} files of {total / 1e6:,.1f} MB")
+        return _dataset(name, splits, indices, options, f"{_counted(len(files), 'file')} of {total / 1e6:,.1f} MB")
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 
@@ -82,8 +82,8 @@ def _dataset(
         **damage,
         **notes,
         "stream_rule": (
-            f"{shards:,} shards in {files}, decoded when batches need them; an epoch mixes the shards, and the inputs "
-            f"of groups of shards that take up to {GROUP_BYTES / 1e6:,.0f} MB decoded"
+            f"{_counted(shards, 'shard')} in {files}, decoded as they are needed; an epoch mixes the shards, then the "
+            f"inputs of every {GROUP_BYTES / 1e6:,.0f} MB decoded"
         ),
     }
     labels: dict[str, Any] = {split: part.labels and list(part.labels) for split, part in images.items()}
@@ -175,6 +175,10 @@ def _together(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
         yield block
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _transparency(survey: Survey) -> dict[str, str]:
     """Say how many images may be transparent somewhere: of those that are decoded later, no more is known."""
     count = sum(
@@ -188,9 +192,9 @@ def _is_double(inputs: ShardedInputs) -> bool:
     """Whether float32 tells too few values apart, as some images from everywhere show."""
     if inputs.dtype.itemsize <= 2:
         return False
-    found = inputs.candidates(SAMPLE // math.prod(inputs.shape[2:]) or 1)
-    some = found[evenly_spaced(len(found), SAMPLE // math.prod(inputs.shape[2:]) or 1)]
-    return stored_as(inputs[some.numpy()]) == np.float64
+    most = max(1, SAMPLE // math.prod(inputs.shape[2:]))
+    found = inputs.candidates(most)
+    return stored_as(inputs[found[evenly_spaced(len(found), most)].numpy()]) == np.float64
 
 
 def _files(shards: Sequence[Shard]) -> FileNames | None:

@@ -24,15 +24,16 @@ from deep_infomax.data.formats import READABLE
 from deep_infomax.data.images import Splits, load_images
 from deep_infomax.data.index import Contents, Label, Look, Part, ShardFile, joined, kept
 from deep_infomax.data.options import DataOptions
-from deep_infomax.data.stored import StoredFile, UnreachableError, by_split, local_files, stamp_of
+from deep_infomax.data.stored import StoredFile, UnreachableError, by_split, local_files
 from deep_infomax.data.streams import load_shards, table_of
 from deep_infomax.runtime.records import from_json
 
-SUFFIXES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-"""Endings of tar files; those that are packed are refused with what to do."""
+PACKED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""Endings of compressed tar files, which are refused with what to do."""
+SUFFIXES: Final = (".tar", *PACKED)
 SHARD_BYTES: Final = 2**26
 """Bytes of a shard at most: a larger file is cut between keys."""
-_PACKED: Final = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
+_PROGRAMS: Final = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 _NUMBER: Final = re.compile(r"[+-]?\d{1,18}")
 _LARGEST_LABEL: Final = 2**20
 """Bytes of a label, or of what is described of an image, at most."""
@@ -91,7 +92,7 @@ def load_stored_tars(name: str, files: Sequence[StoredFile], root: str, options:
         tables = {split: table_of(group, [file.contents(unseen) for file in group]) for split, group in shards.items()}
         return with_labels(tables, options)
 
-    return load_images(name, ["tar", *map(stamp_of, files)], open_splits, options)
+    return load_images(name, ["tar", *((file.name, file.size, file.stamp) for file in files)], open_splits, options)
 
 
 class TarShards(ShardFile):
@@ -141,7 +142,7 @@ class TarShards(ShardFile):
         if not run:
             return []
         start = run[0][1]
-        content = self.file.read(start, run[-1][2])
+        content = self.file.read(start, run[-1][2]) if run[-1][2] else b""
         return [
             EncodedImage(name, content[begin - start : end - start] if end else None, name) for name, begin, end in run
         ]
@@ -194,7 +195,7 @@ class TarShards(ShardFile):
 
     def _require_unpacked(self, file: io.BufferedReader) -> None:
         beginning = file.read(8)
-        for first, program in _PACKED.items():
+        for first, program in _PROGRAMS.items():
             if beginning.startswith(first):
                 raise ValueError(
                     f"{self.file.name} is compressed, and no part of it can be read alone; unpack it with {program} "

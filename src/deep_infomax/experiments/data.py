@@ -9,6 +9,7 @@ from deep_infomax.data import (
     DataOptions,
     Dataset,
     Source,
+    can_stream,
     fingerprint,
     from_data,
     load_dataset,
@@ -93,10 +94,14 @@ def same_spec(named: str, trained_on: str) -> str:
 
 
 def options_for(spec: str, trained_on: str, options: DataOptions) -> DataOptions:
-    """How to read data: those of the training as there, others with its sizes and layout, columns as found."""
+    """How to read data: those of the training as there, others with its sizes and layout, columns as found.
+
+    Others are streamed as the training's are where they can be.
+    """
     if spec == trained_on:
         return options
-    return replace(options, image_column=None, label_column=None, train_inputs=None, held_out=None)
+    stream = options.stream and spec != IN_MEMORY and can_stream(spec)
+    return replace(options, image_column=None, label_column=None, train_inputs=None, held_out=None, stream=stream)
 
 
 def load_probe(probe: str, trained_on: str, options: DataOptions) -> Dataset:
