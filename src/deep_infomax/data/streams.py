@@ -70,10 +70,11 @@ def _dataset(
     tables = {split: table_of(splits[split], [index.contents for index in group]) for split, group in indices.items()}
     images, damage = _sound(with_labels(tables, options), indices, n)
     images, classes, held_out, notes = settled(images)
-    survey = survey_of([index for split in images if split in indices for index in indices[split]])
+    read = [index for split in images if split in indices for index in indices[split]]
+    survey = survey_of(read)
     rule = choose_rule(survey, options)
     inputs = {split: _inputs(part.shards or (), rule, options) for split, part in images.items()}
-    shards = sum(len(values.sizes) for values in inputs.values())
+    shards = sum(len(index.contents.parts) for index in read)
     description: dict[str, str | int] = {
         "shape": by(rule.shape),
         **rule.description,
