@@ -84,7 +84,7 @@ def _data(name: str) -> Callable[[Path], object]:
 
 
 def _stream(name: str) -> Callable[[Path], object]:
-    return lambda folder: load_dataset(str(folder / name), DataOptions(stream=True)).train.sample(8)
+    return lambda folder: load_dataset(str(folder / name), DataOptions(stream=True)).train.sample(8).shape
 
 
 def _table(name: str) -> Callable[[Path], object]:

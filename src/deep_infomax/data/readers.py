@@ -47,8 +47,8 @@ class Reader:
     """Whether what has one of the ``suffixes`` is itself a folder, as a Zarr store is."""
     parts: bool = False
     """Whether a part of a file can be named after it: ``FILE.h5:part``."""
-    streams: Callable[[Path], bool] = lambda path: False
-    """Tells whether what is at a path is left there where `DataOptions.stream` asks for it; else that is refused."""
+    streams: Callable[[Path], bool] | None = None
+    """Tells whether what is at a path is left there where `DataOptions.stream` asks for it; None where it never is."""
 
     def is_named(self, spec: str) -> bool:
         """Whether a spec stands for such data by its words."""
@@ -61,6 +61,10 @@ class Reader:
     def is_at(self, path: Path) -> bool:
         """Whether such data lie at a path that exists, as its name says."""
         return self.is_called(path) and path.is_dir() == self.folder
+
+    def can_stream(self, path: Path) -> bool:
+        """Whether `DataOptions.stream` can be heeded."""
+        return self.streams is not None and self.streams(path)
 
     def is_part(self, file: Path) -> bool:
         """Whether a file makes the folder that it lies in one of this kind."""

@@ -250,7 +250,7 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
 def read(spec: str, options: DataOptions) -> Dataset:
     """Find out what a spec stands for, and load that."""
     reader, path = reader_of(spec)
-    if options.stream and not reader.streams(path):
+    if options.stream and not reader.can_stream(path):
         raise ValueError(
             f"`data_options.stream` reads images in tar files, parquet files and data sets of the Hub; {spec} is read "
             "otherwise, so set it to false (image files are streamed once they are put into tar files)"
@@ -265,7 +265,7 @@ def can_stream(spec: str) -> bool:
         ValueError: There is no such data set.
     """
     reader, path = reader_of(spec)
-    return reader.streams(path)
+    return reader.can_stream(path)
 
 
 def reader_of(spec: str) -> tuple[Reader, Path]:
