@@ -1,14 +1,14 @@
 """Many image files: seconds to read them, memory of all processes, and the share of a training that waits for them.
 
-N photographs in nested folders, one of them cut short, are read and trained on as `dim train` does it, in a process
-of its own. The photographs are the JPEG files of the parquet folders named by ``--data``, over and over; without any,
-they are generated. Memory is that of the process and its children, pages that several share counted once, sampled ten
-times a second. Linux only.
+N photographs in nested folders, one of them cut short, are read and trained on as `dim train` does it. Reading and each
+training have a process of their own. The photographs are the JPEG files of the parquet folders named by ``--data``,
+over and over; without any, they are generated. Memory is that of the process and its children, pages that several
+share counted once, sampled ten times a second. Linux only.
 
     python benchmarks/many_images.py FOLDER --images 200000 --data cifar10/ tiny-imagenet/
     python benchmarks/many_images.py FOLDER --images 2000
 
-FOLDER gets the photographs, a cache and two runs. Photographs that are there are read again; remove it at the end.
+FOLDER gets the photographs, a cache and three runs. Photographs that are there are read again; remove it at the end.
 """
 
 import argparse
@@ -22,7 +22,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,12 +35,13 @@ import torch
 from measuring import train_records
 from PIL import Image
 
-from deep_infomax.data import Batches, DataOptions, Source, batches, images, load_dataset
+from deep_infomax.data import Batches, DataOptions, Dataset, Source, batches, images, load_dataset
 from deep_infomax.recipes import RECIPES, build_encoder, build_objective
 from deep_infomax.training import fit
 
 RECIPE = "local-infonce"
 GENERATED, A_FOLDER, FEW = 500, 250, 2000
+READING = "read"
 PLACES = ("few", "resident", "on disk")
 
 
@@ -50,10 +52,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="of the decoded images")
     parser.add_argument("--steps", type=int, default=20, help="of a training")
     parser.add_argument("--data", nargs="*", type=Path, default=[], help="folders of parquet files")
-    parser.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=(READING, *PLACES), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.read:
-        read(options.folder, options.size, options.steps)
+    if options.only == READING:
+        read(options.folder, options.size)
+        return
+    if options.only:
+        train(options.folder, options.size, options.steps, options.only)
         return
     print(
         f"cores {len(os.sched_getaffinity(0))}, load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}",
@@ -63,7 +68,8 @@ def main() -> None:
         write_photographs(options.folder / "photographs", options.images, originals(options.data))
     for made in ("cache", *PLACES):
         shutil.rmtree(options.folder / made, ignore_errors=True)
-    show(watched([sys.executable, *sys.argv, "--read"], options.folder))
+    found = (watched([sys.executable, *sys.argv, "--only", phase], options.folder) for phase in (READING, *PLACES))
+    show(chain.from_iterable(found))
 
 
 def originals(folders: list[Path]) -> list[bytes]:
@@ -118,20 +124,31 @@ def watch_memory(process: subprocess.Popen[str], samples: list[tuple[float, floa
         time.sleep(0.1)
 
 
-def read(folder: Path, size: int, steps: int) -> None:
-    """Read the photographs that can be decoded, read them again from the cache, and train on them."""
-    photographs, options = str(folder / "photographs"), DataOptions(resize=size, skip_damaged=True)
+def read(folder: Path, size: int) -> None:
+    """Read the photographs that can be decoded, and read them again from the cache."""
     stages: list[dict[str, Any]] = []
-    with phase("read") as found, mock.patch.object(images, "progress", timed_progress(stages)):
-        data = load_dataset(photographs, options)
+    with phase(READING) as found, mock.patch.object(images, "progress", timed_progress(stages)):
+        data = photographs(folder, size)
         found |= {"images": len(data.train), "bytes": data.train.nbytes, "stages": stages}
         found["rule"] = data.description["damaged_rule"]
     with phase("read from the cache"):
-        data = load_dataset(photographs, options)
-    few = data.pretraining.evenly_spaced(FEW)
-    for place in PLACES:
-        with phase(f"train, {place}") as found:
-            found |= trained(few if place == "few" else data.pretraining, place, steps, folder)
+        photographs(folder, size)
+
+
+def train(folder: Path, size: int, steps: int, place: str) -> None:
+    """Train on the photographs that are in the cache."""
+    source = photographs(folder, size).pretraining
+    if place == "few":
+        few = source.evenly_spaced(FEW)
+        batches.release(source.inputs)  # pages beside those few, which count as memory of the process
+        source = few
+    with phase(f"train, {place}") as found:
+        found |= trained(source, place, steps, folder)
+
+
+def photographs(folder: Path, size: int) -> Dataset:
+    """Those that can be decoded."""
+    return load_dataset(str(folder / "photographs"), DataOptions(resize=size, skip_damaged=True))
 
 
 @contextlib.contextmanager
@@ -177,12 +194,12 @@ def trained(source: Source, place: str, steps: int, folder: Path) -> dict[str, A
     return {"images_per_second": last["images_per_second"], "waiting": sum(waits) / last["seconds"]}
 
 
-def show(found: Iterator[tuple[dict[str, Any], float]]) -> None:
+def show(found: Iterable[tuple[dict[str, Any], float]]) -> None:
     """Print what is found, as it is."""
     peaks = {}
     for record, peak in found:
         peaks[record["phase"]] = peak
-        if record["phase"] == "read":
+        if record["phase"] == READING:
             size, n = record["bytes"], record["images"]
             print(f"{record['rule']}; decoded {size / 1e6:,.0f} MB")
             print("stage | seconds | images/s | cores at work")
