@@ -173,3 +173,15 @@ def test_random_crops_and_whole_inputs(tmp_path):
     assert (cropped.train.shape, cropped.trained_shape) == ((1, 8), (1, 8))
     with pytest.raises(ValueError, match=r"`data_options.evaluate_whole` is for a training on random crops; set"):
         DataOptions(evaluate_whole=True)
+
+
+def test_a_crop_that_does_not_fit_names_the_input_and_the_option(tmp_path):
+    with pytest.raises(ValueError, match=r"^second has the size 6 x 10, too little for a crop of 8,2; set"):
+        choose_fit([(1, 10, 3), (1, 6, 10)], ["first", "second"], DataOptions(crop=(8, 2)))
+    for name, shape in (("flat", (6, 10, 3)), ("wide", (10, 3, 3))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match=r"flat.png has 6 x 10 pixels, too few for a crop of 8,2"):
+        load_dataset(str(tmp_path), DataOptions(crop=(8, 2)))
+    np.save(tmp_path / "x.npy", np.zeros((4, 30)))
+    with pytest.raises(ValueError, match=r"`data_options.random_crop` is 4,4, a length for 2 axes, and inputs have 1"):
+        load_dataset(str(tmp_path / "x.npy"), DataOptions(random_crop=(4, 4)))

@@ -7,6 +7,7 @@ which count as missing values.
 
 import math
 from collections.abc import Sequence
+from operator import lt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,8 +81,9 @@ def choose_fit(shapes: Sequence[tuple[int, ...]], names: Sequence[str], options:
         spatial = [target]
     if options.crop is not None:
         window = sides("crop", options.crop, axes)
-        smallest = min(range(len(spatial)), key=lambda position: min(spatial[position]))
-        if any(n < wanted for sizes in spatial for n, wanted in zip(sizes, window, strict=True)):
+        short = [row for row, sizes in enumerate(spatial) if any(map(lt, sizes, window))]
+        if short:
+            smallest = min(short, key=lambda row: min(spatial[row]))
             raise ValueError(
                 f"{names[smallest]} has the size {by(spatial[smallest])}, too little for a crop of "
                 f"{written(options.crop)}; set `data_options.size` to {written(options.crop)} to pad it, or "

@@ -20,7 +20,7 @@ from deep_infomax.data.hub import KNOWN, load_hub, load_known
 from deep_infomax.data.long import load_long
 from deep_infomax.data.missing import surveyed
 from deep_infomax.data.nifti import load_nifti
-from deep_infomax.data.options import DataOptions, Sides, written
+from deep_infomax.data.options import DataOptions, Sides, sides, written
 from deep_infomax.data.parquet import load_parquet
 from deep_infomax.data.readers import Reader, endings, reader_at
 from deep_infomax.data.stores import load_store
@@ -232,7 +232,8 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     if options.train_inputs is not None:
         dataset = thinned(dataset, options.train_inputs)
     if options.random_crop is not None:
-        dataset = (windowed if options.evaluate_whole else centred)(dataset, options.random_crop)
+        size = sides("random_crop", options.random_crop, len(dataset.train.shape) - 1)
+        dataset = windowed(dataset, size) if options.evaluate_whole else centred(dataset, options.random_crop)
     sources = {"train": dataset.train, "test": dataset.test, "unlabelled": dataset.unlabelled}
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
@@ -349,15 +350,15 @@ def thinned(dataset: Dataset, most: int) -> Dataset:
     )
 
 
-def windowed(dataset: Dataset, size: Sides) -> Dataset:
+def windowed(dataset: Dataset, size: tuple[int, ...]) -> Dataset:
     """Show the splits whole, of which an encoder is trained on random crops."""
-    shown = dataset.train.centre_crop(size).shape
+    window = dataset.train.centre_crop(size).shape[1:]
     return replace(
         dataset,
-        window=shown[1:],
+        window=window,
         description={
             **dataset.description,
-            "crop_rule": f"random crops of {by(shown[1:])} for training, whole inputs for evaluation",
+            "crop_rule": f"random crops of {by(window)} for training, whole inputs for evaluation",
         },
     )
 

@@ -210,8 +210,8 @@ def choose_size(survey: Survey, options: DataOptions) -> tuple[int, int, str]:
         return *_pair(side), rule
     if options.crop is not None:
         height, width = _pair(options.crop)
-        smallest = min(sizes.count, key=min)
-        if any(size[0] < height or size[1] < width for size in sizes.count):
+        if short := [size for size in sizes.count if size[0] < height or size[1] < width]:
+            smallest = min(short, key=min)
             raise ValueError(
                 f"the image {sizes.example[smallest]} has {by(smallest)} pixels, too few for a crop of "
                 f"{written(options.crop)}; set `data_options.resize` to {max(height, width)}, or `data_options.crop` "
