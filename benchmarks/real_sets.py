@@ -8,8 +8,16 @@
 `asterisk-core-sounds-{en,es,fr,it,ru}-wav` |
 | brain: cubes of a scan with the lobe they lie in; the left half is learnt, the right one, mirrored, is the test | \
 Debian's `mricron-data` |
+| proteins: cubes of 16 Angstrom around a residue, the four kinds of atom its channels, with what the chain does \
+there; dehydrogenases are learnt, trypsins are the test | Debian's `theseus-examples` |
+| landsat: pieces of a satellite's image of six bands with the height of the ground; stripes are the test | Debian's \
+`r-cran-stars` |
+| seasons: pieces of monthly weather over the northern oceans, seven variables, missing on land, with the season; the \
+Atlantic is the test | Debian's `ferret-datasets` |
+| tiny-imagenet: the first twenty classes of Tiny ImageNet | its parquet files |
 """
 
+import gzip
 import hashlib
 import wave
 from collections.abc import Callable, Iterable, Mapping
@@ -25,11 +33,25 @@ Part = tuple[str, Array, str]
 """The part of the data that an input belongs to, the input, its class."""
 SOUNDS = Path("/usr/share/asterisk/sounds")
 SCANS = Path("/usr/share/mricron/templates")
+PROTEINS = Path("/usr/share/doc/theseus/examples")
+SATELLITE = Path("/usr/lib/R/site-library/stars/tif")
+WEATHER = Path("/usr/share/ferret-vis/data/coads_climatology.cdf")
 VOICES = {"en_US_f_Allison": "en", "es_MX_f_Allison": "es", "fr_CA_f_June": "fr", "it_IT_m_Carlo": "it",
           "ru_RU_f_IvrvoiceRU": "ru"}  # fmt: skip
 SAMPLES, SILENT = 4096, 0.01
 WINDOW, LAST_PERSON_LEARNT = 128, 7
 SIDE, CUBES = 16, 400
+PIECE, STEP = 16, 4
+ATOMS = "CNOS"
+FAMILIES = {"ldh": "train", "trypsins": "test"}
+STATES = {"HHH": "helix", "EEE": "strand", "---": "neither"}
+RESIDUES = 600
+HEIGHTS = {0: "sea", 10: "plain", 30: "slope"}
+STRIPE = 88
+VARIABLES = ("SST", "AIRT", "SPEH", "WSPD", "UWND", "VWND", "SLP")
+SEASONS = ("winter", "spring", "summer", "autumn")
+ATLANTIC = 280
+CLASSES = 20
 SERIES: Mapping[str, Mapping[str, str]] = {
     "ACSF1": {}, "ArrowHead": {}, "BasicMotions": {}, "GunPoint": {}, "ItalyPowerDemand": {},
     "JapaneseVowels": {"size": "longest"}, "OSULeaf": {}, "PickupGestureWiimoteZ": {"size": "longest"},
@@ -65,6 +87,12 @@ def real_sets(folder: Path) -> dict[str, RealSet]:
         found["voices"] = kept(folder / "voices.npz", voices, SOUNDS)
     if SCANS.is_dir():
         found["brain"] = kept(folder / "brain.npz", brain, SCANS)
+    if PROTEINS.is_dir():
+        found["proteins"] = kept(folder / "proteins.npz", proteins, PROTEINS)
+    if SATELLITE.is_dir():
+        found["landsat"] = kept(folder / "landsat.npz", landsat, SATELLITE)
+    if WEATHER.is_file():
+        found["seasons"] = kept(folder / "seasons.npz", seasons, WEATHER)
     return found
 
 
@@ -80,7 +108,9 @@ def kept(file: Path, make: Callable[[Path], list[Part]], source: Path) -> RealSe
         arrays = {}
         for suffix, part in (("", "train"), ("_test", "test")):
             inputs, labels = zip(*[(x, y) for where, x, y in parts if where == part], strict=True)
-            arrays |= {f"x{suffix}": np.stack(inputs).astype(np.float32), f"y{suffix}": np.array(labels)}
+            stacked = np.stack(inputs)
+            kept_as = np.uint8 if stacked.dtype == np.uint8 else np.float32
+            arrays |= {f"x{suffix}": stacked.astype(kept_as), f"y{suffix}": np.array(labels)}
         np.savez(file, **arrays)
     return RealSet(str(file), {"layout": "channels_first"})
 
@@ -129,4 +159,114 @@ def brain(folder: Path) -> list[Part]:
             for x, y, z in generator.permutation(places)[:CUBES]:
                 cube = scan[x - half : x + half, y - half : y + half, z - half : z + half]
                 parts.append((part, (cube if letter == "L" else cube[::-1])[None], lobe))
+    return parts
+
+
+def proteins(folder: Path) -> list[Part]:
+    """Smoothed counts of atoms around residues whose neighbours along the chain do the same, as many of each state."""
+    from scipy.ndimage import gaussian_filter
+
+    generator, edges, parts = np.random.default_rng(0), np.arange(PIECE + 1) - PIECE / 2, []
+    for family, part in FAMILIES.items():
+        chains = [read_chain(file) for file in sorted((folder / family).glob("*.pdb.gz"))]
+        for state, name in STATES.items():
+            places = [
+                (chain, residue)
+                for chain in chains
+                for residue in range(1, len(chain.states) - 1)
+                if chain.states[residue - 1 : residue + 2] == state
+            ]
+            for index in generator.permutation(len(places))[:RESIDUES]:
+                chain, residue = places[index]
+                around = chain.atoms - chain.centres[residue]
+                counts = [np.histogramdd(around[chain.elements == atom], [edges] * 3)[0] for atom in ATOMS]
+                parts.append((part, gaussian_filter(np.stack(counts), (0, 1, 1, 1)), name))
+    return parts
+
+
+class Chain(NamedTuple):
+    """A protein's chain: all atoms, and each residue's central carbon and state."""
+
+    atoms: Array
+    elements: Array
+    centres: Array
+    states: str
+
+
+def read_chain(file: Path) -> Chain:
+    """Of a file of the Protein Data Bank; only residues with their whole backbone are kept."""
+    atoms, elements, backbones = [], [], {}
+    for line in gzip.decompress(file.read_bytes()).decode().splitlines():
+        if line.startswith("ATOM") and line[16] in " A" and line[76:78].strip() in ATOMS:
+            place = [float(line[start : start + 8]) for start in (30, 38, 46)]
+            atoms.append(place)
+            elements.append(line[76:78].strip())
+            if (name := line[12:16].strip()) in ("N", "CA", "C"):
+                backbones.setdefault(line[21:27], {})[name] = place
+    whole = [[b["N"], b["CA"], b["C"]] for b in backbones.values() if len(b) == 3]
+    backbone = np.array(whole).reshape(-1, 3, 3)
+    states = ["-"] * len(backbone)
+    for i in range(1, len(backbone) - 1):
+        if np.linalg.norm(backbone[i - 1 : i + 1, 2] - backbone[i : i + 2, 0], axis=1).max() < 2:
+            phi = torsion(backbone[i - 1, 2], *backbone[i])
+            psi = torsion(*backbone[i], backbone[i + 1, 0])
+            states[i] = "H" if -100 < phi < -30 and -80 < psi < -5 else "E" if phi < -90 and psi > 80 else "-"
+    return Chain(np.array(atoms), np.array(elements), backbone[:, 1], "".join(states))
+
+
+def torsion(a: Array, b: Array, c: Array, d: Array) -> float:
+    """The angle between the planes of a, b, c and of b, c, d, in degrees."""
+    along = (c - b) / np.linalg.norm(c - b)
+    before, after = (v - v @ along * along for v in (a - b, d - c))
+    return float(np.degrees(np.arctan2(np.cross(along, before) @ after, before @ after)))
+
+
+def landsat(folder: Path) -> list[Part]:
+    """Pieces of 16 x 16 places, which overlap, with the height in their middle; no piece lies in two stripes."""
+    import tifffile
+
+    bands = tifffile.imread(folder / "L7_ETMs.tif")
+    heights = tifffile.imread(folder / "olinda_dem_utm25s.tif")
+    parts = []
+    for top in range(0, bands.shape[0] - PIECE + 1, STEP):
+        if (stripe := top // STRIPE) != (top + PIECE - 1) // STRIPE:
+            continue
+        for left in range(0, bands.shape[1] - PIECE + 1, STEP):
+            y, x = ((np.array([top, left]) + PIECE / 2) * heights.shape / bands.shape[:2]).astype(int)
+            name = next((name for most, name in HEIGHTS.items() if heights[y, x] <= most), "hill")
+            piece = bands[top : top + PIECE, left : left + PIECE].transpose(2, 0, 1)
+            parts.append(("test" if stripe % 2 else "train", piece, name))
+    return parts
+
+
+def seasons(file: Path) -> list[Part]:
+    """Pieces of 32 x 32 degrees and a month, of which half is known; no piece lies in both parts."""
+    from scipy.io import netcdf_file
+
+    with netcdf_file(file, mmap=False) as data:
+        maps = np.stack([data.variables[name][:] for name in VARIABLES], 1).astype(np.float32)
+        north, west = data.variables["COADSY"][:] > 0, data.variables["COADSX"][:] < ATLANTIC
+    maps = np.where(maps < -1e33, np.nan, maps)[:, :, north]
+    parts = []
+    for month, values in enumerate(maps):
+        for part, there in (("train", west), ("test", ~west)):
+            ocean = values[:, :, there]
+            for top in range(0, ocean.shape[1] - PIECE + 1, STEP):
+                for left in range(0, ocean.shape[2] - PIECE + 1, STEP):
+                    piece = ocean[:, top : top + PIECE, left : left + PIECE]
+                    if np.isnan(piece).mean() < 0.5:
+                        parts.append((part, piece, SEASONS[(month + 1) % 12 // 3]))
+    return parts
+
+
+def tiny_imagenet(folder: Path) -> list[Part]:
+    """The first classes, in the files' own order."""
+    from datasets import load_dataset
+
+    parts = []
+    for split, part in (("train", "train"), ("valid", "test")):
+        files = [str(file) for file in folder.glob(f"{split}-*.parquet")]
+        for row in load_dataset("parquet", data_files=files, split="train"):
+            if row["label"] < CLASSES:
+                parts.append((part, np.asarray(row["image"].convert("RGB")).transpose(2, 0, 1), str(row["label"])))
     return parts

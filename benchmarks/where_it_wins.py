@@ -6,9 +6,10 @@
 
 The protocol was fixed before the first run: recipes `local-infonce` and `supervised` as they are, the last weights;
 probes `mlp`, `knn` and `linear`, of which `mlp` decides. Three sets come with scikit-learn. Others are read where
-packages that bring them are installed, as real_sets.py says; 5,000 images of CIFAR-10 in parquet, where ``--images``
-names their folder. Series are read by catch22 as well, where `pycatch22` is installed. Settings were chosen on
-placed-digits, GunPoint, ItalyPowerDemand, OSULeaf, BasicMotions and brain; the other sets played no part in it.
+packages that bring them are installed, as real_sets.py says; 5,000 images of CIFAR-10 and twenty classes of Tiny
+ImageNet, where ``--images`` and ``--tiny_imagenet`` name their folders of parquet files. Series are read by catch22 as
+well, where `pycatch22` is installed. Settings were chosen on placed-digits, GunPoint, ItalyPowerDemand, OSULeaf,
+BasicMotions and brain; the other sets played no part in it.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from real_sets import RealSet, package, real_sets
+from real_sets import RealSet, kept, package, real_sets, tiny_imagenet
 from rich.table import Table
 
 from deep_infomax.cli.tables import print_table
@@ -73,6 +74,8 @@ def main() -> None:
     sets = {name: RealSet(make(arguments.out)) for name, make in SETS.items()} | real_sets(arguments.out)
     if arguments.images is not None:
         sets["CIFAR-10"] = RealSet(str(arguments.images), {"train_inputs": 5000})
+    if arguments.tiny_imagenet is not None:
+        sets["tiny-imagenet"] = kept(arguments.out / "tiny-imagenet.npz", tiny_imagenet, arguments.tiny_imagenet)
     sets = {name: found for name, found in sets.items() if not arguments.sets or name in arguments.sets.split(",")}
     rows = []
     for name, (spec, options) in sets.items():
@@ -121,6 +124,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--images", type=Path, help="folder of CIFAR-10 in parquet")
+    parser.add_argument(
+        "--tiny_imagenet", type=Path, help="folder of Tiny ImageNet in parquet, of which 20 classes are taken"
+    )
     parser.add_argument("--sets", default="", help="some of them, separated by commas")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each")
     parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
