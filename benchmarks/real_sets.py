@@ -92,7 +92,7 @@ def real_sets(folder: Path) -> dict[str, RealSet]:
     if SATELLITE.is_dir():
         found["landsat"] = kept(folder / "landsat.npz", landsat, SATELLITE)
     if WEATHER.is_file():
-        found["seasons"] = kept(folder / "seasons.npz", seasons, WEATHER)
+        found["seasons"] = kept(folder / "seasons.npz", seasons, WEATHER, missing="nan")
     return found
 
 
@@ -102,7 +102,7 @@ def package(name: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def kept(file: Path, make: Callable[[Path], list[Part]], source: Path) -> RealSet:
+def kept(file: Path, make: Callable[[Path], list[Part]], source: Path, **options: str) -> RealSet:
     if not file.exists():
         parts = make(source)
         arrays = {}
@@ -112,7 +112,7 @@ def kept(file: Path, make: Callable[[Path], list[Part]], source: Path) -> RealSe
             kept_as = np.uint8 if stacked.dtype == np.uint8 else np.float32
             arrays |= {f"x{suffix}": stacked.astype(kept_as), f"y{suffix}": np.array(labels)}
         np.savez(file, **arrays)
-    return RealSet(str(file), {"layout": "channels_first"})
+    return RealSet(str(file), {"layout": "channels_first", **options})
 
 
 def watch(file: Path) -> list[Part]:
