@@ -175,7 +175,7 @@ def test_an_interrupt_ends_a_search_as_well(monkeypatch: pytest.MonkeyPatch) -> 
         ({"epochs": -1}, SERIES, "`epochs` is -1; give a finite number of at least 0"),
         ({"dim": -3}, SERIES, "`dim` is -3; give 1 or more"),
         ({"batch_size": 0}, SERIES, "`batch_size` is 0; give 1 or more"),
-        ({"device": "gpu"}, SERIES, "`device`: gpu is unknown; did you mean cpu?"),
+        ({"device": "gpu"}, SERIES, "`device`: gpu is unknown; did you mean xpu"),
         ({"layer": "Z"}, SERIES, "unknown layer 'Z'; this encoder has conv, fc, Y"),
         ({"seed": None}, SERIES, "`seed` is none; give a whole number"),
         ({"seed": -1}, SERIES, "`seed` is -1; give 0 or a positive number"),

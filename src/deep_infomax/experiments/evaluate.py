@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from deep_infomax import evaluation
 from deep_infomax.data import DataOptions, Dataset, load_dataset
 from deep_infomax.data.description import same_data
@@ -18,6 +16,7 @@ from deep_infomax.experiments.scorers import trained_by
 from deep_infomax.experiments.settings import configure
 from deep_infomax.recipes import Config
 from deep_infomax.runtime import run_files
+from deep_infomax.runtime.devices import choose_device
 from deep_infomax.runtime.progress import progress_bars
 from deep_infomax.training.prepare import use_channels_last
 
@@ -107,7 +106,7 @@ def _probed_with(run: Path, probe: Any, data: Any, changes: Mapping[str, Any]) -
 
 def load_encoder(run: str | Path) -> Encoder:
     """The encoder of a run, or of the Hub, where it computes fast."""
-    encoder = Encoder.from_pretrained(run).to(_device())
+    encoder = Encoder.from_pretrained(run).to(choose_device(None))
     use_channels_last(encoder)
     return encoder
 
@@ -133,7 +132,3 @@ def reading(run: Path) -> DataOptions:
 def trained_with(run: Path) -> str | None:
     """What the training of a run was given as data; None for an encoder that keeps no configuration."""
     return read_settings(run).data if (run / run_files.CONFIG).exists() else None
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -24,6 +24,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.experiments.settings import configure, recipe_named
 from deep_infomax.experiments.train import check_seed, fitting
 from deep_infomax.recipes import METHODS, Config, build_encoder, build_objective
+from deep_infomax.runtime.devices import choose_device
 from deep_infomax.runtime.missing import Missing, read_missing
 from deep_infomax.runtime.values import read_setting
 from deep_infomax.training import InterruptedTrainingError, fit
@@ -54,7 +55,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         missing: What stands for a missing value: ``"nan"``, or a number, beside which NaN counts as missing, too. They
             are filled with the centre of their channel, and masked in the objective. None refuses NaN.
         seed: Of the weights, the order of the data and all noise.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda``, or untested ``mps`` and ``xpu``.
         settings: Groups of other settings, as `deep_infomax.train` takes them: ``{"objective": {"units": 64}}``.
         verbose: Show the progress of the training on standard error.
 
@@ -157,7 +158,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"inputs of shape {arrays.shape[1:]} do not fit an encoder that was fitted to {self.shape_}; "
                 "give inputs like those of fit"
             )
-        self.encoder_.to(_device(self.device))
+        self.encoder_.to(choose_device(self.device))
         found: np.ndarray = self.encoder_.encode(arrays, self.layer).numpy()
         return found
 
@@ -275,7 +276,3 @@ def _validated(estimator: DeepInfoMaxTransformer, inputs: Any, reset: bool) -> A
     if hasattr(validation, "validate_data"):  # from scikit-learn 1.6 on
         return validation.validate_data(estimator, inputs, ensure_all_finite=finite, **rules)
     return estimator._validate_data(inputs, force_all_finite=finite, **rules)
-
-
-def _device(name: str) -> torch.device:
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

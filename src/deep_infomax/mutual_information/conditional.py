@@ -26,7 +26,7 @@ from deep_infomax.mutual_information.estimators import ESTIMATORS
 from deep_infomax.mutual_information.facts import facts_of
 from deep_infomax.mutual_information.folds import Work, fit_folds
 from deep_infomax.mutual_information.rows.arrangement import rows_of
-from deep_infomax.mutual_information.running import choose_device, running, watches_of
+from deep_infomax.mutual_information.running import running, watches_of
 from deep_infomax.mutual_information.samples.inputs import (
     Columns,
     as_columns,
@@ -37,6 +37,7 @@ from deep_infomax.mutual_information.samples.inputs import (
 from deep_infomax.mutual_information.samples.names import check_indexes
 from deep_infomax.mutual_information.samples.units import check_unit
 from deep_infomax.mutual_information.samples.variables import read_variable
+from deep_infomax.runtime.devices import choose_device
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 

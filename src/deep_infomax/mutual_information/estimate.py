@@ -41,7 +41,7 @@ from deep_infomax.mutual_information.folds import Work, fit_folds
 from deep_infomax.mutual_information.result import Estimate
 from deep_infomax.mutual_information.rows.arrangement import rows_of
 from deep_infomax.mutual_information.rows.independence import combined_p_value, normal_p_value
-from deep_infomax.mutual_information.running import choose_device, running, watches_of
+from deep_infomax.mutual_information.running import running, watches_of
 from deep_infomax.mutual_information.samples.inputs import (
     as_columns,
     as_samples,
@@ -53,6 +53,7 @@ from deep_infomax.mutual_information.samples.inputs import (
 from deep_infomax.mutual_information.samples.names import check_indexes, column_names
 from deep_infomax.mutual_information.samples.units import check_unit
 from deep_infomax.mutual_information.samples.variables import Variable, read_variable
+from deep_infomax.runtime.devices import choose_device
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 

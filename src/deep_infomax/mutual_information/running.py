@@ -14,12 +14,10 @@ import torch
 from deep_infomax.mutual_information.critics.fitting import Watch
 from deep_infomax.runtime.allocator import keep_freed_memory
 from deep_infomax.runtime.interrupt import stop_requests
-from deep_infomax.runtime.progress import NOTES, Progress, progress_bars
+from deep_infomax.runtime.progress import Progress, progress_bars
 from deep_infomax.runtime.random_numbers import own_random_numbers
 
 Array = np.ndarray
-_TESTED: Final = ("cpu", "cuda")
-"""Kinds of devices that estimates were tested on."""
 _TRAINED: Final = 0.8
 """Share of its time that a training may take, the rest being left to the readout."""
 
@@ -51,11 +49,3 @@ def watches_of(tell: Progress, stopped: Callable[[], bool], time_budget: float |
         for number in range(parts)
     ]
     return [Watch(stopped, partial(report, number), end) for number, end in enumerate(ends)]
-
-
-def choose_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for, or a GPU where there is one; one that no test covers is said to be so."""
-    found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if found.type not in _TESTED:
-        NOTES.print(f"the device {found} was never tested; {' and '.join(_TESTED)} are")
-    return found

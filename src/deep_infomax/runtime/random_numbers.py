@@ -1,7 +1,7 @@
 """Torch's random numbers, of the host and of the one device that is used."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -30,7 +30,7 @@ def default_generator(device: torch.device) -> torch.Generator:
 
 @contextmanager
 def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of the host and a device from a seed; on leaving, host and CUDA device are as they were.
+    """Random numbers of the host and a device from a seed; on leaving, both are as they were.
 
     >>> state = torch.get_rng_state()
     >>> with own_random_numbers(0, torch.device("cpu")):
@@ -38,6 +38,13 @@ def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
     >>> torch.equal(torch.get_rng_state(), state)
     True
     """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with kept_random_numbers(device):
         seed_generators(seed, device)
         yield
+
+
+def kept_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    """On leaving, the generators of the host and of a device are as they were."""
+    if device.type == "cpu":
+        return torch.random.fork_rng([])
+    return torch.random.fork_rng([device], device_type=device.type)

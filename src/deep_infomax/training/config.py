@@ -32,8 +32,8 @@ class TrainingConfig:
     """Constant learning rate of the adversary (prior matching, BiGAN)."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Number type of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto: a CUDA GPU where there is one, else the CPU."""
+    device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
+    """Where to train; auto: a CUDA GPU where there is one, else the CPU. No test covers mps (Apple) and xpu (Intel)."""
     compile: bool = False
     """Compile the model with torch.compile, where there is a compiler; docs/speed.md says where it pays."""
     log_every: int = 20

@@ -19,6 +19,7 @@ def health(vectors: Float[Tensor, "n d"]) -> dict[str, float]:
     >>> health(torch.cat([torch.eye(2), -torch.eye(2)]))["vector_rank"]
     2.0
     """
+    vectors = vectors.cpu()  # in float64, which not every device has
     rank, spread = float(effective_rank(vectors)), float(vectors.double().std(0).mean())
     found = {"vector_rank": rank, "dead_units": dead_units(vectors), "vector_std": spread}
     decay = spectral_decay(vectors)

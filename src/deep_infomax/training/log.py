@@ -55,8 +55,8 @@ class RunningMeans:
         self._sums, self._count = {}, 0
         if not sums:
             return {}
-        own = torch.stack(list(sums.values())).double() / count
-        means = dict(zip(sums, gathered(own[None]).mean(0).tolist(), strict=True))
+        own = gathered(torch.stack(list(sums.values()))[None]).cpu().double() / count
+        means = dict(zip(sums, own.mean(0).tolist(), strict=True))
         return {name: value for name, value in means.items() if not name.endswith("_ceiling") or math.isfinite(value)}
 
     def tensors(self) -> dict[str, Tensor]:

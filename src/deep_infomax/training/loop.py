@@ -30,7 +30,7 @@ from deep_infomax.runtime.chunks import at_a_time
 from deep_infomax.runtime.interrupt import StopRequest, stop_requests
 from deep_infomax.runtime.locks import training_lock
 from deep_infomax.runtime.processes import agreed, lost_process, synchronise_batch_norms, wait_for_all
-from deep_infomax.runtime.random_numbers import seed_generators
+from deep_infomax.runtime.random_numbers import kept_random_numbers, seed_generators
 from deep_infomax.runtime.regular import require_own_folder, require_regular
 from deep_infomax.runtime.scaling import Scaling
 from deep_infomax.runtime.terminal import PlainConsole
@@ -120,8 +120,7 @@ def fit(
         encoder, objective, data, training or TrainingConfig(), seed, None if out is None else Path(out), transform,
         read_setting("scaling", Scaling, scaling), listening,
     )  # fmt: skip
-    devices = [run.device] if run.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), stop_requests(signal.SIGINT, signal.SIGTERM) as stop, run.alone():
+    with kept_random_numbers(run.device), stop_requests(signal.SIGINT, signal.SIGTERM) as stop, run.alone():
         return run.train(stop, resume, progress)
 
 

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from deep_infomax.contracts import Batch, Losses, Objective
 from deep_infomax.encoders import Encoder
 from deep_infomax.encoders.base import require_encoder
+from deep_infomax.runtime.devices import choose_device, has_device
 from deep_infomax.runtime.regular import require_own_folder
 from deep_infomax.training.config import TrainingConfig
 
@@ -48,17 +49,17 @@ def require_parts(encoder: object, objective: object, training: object) -> None:
 
 def uses_cpu(training: TrainingConfig) -> bool:
     """Whether a training runs on the CPU, alone or in several processes."""
-    return training.device == "cpu" or not torch.cuda.is_available()
+    return not has_device("cuda" if training.device == "auto" else training.device) or training.device == "cpu"
 
 
 def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
     """The devices and processes of a training, and where else it logs to.
 
     Raises:
-        ValueError: a GPU is asked for and there is none, or a tracker that is not installed.
+        ValueError: a device is asked for that is not there, or a tracker that is not installed.
     """
-    if training.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("`training.device` is cuda, but this torch finds no GPU; use auto or cpu")
+    if not has_device(choose_device(training.device).type):
+        raise ValueError(f"`training.device` is {training.device}, but this torch finds no such GPU; use auto or cpu")
     if missing := set(training.trackers) - {str(tracker) for tracker in get_available_trackers()}:
         names = " ".join(sorted(missing))
         raise ValueError(

@@ -96,7 +96,7 @@ class TrainingState:
 
     def check_loss(self, checkpoints: Checkpoints | None) -> None:
         """Wait for the device, and raise NonFiniteLossError where a loss of any process was not finite."""
-        first = torch.tensor([self.means.first_non_finite_step()], dtype=torch.float64, device=self.device)
+        first = torch.tensor([self.means.first_non_finite_step()], device=self.device)
         step = gathered(first).min()
         if step < math.inf:
             raise self._not_finite(f"the loss of step {step:.0f} is not finite", checkpoints)

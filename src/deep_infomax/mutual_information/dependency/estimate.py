@@ -27,10 +27,11 @@ from deep_infomax.mutual_information.dependency.reading import Fold, Work
 from deep_infomax.mutual_information.dependency.result import Dependency
 from deep_infomax.mutual_information.estimators import DEPENDENCIES
 from deep_infomax.mutual_information.rows.arrangement import rows_of
-from deep_infomax.mutual_information.running import choose_device, running, watches_of
+from deep_infomax.mutual_information.running import running, watches_of
 from deep_infomax.mutual_information.samples.inputs import as_columns, check_options, few_samples
 from deep_infomax.mutual_information.samples.names import column_names
 from deep_infomax.mutual_information.samples.units import check_unit
+from deep_infomax.runtime.devices import choose_device
 from deep_infomax.runtime.progress import Progress
 from deep_infomax.runtime.values import unknown
 
