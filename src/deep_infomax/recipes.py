@@ -28,7 +28,15 @@ from deep_infomax.bounds import BOUNDS
 from deep_infomax.contracts import Objective, Scorer
 from deep_infomax.data import DataOptions, Source
 from deep_infomax.decoders import Decoder
-from deep_infomax.encoders import ENCODERS, FAMILIES, Encoder, Network, VariationalEncoder, encoder_for
+from deep_infomax.encoders import (
+    ENCODERS,
+    FAMILIES,
+    ConvolutionalEncoder,
+    Encoder,
+    Network,
+    VariationalEncoder,
+    encoder_for,
+)
 from deep_infomax.objectives import PRIORS, DeepInfoMax, MutualInformation, PriorMatching, Untrained
 from deep_infomax.runtime.values import Known, read_setting, require_count
 from deep_infomax.scorers import GLOBAL_SCORERS, LOCAL_SCORERS
@@ -168,12 +176,17 @@ class EncoderConfig:
     """Network, chosen by the size of the inputs unless named."""
     dim: int | None = None
     """Units of the global vector Y; none: the architecture's own (64; 16 for digits)."""
+    local: int | None = None
+    """Convolutions after which the local map is read; none: the architecture's own choice."""
+    hidden: int | None = None
+    """Units of fc, the hidden layer before Y; none: the architecture's own."""
 
     def __post_init__(self) -> None:
         """Reject unknown names, and sizes that no network can have."""
         _check_names("encoder", self)
-        if self.dim is not None:
-            require_count("encoder.dim", self.dim)
+        for name in ("dim", "local", "hidden"):
+            if (value := getattr(self, name)) is not None:
+                require_count(f"encoder.{name}", value)
 
 
 @dataclass(frozen=True)
@@ -360,8 +373,15 @@ def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> En
     Raises:
         ValueError: the architecture does not fit the inputs.
     """
-    architecture, dim = config.encoder.architecture, config.encoder.dim
-    encoder = network_named(architecture)(channels, spatial, dim)
+    chosen = config.encoder
+    encoder = network_named(chosen.architecture)(channels, spatial, chosen.dim)
+    if chosen.local is not None or chosen.hidden is not None:
+        if not isinstance(encoder, ConvolutionalEncoder):
+            raise ValueError(
+                f"`encoder.local` and `encoder.hidden` say nothing to the network {encoder.architecture}; "
+                "leave them out"
+            )
+        encoder = encoder.changed(chosen.local, chosen.hidden)
     return VariationalEncoder(encoder) if METHODS[config.objective.method].variational else encoder
 
 

@@ -27,6 +27,7 @@ from deep_infomax.encoders import (
     strided_crops,
 )
 from deep_infomax.encoders.convolutions import PositionStatistics
+from deep_infomax.recipes import Config, EncoderConfig, build_encoder
 
 
 def exactly(message: str) -> str:
@@ -538,3 +539,27 @@ def test_a_scaling_that_cannot_be_is_refused() -> None:
     encoder.set_statistics([0.0], [1.0], scaling="log1p")
     with pytest.raises(ValueError, match="channel 0 of the inputs has negative values, such as -3, which are"):
         encoder.encode(torch.full((2, 1, 16), -3.0))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sizes"),
+    [
+        (EncoderConfig(local=1), "(64 x 16 x 16), conv (4096), fc (1024), Y (64)"),
+        (EncoderConfig(local=3), "(256 x 4 x 4), conv (4096), fc (1024), Y (64)"),
+        (EncoderConfig(hidden=32, dim=8), "(128 x 8 x 8), conv (4096), fc (32), Y (8)"),
+    ],
+)
+def test_the_local_map_and_the_hidden_layer_can_be_others(chosen: EncoderConfig, sizes: str) -> None:
+    encoder = build_encoder(Config(encoder=chosen), 3, (32, 32))
+    assert encoder.sizes == sizes
+    features = encoder(torch.zeros(2, 3, 32, 32))
+    assert features.local.shape[1:] == encoder.local_shape
+
+
+def test_a_place_or_a_width_that_no_network_has_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"after one of 3 convolution\(s\), got local=4"):
+        build_encoder(Config(encoder=EncoderConfig(local=4)), 3, (32, 32))
+    with pytest.raises(ValueError, match=r"`encoder.hidden` is 0; give 1 or more"):
+        EncoderConfig(hidden=0)
+    with pytest.raises(ValueError, match="say nothing to the network strided-crops; leave them out"):
+        build_encoder(Config(encoder=EncoderConfig("strided-crops", local=1)), 3, (32, 32))

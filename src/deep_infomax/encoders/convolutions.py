@@ -174,6 +174,24 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
         self.fully_connected = _fully_connected(network)
         self.output = nn.Linear(sizes["fc"], sizes["Y"])
 
+    def changed(self, local: int | None = None, hidden: int | None = None) -> "ConvolutionalEncoder":
+        """The same network with fresh weights, its local map or the width of its last hidden layer another one.
+
+        Args:
+            local: After how many convolutions the local map is read; None leaves it.
+            hidden: Units of `fc`; None leaves them.
+
+        Raises:
+            ValueError: There are fewer convolutions, or a number is below 1.
+
+        >>> from deep_infomax.encoders import convolutional_32
+        >>> convolutional_32().changed(local=1, hidden=2048).sizes
+        '(64 x 16 x 16), conv (4096), fc (2048), Y (64)'
+        """
+        *before, last = self.network.fully_connected
+        local, hidden = local or self.network.local, hidden or last
+        return ConvolutionalEncoder(replace(self.network, local=local, fully_connected=(*before, hidden)))
+
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
         local = self.lower(inputs)

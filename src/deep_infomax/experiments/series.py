@@ -42,6 +42,10 @@ class Setting(NamedTuple):
     recipe: str
     objective: Mapping[str, Any] = MappingProxyType({})
     """Changes of the recipe's objective, by name."""
+    encoder: Mapping[str, Any] = MappingProxyType({})
+    """Changes of its encoder."""
+    training: Mapping[str, Any] = MappingProxyType({})
+    """Changes of its training, which go before those of the series."""
 
 
 class Measurement(NamedTuple):
@@ -99,7 +103,8 @@ class Series:
         """
         epochs = {} if self.epochs is None else {"epochs": self.epochs}
         groups = {
-            "training": {**epochs, **self.training}, "objective": setting.objective, "data_options": self.data_options,
+            "training": {**epochs, **self.training, **setting.training}, "objective": setting.objective,
+            "encoder": setting.encoder, "data_options": self.data_options,
         }  # fmt: skip
         return configure(recipe_named(setting.recipe), groups)
 

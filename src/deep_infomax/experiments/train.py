@@ -135,8 +135,8 @@ def _train(
     for line in description_lines(dataset.description):
         say(line)
     say(f"encoder {encoder.summary}")
-    kept = training.checkpoints
-    size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept) / 1e6)
+    kept, averaged = training.checkpoints, None if training.average is None else encoder
+    size = math.ceil(checkpoint_bytes(torch.nn.ModuleList([encoder, objective]), kept, averaged) / 1e6)
     on = f"{dataset.name} in memory" if settings.in_memory else settings.data
     say(f"{settings.recipe} on {on}: {len(source):,} inputs; run directory {run}")
     say(f"{kept} checkpoints are kept: with one being written, at most {size} MB")

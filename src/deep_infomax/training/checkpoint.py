@@ -141,11 +141,17 @@ def what_is_kept(checkpoints: Checkpoints | None) -> str:
     return f"the last good checkpoint is {paths[-1]}" if paths else "no checkpoint had been written"
 
 
-def checkpoint_bytes(module: nn.Module, keep: int) -> int:
-    """Size of ``keep`` checkpoints and the one being written, each with Adam's two moments of every parameter."""
-    parameters = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    buffers = sum(buffer.numel() * buffer.element_size() for buffer in module.buffers())
-    return (keep + 1) * (3 * parameters + buffers)
+def checkpoint_bytes(module: nn.Module, keep: int, averaged: nn.Module | None = None) -> int:
+    """Size of ``keep`` checkpoints and the one being written.
+
+    Each has Adam's two moments of every parameter, and the average of what is averaged.
+    """
+    average = 0 if averaged is None else _bytes(averaged.state_dict().values())
+    return (keep + 1) * (3 * _bytes(module.parameters()) + _bytes(module.buffers()) + average)
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:

@@ -28,6 +28,8 @@ class TrainingConfig:
     """Share of all steps in which a one-cycle schedule rises."""
     weight_decay: float = 0.0
     """Decoupled decay of the weights of the encoder side's layers (Loshchilov and Hutter 2019, 1711.05101)."""
+    average: float | None = None
+    """Decay of a moving average of the encoder's weights, which is what the training gives; none: the last weights."""
     adversary_learning_rate: float = 1e-4
     """Constant learning rate of the adversary (prior matching, BiGAN)."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -57,6 +59,10 @@ class TrainingConfig:
                 raise ValueError(f"`training.{name}` is {value:g}; give a finite number of at least 0")
         if self.epochs is not None and self.epochs > 1e9:  # beyond it steps become too many to count
             raise ValueError(f"`training.epochs` is {self.epochs:g}; give at most 1e9")
+        if self.average is not None and not 0 <= self.average < 1:
+            raise ValueError(
+                f"`training.average` is {self.average:g}; give a decay of at least 0 and below 1, such as 0.999"
+            )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"`training.warmup` is {self.warmup}; give a share of the steps, at least 0 and below 1")
 

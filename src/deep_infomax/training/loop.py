@@ -243,6 +243,8 @@ class _Run:
                 end |= {"epoch": state.step / per_epoch, "stopped_early": True, "steps_planned": total}
             self._write(log, end)
             self.encoder.eval()
+            if state.average is not None:
+                state.average.hand_over()
             if self.out is not None and main:
                 save_pictures(self.out / run_files.ARRAYS, self.bare_model, self.sample)
                 self.encoder.save_pretrained(self.out)  # last: a run with an encoder is whole
@@ -297,6 +299,8 @@ class _Run:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         state.step += 1
+        if state.average is not None:
+            state.average.add(state.step)
         state.means.add(state.step, loss, losses.terms)
 
     def _check_reached(self) -> None:
@@ -365,7 +369,8 @@ class _Run:
             for name in (run_files.METRICS, run_files.WEIGHTS, run_files.ENCODER):
                 require_regular(self.out / name)
             require_own_folder(self.out / run_files.ARRAYS)
-            checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints))
+            averaged = None if self.training.average is None else self.encoder
+            checkpoints.prepare(checkpoint_bytes(self.bare_model, self.training.checkpoints, averaged))
         wait_for_all(self.control)
         if resume and (found := checkpoints.read_latest()) is not None:
             self.state.load(found, self.out)

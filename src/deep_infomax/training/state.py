@@ -10,13 +10,14 @@ from torch import Tensor
 from deep_infomax.data import Source, fingerprint
 from deep_infomax.runtime.processes import gathered
 from deep_infomax.runtime.tensors import first_misfit
+from deep_infomax.training.averaging import Average
 from deep_infomax.training.checkpoint import Checkpoint, Checkpoints, load_optimizer, optimizer_tensors, what_is_kept
 from deep_infomax.training.config import TrainingConfig
 from deep_infomax.training.errors import NonFiniteLossError
 from deep_infomax.training.log import RunningMeans
 from deep_infomax.training.prepare import Model, prepare_optimizers
 
-_MODEL = "model."
+_MODEL, _AVERAGE = "model.", "average."
 
 
 class TrainingState:
@@ -28,6 +29,7 @@ class TrainingState:
         self.optimizers = prepare_optimizers(model, training)
         self.means = RunningMeans()
         self.step, self.seconds, self.log_size = 0, 0.0, 0
+        self.average = None if training.average is None else Average(model.encoder, training.average)
         self.stopped = False
         """Whether a callback or a collapse ended the training."""
         self.collapsed_since: float | None = None
@@ -39,6 +41,8 @@ class TrainingState:
     def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and record of a checkpoint, but for the log's size; every process has to ask, as it gathers sums."""
         tensors = {f"{_MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in self.average.tensors.items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
         record = {
@@ -78,6 +82,8 @@ class TrainingState:
             for name, optimizer in self.optimizers.items():
                 load_optimizer(name, optimizer, tensors)
             self.means.load(tensors, self.device)
+            if self.average is not None:
+                self.average.load({n.removeprefix(_AVERAGE): t for n, t in tensors.items() if n.startswith(_AVERAGE)})
         except ValueError as error:
             raise checkpoint.damaged(error) from None
         self.step, self.seconds, self.log_size = record.step, record.seconds, record.log_size
