@@ -44,6 +44,7 @@ def miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(gpu.training_step, "BLOCKS", {"library": 1})
     monkeypatch.setattr(gpu.training_step, "rates", lambda device: {"bfloat16 GFLOP/s": 1.0})
     monkeypatch.setattr(gpu.training_step, "compiled", lambda shape, device: {"compiled ms": None})
+    monkeypatch.setattr(gpu, "LAYERS", ("Y",))
     monkeypatch.setattr(gpu, "tests", lambda most: "3 passed")
     monkeypatch.setattr(gpu, "interrupted_after", interrupted_at_once)
     words = ["--minutes", "1e6", "--device", "cpu", "--data", "digits", "--recipes", "local-infonce-paper"]
