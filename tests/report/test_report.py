@@ -666,6 +666,9 @@ def test_recipes_of_the_papers_form_have_its_settings(recipe: str) -> None:
     }
     assert method_of(config["objective"]) == rows.get(recipe.removesuffix("-paper"))
     assert trained_as_published("cifar10", config["training"], config["data_options"], {})
+    earlier = {name: value for name, value in config["training"].items() if name != "average"}
+    assert trained_as_published("cifar10", earlier, config["data_options"], {})
+    assert not trained_as_published("cifar10", earlier | {"average": 0.999}, config["data_options"], {})
 
 
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if not name.endswith("-paper")])

@@ -171,10 +171,11 @@ _OBJECTIVES: Final[dict[str, dict[str, Any]]] = {
 
 _TRAINING: Final = {
     "batch_size": 64, "learning_rate": 1e-4, "adversary_learning_rate": 1e-4, "schedule": "constant", "weight_decay": 0,
+    "average": None,
 }  # fmt: skip
 _LATER: Final = {
     "others": None, "limit": None, "penalty": 0, "gradient_penalty": 1, "adversary_learning_rate": 1e-4,
-    "weight_decay": 0,
+    "weight_decay": 0, "average": None,
 }  # fmt: skip
 """What a run of a version without such a setting was trained with."""
 
