@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from deep_infomax.data import DataOptions
+from deep_infomax.experiments.run import train
 from deep_infomax.experiments.run_directory import read_settings, write_settings
+from deep_infomax.recipes import EncoderConfig, ObjectiveConfig
 from deep_infomax.training import TrainingConfig
 
 WRITTEN = """\
@@ -76,7 +78,7 @@ def test_settings_are_read_and_written_without_a_change(tmp_path: Path, lines: i
     (tmp_path / "config.yaml").write_text(text)
     write_settings(tmp_path, read_settings(tmp_path))
     written = (tmp_path / "config.yaml").read_text()
-    defaults = vars(DataOptions()) | vars(TrainingConfig())
+    defaults = vars(DataOptions()) | vars(TrainingConfig()) | vars(EncoderConfig()) | vars(ObjectiveConfig())
     defaults = {name: value if isinstance(value, str) else json.dumps(value) for name, value in defaults.items()}
     later = [f"  {name}: {value}\n" for name, value in defaults.items() if f"  {name}:" not in text]
     assert [line for line in written.splitlines(keepends=True) if line not in later] == text.splitlines(keepends=True)
@@ -96,3 +98,19 @@ def test_a_setting_that_is_wrong_or_unknown_is_named_with_its_file(tmp_path: Pat
         ValueError, match=r"config\.yaml is damaged: training has no setting batchsize; did you mean batch_size"
     ):
         read_settings(tmp_path)
+
+
+def refused(out: Path) -> None:
+    with pytest.raises(ValueError, match="the encoder convolutional-32 takes 32x32 inputs, got 8x8"):
+        train("local-infonce", "digits", out=out, encoder={"architecture": "convolutional-32"}, progress=False)
+
+
+def test_a_training_that_is_refused_leaves_no_directory(tmp_path: Path) -> None:
+    refused(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_was_there_stays(tmp_path: Path) -> None:
+    refused(tmp_path)
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []

@@ -112,14 +112,22 @@ class _Content:
 def new_run(run: Path) -> Iterator[None]:
     """Make a run directory, and keep others out of it during the block; one where no training began may be used again.
 
+    Where the block wrote nothing, such as for a training that is refused, no directory is left that was not there.
+
     Raises:
         ValueError: it already holds a run or files that a run would overwrite, something else is in its place, or
             another process trains there.
     """
+    there = run.exists()
     _require_free(run)
-    with training_lock(run):
-        _require_free(run)  # another one may have begun and ended in between
-        yield
+    try:
+        with training_lock(run):
+            _require_free(run)  # another one may have begun and ended in between
+            yield
+    finally:
+        if not there:
+            with suppress(OSError):  # it is not empty
+                run.rmdir()
 
 
 @contextmanager
