@@ -1,6 +1,6 @@
 """The configuration of a run: the settings that took effect, and all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import yaml
@@ -8,8 +8,8 @@ import yaml
 from deep_infomax.report.runs import RecordedRun
 from deep_infomax.report.wording import plain, spaced, stated
 
-Reads = Mapping[str, Mapping[str, frozenset[str]]]
-"""By method the settings of the objective that it reads, each with the weights of which one has to be above 0."""
+Reads = Mapping[str, Mapping[str, Callable[[Mapping[str, Any]], bool]]]
+"""By method the settings of the objective that it reads, each with whether it has an effect beside the others."""
 
 _ADVERSARIES: Final = "gradient_penalty"
 """What is in effect where there is an adversary."""
@@ -51,9 +51,10 @@ def configuration(run: RecordedRun, reads: Reads) -> list[Facts]:
 
 
 def objective_in_effect(objective: Mapping[str, Any], reads: Reads) -> dict[str, Any]:
-    """The settings that the method reads, of parts with a weight; all where the method is not known.
+    """The settings that have an effect with the method; all where the method is not known.
 
-    >>> reads = {"deep-infomax": {"alpha": frozenset(), "global_scorer": frozenset({"alpha"}), "bound": frozenset()}}
+    >>> always, weighed = (lambda settings: True), (lambda settings: settings["alpha"] > 0)
+    >>> reads = {"deep-infomax": {"alpha": always, "global_scorer": weighed, "bound": always}}
     >>> found = {"method": "deep-infomax", "alpha": 0.0, "global_scorer": "concat", "bound": "jsd"}
     >>> objective_in_effect(found, reads), objective_in_effect(found | {"alpha": 0.5}, reads)["global_scorer"]
     ({'method': 'deep-infomax', 'bound': 'jsd'}, 'concat')
@@ -61,8 +62,8 @@ def objective_in_effect(objective: Mapping[str, Any], reads: Reads) -> dict[str,
     read = reads.get(str(objective.get("method")))
     if read is None:
         return dict(objective)
-    weighed = {name for name in read if not read[name] or any(objective.get(weight) for weight in read[name])}
-    return {name: value for name, value in _set(objective).items() if name == "method" or name in weighed}
+    effective = {name for name, has_effect in read.items() if has_effect(objective)}
+    return {name: value for name, value in _set(objective).items() if name == "method" or name in effective}
 
 
 def _training(run: RecordedRun, reads: Reads) -> dict[str, Any]:

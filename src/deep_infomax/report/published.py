@@ -152,7 +152,8 @@ _TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
 }  # fmt: skip
 
 _DIM: Final = {
-    "method": "deep-infomax", "prior": "uniform", "gradient_penalty": 1, "others": None, "limit": None, "penalty": 0,
+    "method": "deep-infomax", "prior": "uniform", "matching": "adversary", "gradient_penalty": 1, "others": None,
+    "limit": None, "penalty": 0, "noise": None,
 }  # fmt: skip
 _LOCAL: Final = {"local_scorer": "encode-and-dot", "units": 2048}
 _GLOBAL: Final = {"global_scorer": "concat"}
@@ -174,8 +175,8 @@ _TRAINING: Final = {
     "average": None,
 }  # fmt: skip
 _LATER: Final = {
-    "others": None, "limit": None, "penalty": 0, "gradient_penalty": 1, "adversary_learning_rate": 1e-4,
-    "weight_decay": 0, "average": None,
+    "others": None, "limit": None, "penalty": 0, "noise": None, "matching": "adversary", "gradient_penalty": 1,
+    "adversary_learning_rate": 1e-4, "weight_decay": 0, "average": None,
 }  # fmt: skip
 """What a run of a version without such a setting was trained with."""
 
