@@ -35,7 +35,11 @@ TABLES: dict[str, Mapping[str, Titled]] = {
 }
 ENTRIES = [pytest.param(table[name], id=f"{where}-{name}") for where, table in TABLES.items() for name in table]
 NAMED = [pytest.param(setting, name, id=f"{setting}-{name}") for setting, table in CHOICES.items() for name in table]
-READ = {"objective.global_scorer": {"alpha": 1.0}, "objective.prior": {"gamma": 1.0}}
+READ = {
+    "objective.global_scorer": {"alpha": 1.0},
+    "objective.prior": {"gamma": 1.0},
+    "objective.matching": {"gamma": 1.0, "prior": "gaussian"},
+}
 """What makes a method read a setting."""
 
 

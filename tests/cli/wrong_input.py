@@ -221,6 +221,13 @@ CASES = [
     Case("a negative weight", f"{_TRAIN} --data series.npy --objective.gamma -1 --out gamma"),
     Case("no weight at all", f"{_TRAIN} --data series.npy --objective.beta 0 --out beta"),
     Case("a score limit of 0", f"{_TRAIN} --data series.npy --objective.limit 0 --out limit"),
+    Case("noise of deviation 0", f"{_TRAIN} --data series.npy --objective.noise 0 --out noise"),
+    Case("noise for a method without scorers", "train --recipe vae --data digits --objective.noise 0.5 --out vae"),
+    Case("an unknown matching", f"{_TRAIN} --data series.npy --objective.matching sigreq"),
+    Case(
+        "a prior that a matching cannot match",
+        f"{_TRAIN} --data series.npy --objective.gamma 0.1 --objective.matching sigreg --out uniform",
+    ),
     Case("no units", f"{_TRAIN} --data series.npy --objective.units 0 --out units"),
     Case("a seed beyond 64 bits", "train --data digits --seed 18446744073709551616"),
     Case("an unknown architecture", f"{_TRAIN} --data series.npy --encoder.architecture resnet --out resnet"),

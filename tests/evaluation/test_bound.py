@@ -18,7 +18,7 @@ from deep_infomax.data import Dataset, Source
 from deep_infomax.encoders import TappedEncoder
 from deep_infomax.evaluation import TrainedBy, evaluate
 from deep_infomax.negatives import all_pairs
-from deep_infomax.objectives import DeepInfoMax, MutualInformation, Untrained
+from deep_infomax.objectives import DeepInfoMax, GaussianChannel, MutualInformation, Untrained
 from deep_infomax.scorers import EncodeAndDot
 
 
@@ -66,6 +66,26 @@ def test_bound_is_the_mean_report_of_whole_batches_of_test_inputs() -> None:
     assert result.spread == pytest.approx(abs(by_hand[0] - by_hand[1]) / math.sqrt(2), abs=1e-5)
     assert [details["ceiling"] for details in result.details] == pytest.approx([math.log(16)] * 2)
     assert trained_by.objective.training  # as it was
+
+
+def test_the_bound_of_a_noisy_vector_is_read_through_its_noise() -> None:
+    """With running means and variances, and noise that the seed draws after the order of the inputs."""
+    local, channel = term(), GaussianChannel(6, 0.5)
+    channel.normalise.running_mean.fill_(0.2)
+    channel.normalise.running_var.fill_(0.3)
+    trained_by = TrainedBy(DeepInfoMax(local_term=local, beta=1.0, noise=channel), 25)
+    [result] = evaluate(encoder(), dataset(), metrics=["bound"], seeds=1, trained_by=trained_by)
+    generator, by_hand = torch.Generator().manual_seed(0), []
+    test = dataset().test
+    assert test is not None
+    for rows in torch.randperm(50, generator=generator).split(25):
+        with torch.no_grad():
+            features = encoder().eval()(test.inputs[rows])
+            noise = 0.5 * torch.randn(25, 6, generator=generator)
+            noisy = (features.vector - 0.2) / math.sqrt(0.3 + 1e-5) + noise
+            by_hand.append(local.eval()(features.local, noisy).terms["bound"].item())
+    assert (result.variant, result.details[0]["ceiling"]) == ("local infonce", pytest.approx(math.log(25)))
+    assert result.value == pytest.approx(fmean(by_hand), abs=1e-5)
 
 
 def test_every_bound_of_an_objective_is_told_with_its_kind_and_ceiling() -> None:

@@ -32,9 +32,11 @@ from deep_infomax.objectives import (
     Ball,
     DeepInfoMax,
     Gaussian,
+    GaussianChannel,
     MutualInformation,
     Prior,
     PriorMatching,
+    SIGReg,
     Sphere,
     Uniform,
     Untrained,
@@ -88,6 +90,12 @@ def local_global(encoder: Encoder) -> DeepInfoMax:
     return DeepInfoMax(**parts, prior=matching(encoder, Ball()), alpha=0.5, beta=0.1, gamma=0.1)
 
 
+def noisy(encoder: Encoder) -> DeepInfoMax:
+    scorer = GlobalConcat(math.prod(encoder.local_shape), encoder.vector_size, UNITS)
+    parts = {"global_term": MutualInformation(scorer, JENSEN_SHANNON), "local_term": local(encoder)}
+    return DeepInfoMax(**parts, alpha=0.5, beta=0.5, noise=GaussianChannel(encoder.vector_size, 0.5))
+
+
 OBJECTIVES = [
     Case("untrained", lambda encoder: Untrained(), learns=False),
     Case("local-infonce", lambda encoder: DeepInfoMax(local_term=local(encoder), beta=1.0)),
@@ -96,6 +104,9 @@ OBJECTIVES = [
     Case("local-dv", local_dv, adversarial=True),
     Case("global-jsd", global_jsd, adversarial=True),
     Case("local-global", local_global, adversarial=True),
+    Case("noise", noisy),
+    Case("sigreg", lambda encoder: DeepInfoMax(local_term=local(encoder), prior=SIGReg(), beta=1.0, gamma=0.05)),
+    Case("sigreg-alone", lambda encoder: DeepInfoMax(prior=SIGReg(), gamma=1.0)),
     Case("prior", lambda encoder: DeepInfoMax(prior=matching(encoder, Sphere()), gamma=1.0), adversarial=True),
 ]
 

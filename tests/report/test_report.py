@@ -18,8 +18,10 @@ from recorded_runs import CLASSES, DATASET, Run
 
 from deep_infomax.bounds import BOUNDS
 from deep_infomax.cli import compare
+from deep_infomax.experiments.titles import titles
 from deep_infomax.recipes import RECIPES
 from deep_infomax.report import Titles, find_runs, methods, write_report
+from deep_infomax.report.configuration import configuration
 from deep_infomax.report.images import neighbour_rows, png
 from deep_infomax.report.projection import principal_components, tsne
 from deep_infomax.report.published import SUPERVISED, method_of, published_figure, trained_as_published
@@ -404,6 +406,15 @@ def test_the_bound_on_training_pairs_and_that_on_test_inputs_are_told_apart(tmp_
     assert "bound (local infonce)" in text
 
 
+def test_what_passes_the_noise_is_told_beside_the_bounds(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a", objective={"noise": 0.5}).log()
+    log = run.path / "metrics.jsonl"
+    log.write_text(log.read_text().replace('"terms": {', '"terms": {"noise_ceiling": 51.502, '))
+    page = report(run)
+    assert "information that passes the noise 51.5 nats at most" in page.text()
+    assert not any("noise" in alt for alt in page.figures())  # it is no loss and no bound
+
+
 def test_what_a_metric_says_of_its_figure_stands_below_the_table(tmp_path: Path) -> None:
     details = [{"warnings": ["the fit ended after 50 steps, up to 9 % above its minimum"]}] * 2
     run = Run(tmp_path / "a").evaluation([Run.result("linear", "conv", 60.0, details=details)])
@@ -638,6 +649,8 @@ DIM = {
         (DIM | {"alpha": 0.0, "beta": 1.0, "gamma": 0.1, "bound": "jsd"}, "DIM(L) JSD"),
         (DIM | {"alpha": 0.0, "beta": 1.0, "gamma": 0.1, "bound": "dv"}, None),
         (DIM | {"alpha": 0.0, "beta": 1.0, "gamma": 0.1, "bound": "infonce", "others": 1}, None),
+        (DIM | {"alpha": 0.0, "beta": 1.0, "gamma": 0.1, "bound": "infonce", "noise": 0.5}, None),
+        (DIM | {"alpha": 0.0, "beta": 1.0, "gamma": 0.1, "bound": "infonce", "matching": "sigreg"}, None),
         (DIM | {"alpha": 1.0, "beta": 0.0, "gamma": 1.0, "bound": "jsd"}, "DIM(G)"),
         (DIM | {"alpha": 1.0, "beta": 0.0, "gamma": 0.1, "bound": "jsd"}, None),
         (DIM | {"alpha": 0.5, "beta": 0.1, "gamma": 0.1, "bound": "jsd"}, "DIM(L+G)"),
@@ -653,6 +666,30 @@ DIM = {
 )
 def test_method_of_an_objective(objective: dict[str, Any], method: str | None) -> None:
     assert method_of(objective) == method
+
+
+@pytest.mark.parametrize(
+    ("objective", "shown"),
+    [
+        ({"gamma": 0.1}, True),
+        ({"gamma": 0.1, "matching": "adversary"}, True),
+        ({"gamma": 0.1, "matching": "sigreg", "prior": "gaussian"}, False),
+        ({"gamma": 0.0, "matching": "adversary"}, False),
+        ({"method": "bigan"}, True),
+    ],
+)
+def test_settings_of_an_adversary_are_shown_where_there_is_one(
+    tmp_path: Path, objective: dict[str, Any], shown: bool
+) -> None:
+    run = Run(tmp_path / "a", objective=objective | {"gradient_penalty": 1.0})
+    run.config["training"]["adversary_learning_rate"] = 1e-4
+    run.write_config()
+    parts = {
+        part.title: {fact.name for fact in part.entries}
+        for part in configuration(read_run(run.path, "a"), titles().reads)
+    }
+    assert ("gradient penalty" in parts["Objective"]) == shown
+    assert ("adversary learning rate" in parts["Training"]) == shown
 
 
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name.endswith("-paper") and name[:6] != "random"])

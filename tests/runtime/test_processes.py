@@ -33,8 +33,10 @@ from deep_infomax.encoders import Convolution, ConvolutionalEncoder, Convolution
 from deep_infomax.objectives import (
     DeepInfoMax,
     Gaussian,
+    GaussianChannel,
     MutualInformation,
     PriorMatching,
+    SIGReg,
     Untrained,
     mutual_information,
 )
@@ -108,6 +110,18 @@ class FixedSamples(Gaussian):
         return samples[first_row(n) : first_row(n) + n]
 
 
+def noisy(bound: str) -> Model:
+    inside = encoder()
+    term = MutualInformation(SCORERS["folded"](inside), BOUNDS[bound])
+    return Model(inside, DeepInfoMax(local_term=term, beta=1.0, noise=GaussianChannel(6, 0.5)))
+
+
+def sigreg() -> Model:
+    inside = encoder()
+    term = MutualInformation(SCORERS["folded"](inside), BOUNDS["infonce"])
+    return Model(inside, DeepInfoMax(local_term=term, prior=SIGReg(projections=8), beta=1.0, gamma=0.5))
+
+
 def baseline(name: str) -> Model:
     inside = strided_crops(2, (6, 5), 6) if name == "cpc" else encoder()
     objective = {
@@ -125,6 +139,9 @@ MODELS: dict[str, Callable[[], Model]] = {
     **{f"{scorer}, infonce": partial(deep_infomax, scorer, "infonce", limit=9.0, penalty=0.1) for scorer in SCORERS},
     **{f"{scorer}, dv": partial(deep_infomax, scorer, "dv") for scorer in ("encode-and-dot", "global-concat")},
     **{name: partial(baseline, name) for name in ("cpc", "nat", "aae")},
+    **{f"noise, {bound}": partial(noisy, bound) for bound in ("infonce", "dv")},
+    "noise, infonce, gaps": partial(noisy, "infonce"),
+    "sigreg": sigreg,
     **{f"two vectors, {bound}": partial(two_vectors, bound) for bound in ("infonce", "dv")},
     **{f"folded, {bound}, in parts": partial(deep_infomax, "folded", bound) for bound in ("infonce", "dv")},
     **{f"folded, {bound}, gaps": partial(deep_infomax, "folded", bound, penalty=0.1) for bound in BOUNDS},
@@ -170,7 +187,10 @@ def step(name: str, own: slice, parallel: bool) -> dict[str, Tensor]:
         module = DistributedDataParallel(model)
         module.broadcast_buffers = False
     most_values = 1 if "in parts" in name else mutual_information.MOST_VALUES  # 1: anchors one by one
-    with mock.patch.object(mutual_information, "MOST_VALUES", most_values):
+    with (
+        mock.patch.object(mutual_information, "MOST_VALUES", most_values),
+        mock.patch.object(Gaussian, "sample", FixedSamples.sample),
+    ):
         losses: Losses = module(batch)
         (losses.encoder if losses.adversary is None else losses.encoder + losses.adversary).backward()
     terms = {f"terms.{key}": gathered(value[None]).mean() for key, value in losses.terms.items()}
@@ -195,12 +215,24 @@ def normalised(own: slice, affine: bool, parallel: bool) -> dict[str, Tensor]:
     return {"output": y.detach(), "input": x.grad, **of_parameters}
 
 
+def projected(own: slice, seed: int) -> dict[str, Tensor]:
+    """Value and gradient of SIGReg of a share of the vectors, with directions from a seed."""
+    vectors = torch.randn(INPUTS, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.manual_seed(seed)
+    y = vectors[own].requires_grad_()
+    loss = SIGReg(projections=8)(y).encoder
+    loss.backward()
+    assert y.grad is not None
+    return {"loss": loss.detach(), "gradient": y.grad}
+
+
 def steps(rank: int, world: int, folder: Path) -> None:
     share = INPUTS // world
     with joined(rank, world, folder):
         own = slice(rank * share, (rank + 1) * share)
         found: dict[str, Any] = {name: step(name, own, parallel=True) for name in MODELS}
         found["normalised"] = {affine: normalised(own, affine, parallel=True) for affine in (True, False)}
+        found["projected"] = projected(own, seed=rank)
     torch.save(found, folder / f"{rank}.pt")
 
 
@@ -220,6 +252,16 @@ def test_several_processes_take_the_step_of_one(several: list[dict[str, Any]], n
         assert found[name].keys() == expected.keys()
         for key, value in expected.items():
             torch.testing.assert_close(found[name][key], value, msg=lambda said, key=key: f"{key}: {said}")
+
+
+def test_processes_with_other_random_numbers_project_onto_the_directions_of_the_first(several: list[Any]) -> None:
+    found, expected = [process["projected"] for process in several], projected(slice(None), seed=0)
+    for process in found:
+        torch.testing.assert_close(process["loss"], expected["loss"])
+    # The loss of a step is the mean of theirs, and each sends a gradient to the vectors of all.
+    together = torch.cat([process["gradient"] for process in found]) / len(found)
+    torch.testing.assert_close(together, expected["gradient"])
+    assert not torch.isclose(projected(slice(None), seed=1)["loss"], expected["loss"])
 
 
 @pytest.mark.parametrize("affine", [True, False])

@@ -17,15 +17,15 @@ from deep_infomax.objectives.prior import Gaussian
 class GaussianChannel(nn.Module):
     r"""Normalises every unit of ``Y`` and adds normal noise of a known deviation.
 
-    With the mean and the variance of every unit over the batch, in several processes over those of all,
+    With the mean and the deviation of every unit over the batch, in several processes over those of all,
 
     .. math::
-        Z = \frac{Y - \mu}{\sqrt{v}} + \sigma \varepsilon, \quad \varepsilon \sim N(0, I), \qquad
+        Z = \frac{Y - \mu}{s} + \sigma \varepsilon, \quad \varepsilon \sim N(0, I), \qquad
         I(X; Z) \le \frac{d}{2} \log\left(1 + \frac{1}{\sigma^2}\right)
 
     The largest value, the capacity of the channel, is reached only where Z is normal with independent units, and then
-    so is ``Y``. In evaluation mode means and variances are running means over the training's batches. The noise is part
-    of what Z is and is drawn in both modes, from the generator that torch draws from on the device.
+    so is ``Y``. In evaluation mode mean and deviation are running ones of the training's batches. The noise is part of
+    what Z is and is drawn in both modes, from the generator that torch draws from on the device.
 
     Args:
         vector_size: d, units of ``Y``.

@@ -92,9 +92,7 @@ class SIGReg(Part):
 
     def forward(self, vector: Float[Tensor, "n d"]) -> Losses:
         """The loss, of the encoder alone. Term: ``loss``."""
-        with torch.autocast(
-            vector.device.type, enabled=False
-        ):  # angles need more digits than bfloat16 has
+        with torch.autocast(vector.device.type, enabled=False):  # angles need more digits than bfloat16 has
             y = vector.to(torch.promote_types(vector.dtype, torch.float32))
             directions = gathered(Sphere().sample(self.projections, y.shape[1], y.device)[None])[0]
             loss = epps_pulley(y @ directions.to(y.dtype).T).mean()

@@ -261,6 +261,8 @@ def _tiles(run: RecordedRun) -> list[Tile]:
         if value is not None:
             limit = "no ceiling" if ceiling is None else f"of at most {ceiling:.2f}"
             tiles.append(Tile(f"{name} bound on training pairs, at the end", f"{value:.2f} nats", limit))
+    if (capacity := log.last("noise_ceiling")) is not None:
+        tiles.append(Tile("information that passes the noise", f"{capacity:.1f} nats", "at most"))
     if (rank := log.last("vector_rank")) is not None:
         tiles.append(Tile("effective rank of Y", f"{rank:.1f}", f"of {size} units" if size else ""))
     if (dead := log.last("dead_units")) is not None:
