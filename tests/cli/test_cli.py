@@ -179,6 +179,8 @@ def test_evaluate_prints_results_and_keeps_them(
     }
     assert dim(f"evaluate {LABELLED} --metrics knn --layers Y --seeds 2") == 0
     assert "knn/1" in capsys.readouterr().out
+    assert dim(f"evaluate {LABELLED} --metrics knn --layers fc-linear,Y --seeds 1 --json") == 0
+    assert [r["layer"] for r in json.loads(capsys.readouterr().out)["results"]] == ["fc-linear", "Y"]
 
 
 def test_an_interrupted_evaluation_says_where_its_results_are(
@@ -251,6 +253,10 @@ def test_encode_writes_what_the_encoder_gives(
     encoder = Encoder.from_pretrained(folder / RUN)
     expected = encoder.encode(np.load(folder / "series.npy"), layer="fc").numpy()
     np.testing.assert_allclose(np.load(folder / "Y.npy"), expected, rtol=1e-5, atol=1e-6)
+    assert dim(f"encode {RUN} series.npy --out linear.npy --layer fc-linear") == 0
+    linear = encoder.encode(np.load(folder / "series.npy"), layer="fc-linear").numpy()
+    np.testing.assert_allclose(np.load(folder / "linear.npy"), linear, rtol=1e-5, atol=1e-6)
+    assert ((linear < 0).any(), (expected < 0).any()) == (True, False)
 
 
 def test_damaged_images_have_no_row_and_are_named(

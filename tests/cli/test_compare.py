@@ -239,7 +239,7 @@ def test_figures_of_other_data_and_unfinished_ones_are_measured_again(
         (["--jobs", "0"], "--jobs is 0; give 1 or more"),
         (["--metrics", "knn,accuracy"], "--metrics: accuracy is unknown; known are linear"),
         (["--metrics", "ms_ssim"], "ms_ssim compares images and volumes"),
-        (["--layers", "top"], "--layers: top is unknown; known are conv, fc, Y"),
+        (["--layers", "top"], "--layers: top is unknown; known are conv, fc-linear, fc, Y"),
         (["--epochs", "-1"], "training.epochs is -1"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
         (["--launcher", "sge"], "--launcher: sge is unknown; known are local, slurm"),

@@ -50,16 +50,36 @@ def images() -> torch.Tensor:
 
 
 NETWORKS = [
-    (lambda: convolutional_28(1), (1, 28, 28), (128, 7, 7), {"conv": 6272, "fc": 1024, "Y": 64}),
-    (lambda: convolutional_32(3), (3, 32, 32), (128, 8, 8), {"conv": 4096, "fc": 1024, "Y": 64}),
-    (lambda: convolutional_64(3), (3, 64, 64), (384, 15, 15), {"conv": 9408, "fc": 4096, "Y": 64}),
-    (lambda: digits(), (1, 8, 8), (128, 4, 4), {"conv": 1024, "fc": 256, "Y": 16}),
-    (lambda: convolutional_32(13, dim=7), (13, 32, 32), (128, 8, 8), {"conv": 4096, "fc": 1024, "Y": 7}),
-    (lambda: convolutional(2, (128,)), (2, 128), (256, 8), {"conv": 1024, "fc": 512, "Y": 64}),
-    (lambda: convolutional(1, (5,)), (1, 5), (128, 5), {"conv": 640, "fc": 512, "Y": 64}),
-    (lambda: convolutional(4, (48, 20)), (4, 48, 20), (256, 6, 5), {"conv": 3840, "fc": 512, "Y": 64}),
-    (lambda: convolutional(1, (16, 16, 16)), (1, 16, 16, 16), (64, 8, 8, 8), {"conv": 8192, "fc": 1024, "Y": 64}),
-    (lambda: convolutional(2, (3, 40, 40)), (2, 3, 40, 40), (64, 3, 10, 10), {"conv": 9600, "fc": 1024, "Y": 64}),
+    (lambda: convolutional_28(1), (1, 28, 28), (128, 7, 7), {"conv": 6272, "fc-linear": 1024, "fc": 1024, "Y": 64}),
+    (lambda: convolutional_32(3), (3, 32, 32), (128, 8, 8), {"conv": 4096, "fc-linear": 1024, "fc": 1024, "Y": 64}),
+    (lambda: convolutional_64(3), (3, 64, 64), (384, 15, 15), {"conv": 9408, "fc-linear": 4096, "fc": 4096, "Y": 64}),
+    (lambda: digits(), (1, 8, 8), (128, 4, 4), {"conv": 1024, "fc-linear": 256, "fc": 256, "Y": 16}),
+    (
+        lambda: convolutional_32(13, dim=7),
+        (13, 32, 32),
+        (128, 8, 8),
+        {"conv": 4096, "fc-linear": 1024, "fc": 1024, "Y": 7},
+    ),
+    (lambda: convolutional(2, (128,)), (2, 128), (256, 8), {"conv": 1024, "fc-linear": 512, "fc": 512, "Y": 64}),
+    (lambda: convolutional(1, (5,)), (1, 5), (128, 5), {"conv": 640, "fc-linear": 512, "fc": 512, "Y": 64}),
+    (
+        lambda: convolutional(4, (48, 20)),
+        (4, 48, 20),
+        (256, 6, 5),
+        {"conv": 3840, "fc-linear": 512, "fc": 512, "Y": 64},
+    ),
+    (
+        lambda: convolutional(1, (16, 16, 16)),
+        (1, 16, 16, 16),
+        (64, 8, 8, 8),
+        {"conv": 8192, "fc-linear": 1024, "fc": 1024, "Y": 64},
+    ),
+    (
+        lambda: convolutional(2, (3, 40, 40)),
+        (2, 3, 40, 40),
+        (64, 3, 10, 10),
+        {"conv": 9600, "fc-linear": 1024, "fc": 1024, "Y": 64},
+    ),
 ]
 
 
@@ -148,6 +168,36 @@ def test_channels_last_changes_no_value(encoder, images):
     torch.testing.assert_close(found, expected)
 
 
+def before_the_normalisation(encoder: ConvolutionalEncoder, conv: torch.Tensor) -> torch.Tensor:
+    """``fc-linear`` from ``conv`` and the weights, layer by layer."""
+    *linears, last = (layer for layer in encoder.fully_connected if isinstance(layer, nn.Linear))
+    for linear, normalisation in zip(linears, encoder.fully_connected[1::3], strict=False):
+        conv = normalisation(conv @ linear.weight.T).clamp(min=0)
+    return conv @ last.weight.T
+
+
+@pytest.mark.parametrize(("build", "input_shape"), [network[:2] for network in NETWORKS] + [
+    (lambda: pooled(2, (64,)), (2, 64)), (lambda: pooled(1, (9, 9, 9)), (1, 9, 9, 9)),
+])  # fmt: skip
+def test_fc_is_the_linear_layer_normalised_and_rectified(build, input_shape) -> None:
+    encoder = build()
+    with torch.no_grad():
+        features = encoder(torch.randn(16, *input_shape)).hidden  # moves the running statistics, too
+        linear = features["fc-linear"]
+        mean, variance = linear.mean(0), linear.var(0, correction=0)
+    torch.testing.assert_close(linear, before_the_normalisation(encoder, features["conv"]).detach())
+    # With batch statistics, as in training; its weights are 1 and 0 at first.
+    torch.testing.assert_close(features["fc"], ((linear - mean) / (variance + 1e-5).sqrt()).clamp(min=0))
+    assert linear.min() < 0
+
+
+def test_fc_linear_is_kept_for_the_gradient_anyway(encoder, images) -> None:
+    kept = set()
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.add(x.data_ptr()) or x, lambda x: x):
+        features = encoder(images)
+    assert features.hidden["fc-linear"].data_ptr() in kept
+
+
 def test_every_parameter_gets_a_gradient(encoder, images):
     encoder(images).vector.square().sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in encoder.parameters())
@@ -206,7 +256,7 @@ def test_statistics_that_cannot_be_used(encoder, mean, std, message):
 # encode
 
 
-@pytest.mark.parametrize("layer", ["conv", "fc", "Y"])
+@pytest.mark.parametrize("layer", ["conv", "fc-linear", "fc", "Y"])
 def test_encode_is_forward_in_evaluation_mode(encoder, images, layer):
     encoded = encoder.encode(images, layer)
     features = encoder.eval()(images)
@@ -297,7 +347,7 @@ def test_tensors_that_are_no_real_numbers(encoder, dtype):
 
 
 def test_unknown_layer_and_batch_size(encoder, images):
-    with pytest.raises(ValueError, match=r"^unknown layer 'local'; this encoder has conv, fc, Y$"):
+    with pytest.raises(ValueError, match=r"^unknown layer 'local'; this encoder has conv, fc-linear, fc, Y$"):
         encoder.encode(images, layer="local")
     with pytest.raises(ValueError, match=r"^batch_size must be at least 1, got 0$"):
         encoder.encode(images, batch_size=0)
@@ -489,6 +539,10 @@ def test_every_position_of_strided_crops_is_its_own_crop_encoded_alone() -> None
         torch.testing.assert_close(features.local[:, :, row, column], alone)
     torch.testing.assert_close(features.vector, features.local.mean(dim=(2, 3)))
     assert {name: values.shape[1] for name, values in features.hidden.items()} | {"Y": 5} == encoder.layer_sizes
+    assert encoder.layers == ("conv", "fc", "Y")
+    crops = inputs.unfold(2, 3, 1).unfold(3, 2, 1).movedim(1, 3).flatten(0, 2)
+    linear = encoder.layers_of_crop(crops) @ encoder.fully_connected[0].weight.T
+    torch.testing.assert_close(features.hidden["fc-linear"], linear.unflatten(0, (3, -1)).mean(1))
 
 
 @pytest.mark.parametrize("spatial", [(32,), (28, 28), (64, 64), (8, 9, 10)], ids=str)

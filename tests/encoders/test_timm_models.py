@@ -76,6 +76,8 @@ def test_convolutional_features_are_those_of_the_model(images: Tensor) -> None:
     torch.testing.assert_close(features.local, encoder.model.stages[1](encoder.model.stages[0](inputs)))
     torch.testing.assert_close(features.hidden["pooled"], encoder.model(inputs))
     torch.testing.assert_close(features.vector, encoder.output(encoder.model(inputs)))
+    with pytest.raises(ValueError, match=r"^unknown layer 'fc-linear'; this encoder has pooled, Y$"):
+        encoder.encode(images, "fc-linear")
 
 
 @pytest.mark.usefixtures("calls")

@@ -31,7 +31,7 @@ def inputs() -> Tensor:
 
 def test_the_mean_is_the_vector_of_the_encoder_inside(inside: Encoder, inputs: Tensor) -> None:
     encoder = VariationalEncoder(inside)
-    for layer in inside.layers:
+    for layer in inside.layer_sizes:
         torch.testing.assert_close(encoder.encode(inputs, layer), inside.encode(inputs, layer), atol=0, rtol=0)
     assert encoder(inputs).local.shape == (6, *encoder.local_shape) == (6, *inside.local_shape)
 
@@ -46,7 +46,7 @@ def test_the_variance_is_read_beside_the_mean(inside: Encoder, inputs: Tensor) -
 def test_probes_do_not_read_the_variance(inside: Encoder) -> None:
     encoder = VariationalEncoder(inside)
     assert encoder.layers == ("conv", "fc", "Y")
-    assert list(encoder.layer_sizes) == ["conv", "fc", "log_variance", "Y"]
+    assert list(encoder.layer_sizes) == ["conv", "fc-linear", "fc", "log_variance", "Y"]
 
 
 def test_the_encoder_inside_has_the_same_statistics(inside: Encoder, inputs: Tensor) -> None:

@@ -25,6 +25,7 @@ from deep_infomax.evaluation import (
     suite,
 )
 from deep_infomax.evaluation.arrays import neighbour_images
+from deep_infomax.evaluation.probes import knn
 from deep_infomax.report import write_report
 from deep_infomax.runtime.progress import progress_bars
 
@@ -131,6 +132,17 @@ def test_encoding_is_that_of_extract_whatever_the_autocast_outside(encoder: Enco
             assert torch.equal(encoder.encode(dataset.train.inputs, layer, batch_size=64), expected[layer])
 
 
+def test_the_linear_output_of_fc_is_measured_where_it_is_named(encoder: Encoder, dataset: Dataset) -> None:
+    results = evaluate(encoder, dataset, metrics=["knn"], layers=["fc", "fc-linear"], seeds=1)
+    assert [(result.layer, result.units) for result in results] == [("fc", 256), ("fc-linear", 256)]
+    labels, test_labels = dataset.train.labels, dataset.test.labels
+    for result in results:
+        x, test_x = (extract(encoder, part, [result.layer])[result.layer] for part in (dataset.train, dataset.test))
+        assert result.value == knn(x, labels, test_x, test_labels)[0].value
+    by_default = evaluate(encoder, dataset, metrics=["knn"], seeds=1, floors=False)
+    assert [result.layer for result in by_default] == ["conv", "fc", "Y"]
+
+
 def test_what_was_held_out_is_encoded_in_its_place(encoder: Encoder, tmp_path: Path) -> None:
     encode_dataset(encoder, load_dataset("digits"), tmp_path / "y.npy")
     stored = torch.from_numpy(load_digits().images)[:, None].mul(255 / 16).round().to(torch.uint8)
@@ -153,7 +165,7 @@ def test_a_failed_encoding_leaves_what_was_there(encoder: Encoder, dataset: Data
 def test_encoding_refuses_what_cannot_be(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="digits has no split 'unlabelled'; it has train, test"):
         encode_dataset(encoder, dataset, tmp_path / "y.npy", split="unlabelled")
-    with pytest.raises(ValueError, match=f"unknown layer 'Z'; this encoder has {', '.join(encoder.layers)}"):
+    with pytest.raises(ValueError, match=f"unknown layer 'Z'; this encoder has {', '.join(encoder.layer_sizes)}"):
         encode_dataset(encoder, dataset, tmp_path / "y.npy", "Z")
     colour = replace(dataset, train=replace(dataset.train, inputs=torch.zeros(200, 3, 8, 8)))
     with pytest.raises(ValueError, match="do not fit"):
@@ -401,7 +413,7 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     ("changes", "options", "message"),
     [
         ({}, {"metrics": ["svn"]}, "`metrics`: svn is unknown; did you mean svm. Known are linear, svm, mlp"),
-        ({}, {"layers": ["Z"]}, "`layers`: Z is unknown; known are conv, fc, Y, floors"),
+        ({}, {"layers": ["Z"]}, "`layers`: Z is unknown; known are conv, fc-linear, fc, Y, floors"),
         ({}, {"seeds": 0}, "`seeds` is 0; give 1 or more"),
         ({"test": None}, {}, "no test part to measure on; .*`probe`"),
     ],

@@ -73,7 +73,7 @@ def test_people_read_what_the_run_knows(run: Path, tmp_path: Path) -> None:
         "# mine",
         "An encoder that gives vectors of 16 numbers. It was trained by the recipe `local-infonce` on 1,297 inputs of"
         " digits.",
-        'Other layers: `conv`, `fc`, as in `encoder.encode(inputs, layer="conv")`.',
+        'Other layers: `conv`, `fc-linear`, `fc`, as in `encoder.encode(inputs, layer="conv")`.',
         "| data | digits |",
         "| recipe | local-infonce |",
         "| seed | 3 |",

@@ -95,6 +95,7 @@ def test_features_have_names_in_arrays_and_frames() -> None:
     with pytest.raises(ValueError, match="feature names"):
         model.transform(frame.rename(columns={"pixel0": "other"}))
     assert list(model.set_params(layer="fc").transform(frame))[-1] == "fc_255"
+    assert next(iter(model.set_params(layer="fc-linear").transform(frame))) == "fc-linear_0"
 
 
 def test_a_pickle_and_a_clone() -> None:
@@ -176,7 +177,7 @@ def test_an_interrupt_ends_a_search_as_well(monkeypatch: pytest.MonkeyPatch) -> 
         ({"dim": -3}, SERIES, "`dim` is -3; give 1 or more"),
         ({"batch_size": 0}, SERIES, "`batch_size` is 0; give 1 or more"),
         ({"device": "gpu"}, SERIES, "`device`: gpu is unknown; did you mean xpu"),
-        ({"layer": "Z"}, SERIES, "unknown layer 'Z'; this encoder has conv, fc, Y"),
+        ({"layer": "Z"}, SERIES, "unknown layer 'Z'; this encoder has conv, fc-linear, fc, Y"),
         ({"seed": None}, SERIES, "`seed` is none; give a whole number"),
         ({"seed": -1}, SERIES, "`seed` is -1; give 0 or a positive number"),
         ({"shape": (1, 9, 9)}, DIGITS, "takes 81 features, and X has 64; correct one of them"),

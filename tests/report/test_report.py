@@ -66,6 +66,35 @@ def test_results_stand_beside_the_papers_figures(page: Page) -> None:
     assert SUPERVISED["cifar10"] in note
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_the_papers_fc_stands_beside_fc_linear_where_that_was_measured(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path / "a").log()
+    run.evaluation([run.result("mlp", layer, 70.0) for layer in ("Y", "fc", "fc-linear")])
+    page = report(run)
+    [_, row] = page.tables[0]
+    assert row[1:4] == ["70.00 ± 0.23 paper 69.13", "70.00 ± 0.23", "70.00 ± 0.23 paper 75.57"]
+    assert page.text("results").count("fc stands beside fc-linear, which it probably is: the layer before batch") == 1
+    assert "Beside fc, the paper's figure" not in page.text("results")
+    compare.print_means([run.path])
+    assert "The paper's fc stands beside fc-linear" in " ".join(capfd.readouterr().err.split())
+
+
+def test_the_papers_fc_beside_fc_is_said_to_be_probably_another(page: Page) -> None:
+    note = "Beside fc, the paper's figure is probably of the layer before batch normalisation and ReLU"
+    assert f"{note}, which --layers conv,fc-linear,Y measures." in page.text("results")
+    assert "stands beside fc-linear" not in page.text("results")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_nothing_is_said_of_fc_without_a_figure_beside_it(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a").log()
+    run.evaluation([run.result("mlp", "Y", 60.0), run.result("linear", "fc", 60.0)])
+    assert "69.13" in report(run).text("results")
+    assert "batch normalisation" not in report(run).text("results")
+
+
 @pytest.mark.parametrize(
     ("config", "data"),
     [({"objective": {"bound": "dv"}}, DATASET), ({}, DATASET | {"name": "digits"})],

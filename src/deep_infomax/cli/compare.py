@@ -16,6 +16,7 @@ from deep_infomax.report import (
     inputs_of,
     methods,
     read_runs,
+    said_of_fc,
     spread_of_trainings,
     verdict_of,
 )
@@ -54,10 +55,12 @@ def print_means(runs: Sequence[Path]) -> None:
     for row in rows:
         for sentence in verdict_of(row.runs, found)[:1]:
             print(f"{row.name}: {sentence}")
-    if any(cell.paper is not None for row in rows for cell in row.cells.values()):
+    if beside := {layer for row in rows for (_, layer), cell in row.cells.items() if cell.paper is not None}:
         NOTES.print(
             "in brackets: the paper's figure at the same settings, after its own epochs; ? marks a doubtful one"
         )
+        if fc := said_of_fc(beside):
+            NOTES.print(fc)
 
 
 def _text(cell: Cell) -> str:

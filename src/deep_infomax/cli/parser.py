@@ -9,7 +9,7 @@ from deep_infomax.runtime.values import suggestion
 _SPEC: Final = "a folder of images, a .npy, .npz or parquet file, a known data set, or hub:owner/name."
 _JOBS: Final = "Trainings at a time, which share the processor's threads (left out: 1; on a cluster all)."
 _CLUSTER: Final = "What each training asks the cluster for"
-_LAYERS: Final = "Layers to measure, such as conv,fc,Y, and floors. Left out: each metric's own; probes read all."
+_LAYERS: Final = "Layers to measure, such as conv,fc-linear,Y, and floors. Left out: each metric's own."
 _DATA: Final = "How the data are read"
 _AS_TRAINED: Final = f"{_DATA} (left out: as in the run's training)"
 _OPTIONS: Final = "Options"
@@ -135,7 +135,7 @@ def _encode() -> tuple[Sequence[Option], Mapping[str, Sequence[Option]]]:
     ]
     options = [
         Option("out", str, None, f"File to write, as its ending says: {', '.join(OUTPUTS)}.", "Y.npy", needed=True),
-        Option("layer", str, "Y", "Layer to write.", "NAME"),
+        Option("layer", str, "Y", "Layer to write, such as Y, fc, fc-linear or conv.", "NAME"),
         Option("split", str, "train", "Part of the data: train, test or unlabelled, as the data have them.", "NAME"),
     ]
     return operands, {_OPTIONS: options, _AS_TRAINED: _data_options(training=False)}

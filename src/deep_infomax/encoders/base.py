@@ -47,7 +47,7 @@ class Encoder(Normalisation, ABC):
 
     Attributes:
         local_shape: Shape ``(c, *spatial)`` of the local map of one input.
-        layer_sizes: Units of each layer that can be encoded, ``Y`` last.
+        layer_sizes: Units of each layer that can be encoded and probed, ``Y`` last.
         extra: The extra of this package that the encoder needs, if any.
 
     It normalises inputs itself, see :class:`Normalisation`, which has the attributes ``channels`` and ``spatial``, too.
@@ -78,7 +78,7 @@ class Encoder(Normalisation, ABC):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that probes can read, ``Y`` last."""
+        """Names of the layers that probes read unless others are named, ``Y`` last."""
         return tuple(self.layer_sizes)
 
     @property

@@ -7,7 +7,7 @@ the normalisation would take away again. The last layer, which gives ``Y``, is l
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,9 @@ _NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _LEAST_VARIANCE = 1e-5
 _LEAST_WEIGHT = 1e-6
 _POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+PROBED: Final = ("conv", "fc", "Y")
+"""Layers that probes read unless others are named."""
 
 
 @dataclass(frozen=True)
@@ -154,18 +157,22 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
     """Convolutions up to the local map ``C``, those after it, fully connected layers and a linear layer to ``Y``.
 
     Probed layers: ``conv``, what is read of the last map, all of it or statistics of its filters; ``fc``, the last
-    hidden fully connected layer; ``Y``.
+    hidden fully connected layer; ``Y``. Probed where it is named: ``fc-linear``, what the linear layer of ``fc`` gives,
+    before batch normalisation and ReLU.
     Source: Hjelm et al., "Learning deep representations by mutual information estimation and maximization", 2019,
     arXiv 1808.06670.
 
     >>> from deep_infomax.encoders import convolutional_32
     >>> encoder = convolutional_32(channels=3)
     >>> encoder.local_shape, encoder.layer_sizes
-    ((128, 8, 8), {'conv': 4096, 'fc': 1024, 'Y': 64})
+    ((128, 8, 8), {'conv': 4096, 'fc-linear': 1024, 'fc': 1024, 'Y': 64})
+    >>> encoder.layers
+    ('conv', 'fc', 'Y')
     """
 
     def __init__(self, network: ConvolutionalNetwork) -> None:
-        sizes = {"conv": network.read, "fc": network.fully_connected[-1], "Y": network.dim}
+        last = network.fully_connected[-1]
+        sizes = {"conv": network.read, "fc-linear": last, "fc": last, "Y": network.dim}
         super().__init__(network.channels, network.spatial, network.maps[network.local - 1], sizes)
         self.network = network
         self.lower = _convolutions(network, 0, network.local)
@@ -173,6 +180,11 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
         self.reading = _reading(network)
         self.fully_connected = _fully_connected(network)
         self.output = nn.Linear(sizes["fc"], sizes["Y"])
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that probes read unless others are named, ``Y`` last."""
+        return PROBED
 
     def changed(self, local: int | None = None, hidden: int | None = None) -> "ConvolutionalEncoder":
         """The same network with fresh weights, its local map or the width of its last hidden layer another one.
@@ -223,8 +235,8 @@ class ConvolutionalEncoder(Encoder, architecture="convolutional"):
         return replace(self.network, spatial=tuple(spatial)).maps[self.network.local - 1][1:]
 
     def _read(self, local: Float[Tensor, "n c *spatial"], conv: Float[Tensor, "n _"]) -> Features:
-        fc = self.fully_connected(conv)
-        return Features(local, self.output(fc), {"conv": conv, "fc": fc})
+        linear, fc = linear_and_rectified(self.fully_connected, conv)
+        return Features(local, self.output(fc), {"conv": conv, "fc-linear": linear, "fc": fc})
 
     def remaining_layers(self, units: int) -> nn.Sequential:
         """Fresh layers like those after the local map, from ``(n, *local_shape)`` to ``(n, units)``.
@@ -264,6 +276,20 @@ def network_from(arguments: dict[str, Any]) -> ConvolutionalNetwork:
     if unknown := [name for name in arguments if name not in {field.name for field in fields(network)}]:
         raise ArgumentsError(f"{unknown[0]} is unknown")
     return network
+
+
+def linear_and_rectified(
+    fully_connected: nn.Sequential, conv: Float[Tensor, "n _"]
+) -> tuple[Float[Tensor, "n units"], Float[Tensor, "n units"]]:
+    """What the last linear layer of fully connected ones gives, and that normalised and rectified.
+
+    The normalisation keeps the former for its gradient, so that handing it over costs a training nothing.
+    """
+    *before, normalisation, relu = fully_connected
+    linear = conv
+    for layer in before:
+        linear = layer(linear)
+    return linear, relu(normalisation(linear))
 
 
 def _convolutions(network: ConvolutionalNetwork, start: int, stop: int) -> nn.Sequential:

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from deep_infomax.contracts import Features
 from deep_infomax.encoders.base import ArgumentsError, Encoder
-from deep_infomax.encoders.convolutions import ConvolutionalEncoder, ConvolutionalNetwork, network_from
+from deep_infomax.encoders.convolutions import (
+    PROBED,
+    ConvolutionalEncoder,
+    ConvolutionalNetwork,
+    linear_and_rectified,
+    network_from,
+)
 from deep_infomax.runtime.records import typed
 
 
@@ -16,12 +22,13 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
     """One network for all crops; its vectors are the local map, and their mean is ``Y``.
 
     No position of the map sees more than its crop, so one can be predicted from others; in training, batch statistics
-    are those of all crops. Probed layers are means over the crops, too: ``conv``, ``fc`` and ``Y`` of the network.
+    are those of all crops. Probed layers are means over the crops, too: ``conv``, ``fc`` and ``Y`` of the network,
+    and where it is named ``fc-linear``.
 
     >>> from deep_infomax.encoders import strided_crops
     >>> encoder = strided_crops(channels=3, spatial=(32, 32))
     >>> encoder.local_shape, encoder.layer_sizes
-    ((64, 7, 7), {'conv': 2048, 'fc': 256, 'Y': 64})
+    ((64, 7, 7), {'conv': 2048, 'fc-linear': 256, 'fc': 256, 'Y': 64})
 
     Args:
         network: of one crop.
@@ -52,6 +59,11 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
         self.fully_connected = crop.fully_connected
         self.output = crop.output
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of the network of a crop."""
+        return PROBED
+
     def features(self, inputs: Float[Tensor, "n channels *spatial"]) -> Features:
         """Features of inputs that are normalised already."""
         crops = inputs
@@ -60,9 +72,10 @@ class StridedCropsEncoder(Encoder, architecture="strided-crops"):
         n, dimensions = inputs.shape[0], len(self.positions)  # len would be a constant of an exported network
         crops = crops.movedim(1, 1 + dimensions).flatten(0, dimensions)
         conv = self.layers_of_crop(crops)
-        fc = self.fully_connected(conv)
+        linear, fc = linear_and_rectified(self.fully_connected, conv)
         vectors = self.output(fc).unflatten(0, (n, *self.positions)).movedim(-1, 1)
-        means = {name: values.unflatten(0, (n, -1)).mean(dim=1) for name, values in (("conv", conv), ("fc", fc))}
+        of_crops = {"conv": conv, "fc-linear": linear, "fc": fc}
+        means = {name: values.unflatten(0, (n, -1)).mean(dim=1) for name, values in of_crops.items()}
         return Features(vectors, vectors.flatten(2).mean(dim=2), means)
 
     def missing_locations(self, inputs: Num[Tensor, "n channels *spatial"]) -> Bool[Tensor, "n *locations"]:

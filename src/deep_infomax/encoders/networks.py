@@ -73,7 +73,7 @@ def convolutional(channels: int, spatial: tuple[int, ...], dim: int = 64) -> Con
 
     >>> encoder = convolutional(channels=2, spatial=(1000,))
     >>> encoder.local_shape, encoder.layer_sizes
-    ((256, 7), {'conv': 768, 'fc': 512, 'Y': 64})
+    ((256, 7), {'conv': 768, 'fc-linear': 512, 'fc': 512, 'Y': 64})
     """
     spatial = tuple(spatial)
     first, last = (32, 128) if len(spatial) == 3 else (64, 256)
@@ -100,7 +100,7 @@ def pooled(channels: int, spatial: tuple[int, ...], dim: int = 64) -> Convolutio
 
     >>> encoder = pooled(channels=2, spatial=(1000,))
     >>> encoder.local_shape, encoder.layer_sizes
-    ((256, 62), {'conv': 512, 'fc': 512, 'Y': 64})
+    ((256, 62), {'conv': 512, 'fc-linear': 512, 'fc': 512, 'Y': 64})
     """
     spatial = tuple(spatial)
     least, most, kernel = {1: (3, 64, 8), 2: (2, 16, 4)}.get(len(spatial), (2, 8, 4))

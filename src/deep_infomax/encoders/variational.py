@@ -22,12 +22,12 @@ class VariationalEncoder(Encoder, architecture="variational"):
     .. math:: q(z | x) = \mathcal{N}(Y(x), \operatorname{diag}(\exp(v(x))))
 
     ``v`` is the layer ``log_variance``: linear in the last of the encoder's layers before ``Y``, or in ``Y`` where it
-    names no other. It can be encoded, but is not among the layers that probes read.
+    names no other. It can be encoded, but is not among the layers that probes read unless it is named.
 
     >>> from deep_infomax.encoders import digits
     >>> encoder = VariationalEncoder(digits())
     >>> encoder.layers, encoder.layer_sizes
-    (('conv', 'fc', 'Y'), {'conv': 1024, 'fc': 256, 'log_variance': 16, 'Y': 16})
+    (('conv', 'fc', 'Y'), {'conv': 1024, 'fc-linear': 256, 'fc': 256, 'log_variance': 16, 'Y': 16})
 
     Args:
         encoder: Gives the mean; both have the same input statistics.
@@ -38,8 +38,9 @@ class VariationalEncoder(Encoder, architecture="variational"):
     def __init__(self, encoder: Encoder) -> None:
         require_encoder(encoder)
         *hidden, vector = encoder.layers
-        sizes = {name: encoder.layer_sizes[name] for name in hidden} | {LOG_VARIANCE: encoder.vector_size}
-        super().__init__(encoder.channels, encoder.spatial, encoder.local_shape, {**sizes, vector: encoder.vector_size})
+        sizes = encoder.layer_sizes | {LOG_VARIANCE: encoder.vector_size}
+        sizes[vector] = sizes.pop(vector)  # the last
+        super().__init__(encoder.channels, encoder.spatial, encoder.local_shape, sizes)
         self.encoder, self.extra = encoder, encoder.extra
         self.read = hidden[-1] if hidden else vector
         self.mean, self.std = encoder.mean.clone(), encoder.std.clone()
@@ -49,7 +50,7 @@ class VariationalEncoder(Encoder, architecture="variational"):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that probes can read, ``Y`` last."""
+        """Those of the encoder inside."""
         return self.encoder.layers
 
     @property

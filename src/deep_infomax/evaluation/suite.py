@@ -77,8 +77,8 @@ def evaluate(
         dataset: Training and test parts, labelled for the probes. Where only metrics that read no labels are asked for
             and there is no test part, they are measured on the training part.
         metrics: Names in `METRICS`.
-        layers: Some of the encoder's layers; None stands for all, and for one alone where a metric says so
-            (`METRICS`).
+        layers: Some of the encoder's layers, such as ``fc-linear``; None stands for those of `Encoder.layers`, and for
+            one alone where a metric says so (`METRICS`).
         seeds: Repetitions, with the seeds 0 to ``seeds - 1``.
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
             representations and miniatures of test inputs and, for images, nearest neighbours and reconstructions.
@@ -134,7 +134,7 @@ def evaluate(
 
         # First, so that what is interrupted has not got all of its layers.
         for floor in floors_of(encoder, dataset.train, test, progress) if of_floors else ():
-            if floor.name not in encoder.layers:
+            if floor.name not in encoder.layer_sizes:
                 measure(floor.name, of_floors, floor.train, floor.test)
         for layer, names in plan.items():
             measure(layer, names, train_features.pop(layer), test_features.pop(layer))
@@ -164,8 +164,8 @@ def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None
     metrics, layers = _names("metrics", metrics), None if layers is None else own_layers(_names("layers", layers))
     if strange := [name for name in metrics if name not in METRICS]:
         raise unknown("metrics", strange[0], METRICS)
-    if strange := [layer for layer in layers or () if layer not in encoder.layers]:
-        raise unknown("layers", strange[0], (*encoder.layers, ALL_FLOORS))
+    if strange := [layer for layer in layers or () if layer not in encoder.layer_sizes]:
+        raise unknown("layers", strange[0], (*encoder.layer_sizes, ALL_FLOORS))
     measured = {name: layers or METRICS[name].layers or encoder.layers for name in metrics}
     for name in (name for name in metrics if METRICS[name].objective):
         measured[name] = [layer for layer in measured[name] if layer in (METRICS[name].layers or ())]
@@ -174,10 +174,10 @@ def _plan(encoder: Encoder, metrics: Sequence[str], layers: Sequence[str] | None
                 f"{name} is read at Y alone, as the training reads it; name Y in `layers`, or leave it out"
             )
     for name, its_layers in measured.items():
-        if not set(its_layers) & set(encoder.layers):
+        if not set(its_layers) & encoder.layer_sizes.keys():
             raise ValueError(
-                f"{name} is measured at {', '.join(its_layers)}, and this encoder has {', '.join(encoder.layers)}; "
-                "choose one with `layers`"
+                f"{name} is measured at {', '.join(its_layers)}, "
+                f"and this encoder has {', '.join(encoder.layer_sizes)}; choose one with `layers`"
             )
     plan = {
         layer: [name for name in metrics if layer in measured[name]]

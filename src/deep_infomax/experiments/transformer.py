@@ -48,8 +48,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         epochs: Passes over the data; None takes those of the recipe.
         dim: Units of the vector Y; None takes the encoder's own.
         batch_size: Inputs of a step; None takes those of the recipe, or all where there are fewer.
-        layer: What `transform` gives: ``Y``, or another layer of the encoder, such as ``conv`` or ``fc``. It can be
-            changed after `fit`.
+        layer: What `transform` gives: ``Y``, or another layer of the encoder, such as ``conv``, ``fc`` or
+            ``fc-linear``. It can be changed after `fit`.
         shape: What a flattened row is, ``(channels, *spatial)``, such as ``(1, 8, 8)``; None for a series.
         scaling: How each channel is scaled: ``standard``, ``robust`` for heavy tails, or ``log1p`` for counts.
         missing: What stands for a missing value: ``"nan"``, or a number, beside which NaN counts as missing, too. They

@@ -1,6 +1,7 @@
 """The report: run directories in, one self-contained HTML page out. It reads files only and never loads PyTorch."""
 
 from deep_infomax.report.page import Titles, write_report
+from deep_infomax.report.published import said_of_fc
 from deep_infomax.report.reading import find_runs, read_runs
 from deep_infomax.report.study_figures import (
     StudyPoint,
@@ -35,6 +36,7 @@ __all__ = [
     "negatives_figure",
     "point_text",
     "read_runs",
+    "said_of_fc",
     "spread_of",
     "spread_of_trainings",
     "verdict_of",

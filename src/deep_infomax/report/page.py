@@ -13,7 +13,7 @@ from deep_infomax.report import tables
 from deep_infomax.report.configuration import Facts, Reads, configuration, whole
 from deep_infomax.report.figures import Picture
 from deep_infomax.report.images import Thumbnail, decoded_rows, neighbour_rows
-from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key
+from deep_infomax.report.published import EPOCHS, SUPERVISED, data_key, said_of_fc
 from deep_infomax.report.reading import find_runs, read_runs
 from deep_infomax.report.rendering import template
 from deep_infomax.report.run_map import map_of
@@ -274,17 +274,23 @@ def _tiles(run: RecordedRun) -> list[Tile]:
 
 def _paper(run: RecordedRun) -> str:
     """What a reader has to know about the paper's figures beside a run's; empty where there are none."""
-    figures = [cell.paper for row in tables.result_rows(run) for cell in row.cells.values() if cell.paper is not None]
-    if not figures:
+    shown = [
+        (row.measure.metric, layer, cell.paper)
+        for row in tables.result_rows(run)
+        for layer, cell in row.cells.items()
+        if cell.paper is not None
+    ]
+    if not shown:
         return ""
+    metrics, layers, figures = zip(*shown, strict=True)
     key = data_key(run.data_name)
     rows = ", ".join(dict.fromkeys(f"row {figure.method} of Table {figure.table}" for figure in figures))
     trained = f"after {EPOCHS[key]:,} epochs" if key in EPOCHS else "after a training of unstated length"
     epoch = run.log.last("epoch")
     here = "" if epoch is None else f", this run after {epochs_text(epoch)}"
-    metrics = {row.measure.metric for row in tables.result_rows(run) for c in row.cells.values() if c.paper is not None}
     form = " All other settings are the paper's, or chosen where it leaves them open."
     form += "".join(text for metric, text in _OWN_PROTOCOLS.items() if metric in metrics)
+    form += f" {fc}" if (fc := said_of_fc(layers)) else ""
     form += " A figure with ? is doubtful: it repeats another row's." * any(figure.doubtful for figure in figures)
     encoding = run.probe_data.get("encoding")
     copy = "" if not encoding else f" The copy of the data read here: {encoding}."

@@ -1,5 +1,8 @@
 """The figures of the paper, to stand beside results of the same data set, settings, metric and layer.
 
+The paper's layer ``fc`` is probably the output of the linear layer, before batch normalisation and ReLU, as in the code
+released before the paper. Here that is ``fc-linear``; where it was measured, the figure stands beside it.
+
 A figure belongs to the settings it was measured at. Where any of them is another, such as a weight, the number of
 negatives, the prior or the learning rate, there is no figure. What the paper leaves open counts as the recipes have it.
 
@@ -8,7 +11,7 @@ arXiv 1808.06670, Tables 1 to 3. Accuracies are in %, MINE and NDM in nats.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 
@@ -56,6 +59,7 @@ VECTOR_SIZE: Final = 64
 """Units of Y in the paper's encoders."""
 
 _LAYERS: Final = ("conv", "fc", "Y")
+_FC, _FC_LINEAR = "fc", "fc-linear"
 
 # (data set, metric) -> table, then by method the figures of conv, fc and Y, or of one of them
 _TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
@@ -238,6 +242,32 @@ def trained_as_published(
 
 def _agree(found: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     return all(found.get(name, _LATER.get(name, "unknown")) == value for name, value in settings.items())
+
+
+def column_of(layer: str, measured: Collection[str]) -> str | None:
+    """The paper's column that stands beside a layer, where a metric was measured at these.
+
+    >>> column_of("fc", ["fc", "Y"]), column_of("fc", ["fc", "fc-linear"]), column_of("fc-linear", ["fc-linear"])
+    ('fc', None, 'fc')
+    """
+    if layer == _FC and _FC_LINEAR in measured:
+        return None
+    return _FC if layer == _FC_LINEAR else layer
+
+
+def said_of_fc(layers: Collection[str]) -> str:
+    """What to know of the paper's ``fc`` where figures stand beside these layers; empty where none is that.
+
+    >>> said_of_fc(["fc-linear", "Y"])
+    "The paper's fc stands beside fc-linear, which it probably is: the layer before batch normalisation and ReLU."
+    """
+    said = {
+        _FC_LINEAR: "The paper's fc stands beside fc-linear, which it probably is: "
+        "the layer before batch normalisation and ReLU.",
+        _FC: "Beside fc, the paper's figure is probably of the layer before batch normalisation and ReLU, which "
+        "--layers conv,fc-linear,Y measures.",
+    }
+    return " ".join(sentence for layer, sentence in said.items() if layer in layers)
 
 
 def published_figure(data: str, method: str | None, metric: str, layer: str) -> PublishedFigure | None:

@@ -10,6 +10,7 @@ from deep_infomax.report.published import (
     SHAPES,
     VECTOR_SIZE,
     PublishedFigure,
+    column_of,
     data_key,
     held_out_split,
     measured_split,
@@ -303,9 +304,17 @@ def _cell(run: RecordedRun, result: RecordedResult, best: bool = False) -> Cell:
     digits = decimals(result.unit, result.n)
     spread = spread_text(result.spread, digits)
     ceiling = "" if result.ceiling is None else f"of at most {result.ceiling:.2f}"
-    name, method = _measure(result).name, method_in_paper(run)
-    paper = published_figure(probe_name(run), method, name, result.layer) if _as_published(run, result) else None
-    return Cell(f"{result.value:.{digits}f}", spread, paper, best, ceiling)
+    return Cell(f"{result.value:.{digits}f}", spread, _in_paper(run, result), best, ceiling)
+
+
+def _in_paper(run: RecordedRun, result: RecordedResult) -> PublishedFigure | None:
+    """The paper's figure that stands beside a result."""
+    measure, method = _measure(result), method_in_paper(run)
+    if method is None or not _as_published(run, result):
+        return None
+    measured = {other.layer for other in run.results or () if _measure(other) == measure}
+    column = column_of(result.layer, measured)
+    return None if column is None else published_figure(probe_name(run), method, measure.name, column)
 
 
 def _as_published(run: RecordedRun, result: RecordedResult) -> bool:
