@@ -1,17 +1,21 @@
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.svm import LinearSVC
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from deep_infomax.evaluation import classifiers, linear_fits, probes
+from deep_infomax.evaluation.probes import PROBES as PUBLIC
 
 PROBES = {"linear": probes.linear, "svm": probes.svm, "knn": probes.knn, "mlp": probes.mlp}
+OF_THE_PAPER = {"mlp-paper": partial(probes.mlp_paper, epochs=3)}
 
 
 @pytest.fixture(autouse=True)
@@ -74,12 +78,12 @@ def test_the_test_part_influences_nothing(name: str, generator: torch.Generator)
         assert single.value in (0, 100)
 
 
-@pytest.mark.parametrize("name", [*PROBES, "mlp_paper"])
+@pytest.mark.parametrize("name", [*PROBES, *OF_THE_PAPER])
 def test_a_seed_is_worth_the_same_alone_and_among_others(name: str, generator: torch.Generator) -> None:
     x, y = gaussian_classes(40, generator, d=20, classes=4)
     x = x.round()  # many neighbours are equally near
     test_x, test_y = gaussian_classes(40, generator, d=20, classes=4)
-    probe = getattr(probes, name)
+    probe = (PROBES | OF_THE_PAPER)[name]
     together = probe(x, y, test_x.round(), test_y, [0, 1])
     for seed in (1, 0):
         torch.rand(7)
@@ -205,7 +209,7 @@ def test_a_fit_that_ends_early_says_so(generator: torch.Generator, monkeypatch: 
 
 def test_progress_of_probes_ends_at_all(generator: torch.Generator) -> None:
     x, y = gaussian_classes(60, generator)
-    for probe in (probes.linear, probes.svm, probes.mlp):
+    for probe in (probes.linear, probes.svm, probes.mlp, OF_THE_PAPER["mlp-paper"]):
         told: list[tuple[int, int]] = []
         probe(x, y, x, y, [0, 1], lambda task, done, total, told=told: told.append((done, total)))
         assert told == sorted(told)
@@ -273,33 +277,78 @@ def test_learning_rates_follow_the_protocols() -> None:
     assert factors == pytest.approx([0, 0.5, 1, 0.5, 0])
 
 
-def test_paper_probe_trains_150_epochs_in_batches_of_64(
+def test_paper_probe_trains_1000_epochs_and_averages_the_last_100(
     generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    seen, shown = [], iter(range(1, 1001))
 
     def record(
-        x: Tensor, labels: Tensor, classes: int, training: classifiers.NetworkTraining, told: object
-    ) -> torch.nn.Module:
-        seen.append((x, training))
-        return torch.nn.Linear(x.shape[1], classes)
+        network: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        training: classifiers.NetworkTraining,
+        told: Callable[[int, int], None],
+    ) -> None:
+        seen.append((x, training, [type(layer) for layer in network.children()]))
+        for epoch in range(training.epochs):
+            told(epoch + 1, training.epochs)
 
-    monkeypatch.setattr(probes, "train_mlp", record)
+    monkeypatch.setattr(probes, "train_classifier", record)
+    monkeypatch.setattr(probes, "_percent", lambda predicted, labels: float(next(shown)))
     x, y = gaussian_classes(100, generator)
-    probes.mlp_paper(x, y, x, y, [3])
-    [(features, training)] = seen
+    [outcome] = PUBLIC["mlp-paper"].measure(x, y, x, y, [3])
+    [(features, training, layers)] = seen
     assert features is x  # not standardised
-    assert training[:4] == (1e-4, 64, 150, 0)
+    assert layers == [nn.Linear, nn.Dropout, nn.BatchNorm1d, nn.ReLU, nn.Linear]
+    assert (training.learning_rate, training.batch_size, training.epochs, training.least_steps) == (1e-4, 64, 1000, 0)
+    assert training.betas == (0.5, 0.999)
+    assert outcome.value == pytest.approx(50.5)  # the mean of 1 to 100
+    assert next(shown) == 101
 
 
-def test_paper_probe_learns(generator: torch.Generator) -> None:
-    x, y = gaussian_classes(128, generator, distance=4)
-    assert probes.mlp_paper(x, y, x, y)[0].value > 80
+def test_paper_probe_is_near_the_best_rule(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(2000, generator)
+    test_x, test_y = gaussian_classes(3000, generator)
+    [outcome] = probes.mlp_paper(x, y, test_x, test_y, epochs=110)
+    assert bayes_accuracy(2.0) - 4 < outcome.value < bayes_accuracy(2.0) + 2.5
 
 
-@pytest.mark.parametrize("name", [*PROBES, "mlp_paper"])
+def test_the_training_of_the_paper_probe_is_the_plain_one_that_it_says(generator: torch.Generator) -> None:
+    x, y = gaussian_classes(150, generator, d=5, classes=3)
+    torch.manual_seed(7)
+    network = classifiers.hidden_layer(5, 3, dropout_first=True)
+    training = classifiers.NetworkTraining(1e-4, 64, 3, 0, probes._tenth_at_50_and_100, (0.5, 0.999))
+    classifiers.train_classifier(network, x, y, training, lambda epoch, epochs: None)
+    torch.manual_seed(7)
+    first, last = nn.Linear(5, 200), nn.Linear(200, 3)
+    parameters = [*first.parameters(), torch.ones(200), torch.zeros(200), *last.parameters()]
+    moments = [[torch.zeros_like(p), torch.zeros_like(p)] for p in parameters]
+    mean, variance, step = torch.zeros(200), torch.ones(200), 0
+    for _ in range(3):
+        order = torch.randperm(150)
+        for rows in (order[:64], order[64:128]):
+            step += 1
+            leaves = [p.detach().requires_grad_() for p in parameters]
+            w, b, scale, shift, v, c = leaves
+            hidden = functional.dropout(x[rows] @ w.T + b, 0.1)
+            mean = 0.9 * mean + 0.1 * hidden.detach().mean(0)
+            variance = 0.9 * variance + 0.1 * hidden.detach().var(0)
+            hidden = (hidden - hidden.mean(0)) / (hidden.var(0, correction=0) + 1e-5).sqrt() * scale + shift
+            loss = -functional.log_softmax(hidden.clamp(min=0) @ v.T + c, 1)[range(64), y[rows]].mean()
+            for p, gradient, moment in zip(parameters, torch.autograd.grad(loss, leaves), moments, strict=True):
+                moment[0] = 0.5 * moment[0] + 0.5 * gradient
+                moment[1] = 0.999 * moment[1] + 0.001 * gradient**2
+                change = moment[0] / (1 - 0.5**step) / ((moment[1] / (1 - 0.999**step)).sqrt() + 1e-8)
+                p.data -= 1e-4 * change
+    w, b, scale, shift, v, c = parameters
+    expected = ((x @ w.T + b - mean) / (variance + 1e-5).sqrt() * scale + shift).clamp(min=0) @ v.T + c
+    with torch.no_grad():
+        torch.testing.assert_close(network.eval()(x), expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", [*PROBES, *OF_THE_PAPER])
 def test_what_cannot_be_probed_is_refused(name: str) -> None:
-    probe = getattr(probes, name)
+    probe = (PROBES | OF_THE_PAPER)[name]
     x, y = torch.randn(20, 3), torch.arange(20) % 2
     with pytest.raises(ValueError, match="at least 10 labelled training inputs, got 9"):
         probe(x[:9], y[:9], x, y)

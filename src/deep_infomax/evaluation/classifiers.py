@@ -55,35 +55,45 @@ class NetworkTraining(NamedTuple):
     epochs: int
     least_steps: int
     factor: Callable[[float, int], float]
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam."""
 
 
-def train_mlp(
+def hidden_layer(size: int, classes: int, dropout_first: bool = False) -> nn.Sequential:
+    """A network of 200 hidden units, with batch normalisation, ReLU and dropout of 0.1, the last after or before both.
+
+    >>> [type(layer).__name__ for layer in hidden_layer(4, 2, dropout_first=True)]
+    ['Linear', 'Dropout', 'BatchNorm1d', 'ReLU', 'Linear']
+    """
+    hidden = 200
+    rectified = [nn.BatchNorm1d(hidden), nn.ReLU()]
+    middle = [nn.Dropout(0.1), *rectified] if dropout_first else [*rectified, nn.Dropout(0.1)]
+    return nn.Sequential(nn.Linear(size, hidden), *middle, nn.Linear(hidden, classes))
+
+
+def train_classifier(
+    network: nn.Module,
     x: Float[Tensor, "n d"],
     labels: Int[Tensor, " n"],
-    classes: int,
     training: NetworkTraining,
     told: Callable[[int, int], None],
-) -> nn.Sequential:
-    """A network with one hidden layer of 200 units, trained to its last epoch with torch's global generator.
+) -> None:
+    """Train a network in place, to its last epoch, with torch's global generator.
 
     What is left over at the end of an epoch, less than a batch, is dropped. ``told`` hears of every epoch done, of all.
     """
-    hidden = 200
-    network = nn.Sequential(
-        nn.Linear(x.shape[1], hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.1), nn.Linear(hidden, classes)
-    ).to(x.device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
+    optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
     steps_per_epoch = len(x) // training.batch_size
     epochs = max(training.epochs, math.ceil(training.least_steps / steps_per_epoch))
     for epoch in range(epochs):
-        batches = torch.randperm(len(x)).to(x.device).split(training.batch_size)
-        for step in range(steps_per_epoch):
+        order = torch.randperm(len(x)).to(x.device)
+        batches = zip(order.split(training.batch_size), labels[order].split(training.batch_size), strict=True)
+        for step, (rows, wanted) in zip(range(steps_per_epoch), batches, strict=False):
             optimiser.param_groups[0]["lr"] = training.learning_rate * training.factor(
                 epoch + step / steps_per_epoch, epochs
             )
-            loss = functional.cross_entropy(network(x[batches[step]]), labels[batches[step]])
+            loss = functional.cross_entropy(network(x.index_select(0, rows)), wanted)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         told(epoch + 1, epochs)
-    return network

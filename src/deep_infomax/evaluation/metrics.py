@@ -187,7 +187,7 @@ METRICS: Final[dict[str, Metric]] = {
         "%",
         _labelled(probe.measure),
         labelled=True,
-        floors=True,
+        floors=probe.floors,
         drawn=probe.drawn,
         title=probe.title,
         meaning=probe.meaning,

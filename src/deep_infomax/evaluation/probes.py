@@ -29,27 +29,41 @@ Each protocol has a name and a version. Figures of two versions do not compare; 
     ``linear/2`` with a tenth of the training labels, or a hundredth (variant ``1%``), but at least 10 and one of every
     class; the seed draws which. Features are standardised by all training inputs, whose labels this does not read. Of
     fewer than 100 labels none is held out, and ``l2`` is 0.1.
-``mlp-paper/1``
-    The paper's: the same network on features as they are; Adam at 1e-4, times 0.1 at epochs 50 and 100; batches of 64;
-    150 epochs, a number the paper leaves open. Slow, and here to stand beside published figures.
+``mlp-paper/2``
+    The paper's, as the authors released it: 200 hidden units on features as they are, dropout 0.1, batch normalisation
+    and ReLU in this order; Adam at 1e-4 with betas 0.5 and 0.999, times 0.1 at epochs 50 and 100; batches of 64; 1,000
+    epochs. The figure is the mean of the test accuracies after each of the last 100. Hours long on a CPU, and here to
+    stand beside published figures. Version 1 had the network of ``mlp/1``, Adam's usual betas and 150 epochs, the last
+    of which gave the figure. The encoder's own batch normalisation is in evaluation mode; in the code of August 2018 it
+    was in training mode while a classifier was trained.
 
 Features are standardised with the means and standard deviations of the training part. The held-out part is a tenth of
-the training part, drawn by the seed. Nothing is chosen on the test part, and the last epoch is the one reported.
+the training part, drawn by the seed. Nothing is chosen on the test part, and the last epoch is the one reported, unless
+a protocol says otherwise.
 
 Shapes: n training inputs, p test inputs, d features. Accuracies are in percent.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import fmean
 from typing import Final, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from deep_infomax.data import evenly_spaced
-from deep_infomax.evaluation.classifiers import NetworkTraining, nearest_rows, neighbour_votes, train_mlp
+from deep_infomax.encoders.base import eval_mode
+from deep_infomax.evaluation.classifiers import (
+    NetworkTraining,
+    hidden_layer,
+    nearest_rows,
+    neighbour_votes,
+    train_classifier,
+)
 from deep_infomax.evaluation.linear_fits import (
     CROSS_ENTROPY,
     HINGE,
@@ -67,6 +81,10 @@ SVM_L2: Final = (1.0, *L2)
 NEIGHBOURS: Final = (1, 5, 20, 50, 200)
 ENOUGH: Final = 0.01
 """The share by which a linear fit may lie above its minimum without a word."""
+PAPER_EPOCHS: Final = 1000
+"""Of ``mlp-paper``: those of the released command."""
+_AVERAGED: Final = 100
+"""The last epochs of ``mlp-paper``, whose accuracies are averaged."""
 _LEAST_STEPS: Final = 1000
 _ENOUGH_TO_CHOOSE: Final = 100
 """Labels from which on a tenth is held out to choose by."""
@@ -268,7 +286,9 @@ def mlp(
     classes = _classes(labels, test_labels)
     x, test_x = standardised(features, test_features)
     training = NetworkTraining(3e-3, min(256, len(x)), 20, _LEAST_STEPS, _warm_up_and_cosine)
-    return _mlp(x, labels, test_x, test_labels, classes, training, seeds, progress)
+    return _mlp(
+        x, labels, test_x, test_labels, training, partial(hidden_layer, x.shape[1], classes), 1, seeds, progress
+    )
 
 
 def mlp_paper(
@@ -278,8 +298,12 @@ def mlp_paper(
     test_labels: Int[Tensor, " p"],
     seeds: Sequence[int] = (0,),
     progress: Progress = unseen,
+    epochs: int = PAPER_EPOCHS,
 ) -> list[Outcome]:
-    """Accuracy of the paper's probe, ``mlp-paper/1``; as :func:`mlp`, but raw features and the published training.
+    """Accuracy of the paper's probe, ``mlp-paper/2``: raw features, the released network and its long training.
+
+    The figure is the mean over the last 100 epochs, or over all where there are fewer ``epochs``, which the protocol
+    fixes at 1,000.
 
     Source: Hjelm et al., "Learning deep representations by mutual information estimation and maximization", 2019,
     arXiv 1808.06670, and the code released with it.
@@ -288,8 +312,10 @@ def mlp_paper(
         ValueError: Fewer than 10 training inputs, or labels that are not 0 and above.
     """
     classes = _classes(labels, test_labels)
-    training = NetworkTraining(1e-4, min(64, len(features)), 150, 0, _tenth_at_50_and_100)
-    return _mlp(features, labels, test_features, test_labels, classes, training, seeds, progress)
+    network = partial(hidden_layer, features.shape[1], classes, dropout_first=True)
+    training = NetworkTraining(1e-4, min(64, len(features)), epochs, 0, _tenth_at_50_and_100, (0.5, 0.999))
+    averaged = min(_AVERAGED, epochs)
+    return _mlp(features, labels, test_features, test_labels, training, network, averaged, seeds, progress)
 
 
 def standardised(
@@ -323,24 +349,33 @@ def _mlp(
     labels: Int[Tensor, " n"],
     test_x: Float[Tensor, "p d"],
     test_labels: Int[Tensor, " p"],
-    classes: int,
     training: NetworkTraining,
+    build: Callable[[], nn.Module],
+    averaged: int,
     seeds: Sequence[int],
     progress: Progress,
 ) -> list[Outcome]:
+    """The mean of the accuracies after each of the last ``averaged`` epochs of a training."""
     outcomes = []
     for number, seed in enumerate(seeds):
-
-        def told(epoch: int, epochs: int, before: int = number) -> None:
-            progress("epochs", before * epochs + epoch, len(seeds) * epochs)
-
         with own_random_numbers(seed, x.device), torch.enable_grad():
-            network = train_mlp(x, labels, classes, training, told)
-        network.eval()
-        with torch.no_grad():
-            predicted = torch.cat([network(part).argmax(1) for part in test_x.split(8192)])
-        outcomes.append(Outcome(_percent(predicted, test_labels), {}))
+            network = build().to(x.device)
+            accuracies: list[float] = []
+
+            def told(epoch: int, epochs: int) -> None:
+                if epoch > epochs - averaged:
+                    accuracies.append(_accuracy(network, test_x, test_labels))  # noqa: B023
+                progress("epochs", number * epochs + epoch, len(seeds) * epochs)  # noqa: B023
+
+            train_classifier(network, x, labels, training, told)
+        outcomes.append(Outcome(fmean(accuracies), {}))
     return outcomes
+
+
+@torch.no_grad()
+def _accuracy(network: nn.Module, x: Float[Tensor, "p d"], labels: Int[Tensor, " p"]) -> float:
+    with eval_mode(network):
+        return _percent(torch.cat([network(part).argmax(1) for part in x.split(8192)]), labels)
 
 
 def _choose_l2(
@@ -388,6 +423,8 @@ class Probe(NamedTuple):
     """Name and version."""
     measure: Callable[..., list[Outcome]]
     """One outcome a seed, from features and labels of both parts, the seeds and a progress."""
+    floors: bool = True
+    """Whether floors are measured by it as well."""
     drawn: Literal["figure", "choice"] = "figure"
     """Whether the figure depends on the seed, or only what is chosen on held-out data."""
 
@@ -398,18 +435,25 @@ PROBES: Final[dict[str, Probe]] = {
         "Accuracy of multinomial logistic regression on the features.",
         "linear/2",
         linear,
-        "choice",
+        drawn="choice",
     ),
-    "svm": Probe("Linear SVM", "Accuracy of a linear support vector machine on the features.", "svm/3", svm, "choice"),
+    "svm": Probe(
+        "Linear SVM", "Accuracy of a linear support vector machine on the features.", "svm/3", svm, drawn="choice"
+    ),
     "mlp": Probe("Network of 200 units", "Accuracy of a network with one hidden layer on the features.", "mlp/1", mlp),
     "knn": Probe(
-        "Nearest neighbours", "Accuracy of a vote of the nearest training inputs by cosine.", "knn/1", knn, "choice"
+        "Nearest neighbours",
+        "Accuracy of a vote of the nearest training inputs by cosine.",
+        "knn/1",
+        knn,
+        drawn="choice",
     ),
     "mlp-paper": Probe(
         "Network of 200 units, the paper's way",
-        "Accuracy of the same network on raw features, trained slowly as in the paper.",
-        "mlp-paper/1",
+        "Mean accuracy of the last 100 of 1,000 epochs on raw features, as the authors released it.",
+        "mlp-paper/2",
         mlp_paper,
+        floors=False,
     ),
 }
 """The probes by the names users type."""
