@@ -132,6 +132,18 @@ def test_encoding_is_that_of_extract_whatever_the_autocast_outside(encoder: Enco
             assert torch.equal(encoder.encode(dataset.train.inputs, layer, batch_size=64), expected[layer])
 
 
+def test_a_protocol_may_have_a_number_of_seeds_of_its_own(encoder: Encoder, dataset: Dataset, tmp_path: Path) -> None:
+    [result] = evaluate(encoder, dataset, metrics=["svm-paper"], layers=["Y"], seeds=1, out=tmp_path)
+    assert (result.protocol, result.seeds, len(result.values)) == ("svm-paper/1", (0, 1, 2, 3, 4), 5)
+    assert result.value == pytest.approx(sum(result.values) / 5)
+    assert [len(details["warnings"]) for details in result.details] == [1] * 5
+    assert read_results(tmp_path / "evaluation.json") == [result]
+
+
+def test_the_slow_protocols_of_the_paper_have_no_floors() -> None:
+    assert {name for name, metric in METRICS.items() if metric.floors} == {"linear", "svm", "mlp", "knn", "few-labels"}
+
+
 def test_the_linear_output_of_fc_is_measured_where_it_is_named(encoder: Encoder, dataset: Dataset) -> None:
     results = evaluate(encoder, dataset, metrics=["knn"], layers=["fc", "fc-linear"], seeds=1)
     assert [(result.layer, result.units) for result in results] == [("fc", 256), ("fc-linear", 256)]

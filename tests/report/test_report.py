@@ -758,6 +758,8 @@ def test_published_figures_by_data_set_method_metric_and_layer() -> None:
         ("stl10", "DIM(G)", "semi_supervised", "conv"): "51.36",
         ("cifar10", "DIM(L) InfoNCE", "svm", "Y"): "49.62",
         ("cifar10", "NAT", "svm", "conv"): "48.62",
+        ("cifar10", "NAT", "svm-paper", "fc"): "42.63?",
+        ("cifar10", "DIM(L) JSD", "mlp-paper", "fc"): "73.62",
         ("cifar10", "NAT", "svm", "fc"): "42.63?",
         ("cifar10", "NAT", "svm", "Y"): "39.59?",
         ("cifar10", "VAE", "svm", "Y"): "39.59",

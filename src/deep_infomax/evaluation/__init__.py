@@ -4,7 +4,7 @@ from deep_infomax.evaluation.bound import TrainedBy
 from deep_infomax.evaluation.features import encode_dataset, extract
 from deep_infomax.evaluation.metrics import METRICS, Metric, Represented
 from deep_infomax.evaluation.outputs import OUTPUTS, Output, output_of
-from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm
+from deep_infomax.evaluation.probes import knn, linear, mlp, mlp_paper, svm, svm_paper
 from deep_infomax.evaluation.results import Outcome, Result, merge_results, read_results
 from deep_infomax.evaluation.suite import DEFAULT_METRICS, check, evaluate, own_layers
 from deep_infomax.runtime.files import check_output
@@ -33,4 +33,5 @@ __all__ = [
     "own_layers",
     "read_results",
     "svm",
+    "svm_paper",
 ]

@@ -53,6 +53,8 @@ class Metric(NamedTuple):
     """Whether it reads labels."""
     floors: bool = False
     """Whether it is measured of the floors as well (`deep_infomax.evaluation.floors`)."""
+    seeds: int | None = None
+    """How many seeds the protocol itself asks for, 0 and up; None leaves that to the user."""
     drawn: Drawn = "figure"
     """What depends on the seed: the figure, only what the protocol chooses on held-out data, or nothing."""
     objective: bool = False
@@ -188,6 +190,7 @@ METRICS: Final[dict[str, Metric]] = {
         _labelled(probe.measure),
         labelled=True,
         floors=probe.floors,
+        seeds=probe.seeds,
         drawn=probe.drawn,
         title=probe.title,
         meaning=probe.meaning,

@@ -79,7 +79,7 @@ def evaluate(
         metrics: Names in `METRICS`.
         layers: Some of the encoder's layers, such as ``fc-linear``; None stands for those of `Encoder.layers`, and for
             one alone where a metric says so (`METRICS`).
-        seeds: Repetitions, with the seeds 0 to ``seeds - 1``.
+        seeds: Repetitions, with the seeds 0 to ``seeds - 1``; a protocol may have a number of its own.
         out: Run directory. ``evaluation.json`` is brought up to date after every metric and layer; ``arrays/`` gets
             representations and miniatures of test inputs and, for images, nearest neighbours and reconstructions.
         progress: Told how far the evaluation has come.
@@ -122,7 +122,9 @@ def evaluate(
             train_part = Represented(dataset.train, train_values.to(device), encoder, layer, trained_by)
             test_part = Represented(test, test_values.to(device), encoder, layer, trained_by)
             for name in names:
-                for result, arrays in _measure(name, layer, train_part, test_part, range(seeds), progress):
+                for result, arrays in _measure(
+                    name, layer, train_part, test_part, range(METRICS[name].seeds or seeds), progress
+                ):
                     results.append(result)
                     if out is not None:
                         if arrays:

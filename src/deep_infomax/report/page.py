@@ -44,6 +44,7 @@ _MOST_BYTES_OF_A_SHEET: Final = 1_500_000
 """Of thumbnails in full colour."""
 _OWN_PROTOCOLS: Final = {
     "mlp": " The probe mlp is trained in a way of its own, mlp-paper in the paper's.",
+    "svm": " The paper does not define its support vector machine; svm-paper is what it may have been.",
     "ms_ssim": " The paper leaves open the scales of MS-SSIM and the training of its decoder.",
 }
 """What to know of a metric beside the paper's figures."""

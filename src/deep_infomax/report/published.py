@@ -278,7 +278,7 @@ def published_figure(data: str, method: str | None, metric: str, layer: str) -> 
     >>> published_figure("cifar10", "DIM(L) InfoNCE", "mlp", "Y")
     PublishedFigure(value='69.13', method='DIM(L) InfoNCE', table=1, doubtful=False)
     """
-    metric = {"mlp-paper": "mlp"}.get(metric, metric)
+    metric = {"mlp-paper": "mlp", "svm-paper": "svm"}.get(metric, metric)
     if method is None or (data_key(data), metric) not in _TABLES:
         return None
     table, rows = _TABLES[data_key(data), metric]
