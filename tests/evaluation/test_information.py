@@ -355,8 +355,8 @@ def test_nats_in_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     results = [
         result("mine", "default", value=5.6789, split="test", protocol="mine/1"),
         result("mine-paper", "default", value=44.444, split="train", protocol="mine-paper/2"),
-        result("ndm-paper", "default", value=9.0, split="train", protocol="ndm-paper/1"),
-        result("ndm-paper", "sigmoid", value=0.2, split="train", protocol="ndm-paper/1"),
+        result("ndm-paper", "default", value=9.0, split="train", protocol="ndm-paper/2"),
+        result("ndm-paper", "sigmoid", value=0.2, split="train", protocol="ndm-paper/2"),
     ]
     config = {"recipe": "local-jsd-paper", "dataset": data, **asdict(RECIPES["local-jsd-paper"])}
     run = runs.RecordedRun(Path("a"), "a", config, None, runs.Log(), tuple(results), data, None, (), (), ())

@@ -24,9 +24,10 @@ Each protocol has a name and a version, as the probes have. No labels are read.
     learning rate from 1e-3 to 0 along a cosine, 50 epochs of batches of 256, each input beside one representation of
     another; the figure is the mean over the batches of one more pass. It bounds nothing. Version 1 read all inputs as
     one batch, where the largest score of a few pairs in 50,000 decides.
-``ndm-paper/1``
-    `dim_dependency` on the training part: the paper's protocol, 1,000 epochs, which take seconds each on a CPU. The
-    variant ``sigmoid`` reads units through a sigmoid, ``default`` as they are.
+``ndm-paper/2``
+    `dim_dependency` on the training part: the paper's protocol as it was released, 1,000 epochs, which take seconds
+    each on a CPU. The variant ``sigmoid`` reads units through a sigmoid, ``default`` as they are. Version 1 was trained
+    by the Donsker-Varadhan objective that it is read with, by an Adam with the usual betas.
 
 Details of a figure hold its interval, its lower bound, warnings and the like, or the course of the training.
 
@@ -191,7 +192,7 @@ def mine_paper(
 
 
 def ndm_paper(features: Float[Tensor, "n d"], seeds: Sequence[int], progress: Progress, sigmoid: bool) -> list[Outcome]:
-    """The paper's dependency measure, ``ndm-paper/1``, on the device of the features."""
+    """The paper's dependency measure, ``ndm-paper/2``, on the device of the features."""
     z = (features.sigmoid() if sigmoid else features).cpu().numpy()
     outcomes = []
     for seed in seeds:

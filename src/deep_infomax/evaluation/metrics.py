@@ -285,7 +285,7 @@ METRICS: Final[dict[str, Metric]] = {
         meaning="The paper's figure of mutual information, read on the critic's own training samples.",
     ),
     "ndm-paper": Metric(
-        "ndm-paper/1",
+        "ndm-paper/2",
         "nats",
         partial(_ndm_paper, sigmoid=False),
         {"sigmoid": partial(_ndm_paper, sigmoid=True)},
