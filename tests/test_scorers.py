@@ -36,10 +36,11 @@ SCORERS = {
     "global-concat": lambda spatial: GlobalConcat(C * locations(spatial), D, units=UNITS),
     "concat-and-convolve": lambda spatial: ConcatAndConvolve(C, D, units=UNITS),
     "encode-and-dot": lambda spatial: EncodeAndDot(C, D, units=UNITS),
+    "encode-and-dot-bare-vector": lambda spatial: EncodeAndDot(C, D, UNITS, normalised_vector=False),
     "folded-encode-and-dot": lambda spatial: FoldedEncodeAndDot(C, D, units=UNITS),
     "global-encode-and-dot": global_encode_and_dot,
 }
-UNSCALED = ("encode-and-dot", "global-encode-and-dot")
+UNSCALED = ("encode-and-dot", "encode-and-dot-bare-vector", "global-encode-and-dot")
 each_scorer = pytest.mark.parametrize("name", SCORERS)
 each_spatial = pytest.mark.parametrize("spatial", SPATIAL, ids=["1d", "2d", "3d"])
 
@@ -88,7 +89,7 @@ def score_by_hand(name, scorer, local, vector):
             hidden = hidden - hidden.mean(1, keepdim=True)
             hidden = hidden / (hidden.var(1, correction=0, keepdim=True) + layer_norm.eps).sqrt()
             return hidden @ project_by_hand(scorer.encode_vector, vector) / UNITS**0.5
-        case "encode-and-dot":
+        case "encode-and-dot" | "encode-and-dot-bare-vector":
             encoded = project_by_hand(scorer.encode_vector, vector)
             return torch.stack([project_by_hand(scorer.encode_local, row) @ encoded for row in rows])
         case "global-encode-and-dot":

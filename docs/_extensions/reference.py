@@ -135,7 +135,7 @@ def changes(recipe: str) -> str:
     config, default = RECIPES[recipe], type(RECIPES[recipe])()
     groups = [(field.name, getattr(config, field.name), getattr(default, field.name)) for field in fields(config)]
     return ", ".join(
-        f"`{group}.{field.name} {value:g}`" if isinstance(value, float) else f"`{group}.{field.name} {value}`"
+        f"`{group}.{field.name} {written(value)}`"
         for group, own, usual in groups
         for field in fields(own)
         if (value := getattr(own, field.name)) != getattr(usual, field.name)
@@ -183,7 +183,14 @@ def shown_default(field: Field[Any]) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return "`[]`" if value == () else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    return "`[]`" if value == () else f"`{written(value)}`"
+
+
+def written(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, tuple):
+        return ",".join(map(written, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def choices(setting: str, annotation: Any) -> str:

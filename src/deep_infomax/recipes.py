@@ -4,9 +4,17 @@ Deep InfoMax and the untrained encoder have two forms, the baselines one. The pl
 scorer, batch size, learning rate, limit and penalty were chosen on 5,000 images held out of CIFAR-10's training part,
 by runs of `local-infonce` over three or five epochs with one seed, most of whose differences were below a point. The
 ``-paper`` form has the published hyper-parameters of Hjelm et al. (2019, 1808.06670) and, where the paper is silent,
-those of the authors' released code; docs/method/released_code.md says where it departs from them. What both leave
-open is chosen here: encode-and-dot scorers for every local bound, a concatenating scorer for the global one, gamma 0.1
-for local-global, and a gradient penalty of weight 1 on the prior's discriminator.
+those of the authors' released code. What both leave open is chosen here: encode-and-dot scorers for every local bound,
+a concatenating scorer for the global one, gamma 0.1 for local-global, and a gradient penalty of weight 1 on the prior's
+discriminator. Optimiser and scaling are then the usual ones.
+
+The code was released twice, and a form with a year is what that release did, where the paper says nothing or another
+thing: ``-paper-2018`` the release of August 2018, ``-paper-2019`` the one of January to April 2019, at its end. Shared
+by both: Adam's betas 0.5 and 0.999, inputs from -1 to 1, labelled images among those that are trained on. The former
+has one negative a step for the Jensen-Shannon bound, concatenating scorers of 512 units, a prior of weight 1, and a
+penalty on its samples alone. It had no InfoNCE, which takes scorer and negatives from the latter. There a penalty of
+weight 1 acts like 1/64, as it is on the last of 64 samples, and is divided by their number. A Donsker-Varadhan bound
+could not be trained with either. docs/method/released_code.md says what no setting stands for.
 
 Two recipes keep the distribution of Y in check without an adversary. `local-infonce-noise` has noise of deviation 0.5,
 the strongest that is usual: with 64 units at most 51.5 nats pass, with the 16 of digits 12.9. That is finite, and above
@@ -50,6 +58,7 @@ from deep_infomax.objectives import (
     SIGReg,
     Untrained,
 )
+from deep_infomax.objectives.prior import Penalised
 from deep_infomax.runtime.values import Known, read_setting, require_count
 from deep_infomax.scorers import GLOBAL_SCORERS, LOCAL_SCORERS
 from deep_infomax.training import TrainingConfig
@@ -90,7 +99,12 @@ def _deep_infomax(config: "ObjectiveConfig", encoder: Encoder, data: Source | No
 
 
 def _prior(config: "ObjectiveConfig", encoder: Encoder) -> PriorMatching:
-    return PriorMatching(PRIORS[config.prior], encoder.vector_size, gradient_penalty=config.gradient_penalty)
+    return PriorMatching(
+        PRIORS[config.prior],
+        encoder.vector_size,
+        gradient_penalty=config.gradient_penalty,
+        penalised=config.gradient_penalty_on,
+    )
 
 
 def _vae(config: "ObjectiveConfig", encoder: Encoder, data: Source | None) -> VariationalAutoencoder:
@@ -156,7 +170,7 @@ METHODS: Final[dict[str, Method]] = {
         "AAE",
         "Adversarial autoencoder: reconstructs inputs from Y, which an adversary matches to a prior.",
         _aae,
-        reads=frozenset({"gamma", "prior", "gradient_penalty"}),
+        reads=frozenset({"gamma", "prior", "gradient_penalty", "gradient_penalty_on"}),
     ),
     "bigan": Method(
         "BiGAN",
@@ -268,6 +282,8 @@ class ObjectiveConfig:
     """How Y is matched to it; sigreg takes the prior gaussian."""
     gradient_penalty: float = 1.0
     """Weight of the squared gradient norm at the inputs of the prior's discriminator."""
+    gradient_penalty_on: Penalised = "both"
+    """Where that norm is taken: both at samples of the prior and at vectors, or at the prior's samples alone."""
 
     def __post_init__(self) -> None:
         """Reject unknown names, sizes no network can have, and settings that the method does not read."""
@@ -339,7 +355,7 @@ _PARTS: Final[Mapping[str, Effect]] = {
     "units": _weighed("beta"),
     **dict.fromkeys(("bound", "others", "limit", "penalty", "noise"), _weighed("alpha", "beta")),
     **dict.fromkeys(("prior", "matching"), _weighed("gamma")),
-    "gradient_penalty": _adversarial,
+    **dict.fromkeys(("gradient_penalty", "gradient_penalty_on"), _adversarial),
 }
 """When a part of Deep InfoMax reads a setting; what is not named is always read."""
 
@@ -391,7 +407,24 @@ _PAPER = ObjectiveConfig(
     gamma=0.1, local_scorer="encode-and-dot", global_scorer="concat", units=2048, prior="uniform", gradient_penalty=1.0
 )
 _BASELINE_TRAINING = TrainingConfig(batch_size=128, learning_rate=1e-3)
-_PAPER_GLOBAL = replace(_PAPER, bound="jsd", alpha=1.0, beta=0.0, gamma=1.0)
+_PAPER_JSD = replace(_PAPER, bound="jsd")
+_PAPER_GLOBAL = replace(_PAPER_JSD, alpha=1.0, beta=0.0, gamma=1.0)
+_PAPER_BOTH = replace(_PAPER_JSD, alpha=0.5, beta=0.1)
+_CONCAT = {"local_scorer": "concat-and-convolve", "units": 512, "others": 1}
+_ENCODED = {"global_scorer": "encode-and-dot", "global_units": 2048}
+
+
+def _released(objective: ObjectiveConfig, **changes: Any) -> Config:
+    """The paper's form as a release of the code had it."""
+    return Config(
+        objective=replace(objective, **changes),
+        training=replace(_PAPER_TRAINING, betas=(0.5, 0.999)),
+        data_options=DataOptions(scaling="symmetric", with_labelled=True),
+    )
+
+
+_IN_2018: dict[str, Any] = {"gamma": 1.0, "gradient_penalty_on": "prior"}
+_IN_2019: dict[str, Any] = {"gradient_penalty": 1 / 64}
 
 # Measured: accuracy in % of the probe mlp/1 on conv / fc / Y, JPEG copy of CIFAR-10, test part; see docs/results.md.
 RECIPES: dict[str, Config] = {
@@ -435,14 +468,23 @@ RECIPES: dict[str, Config] = {
     ),
     # The published settings; not run at full length here. The paper: 75.21 / 75.57 / 69.13 after 1,000 epochs.
     "local-infonce-paper": Config(objective=_PAPER, training=_PAPER_TRAINING),
-    "local-jsd-paper": Config(objective=replace(_PAPER, bound="jsd"), training=_PAPER_TRAINING),
+    "local-jsd-paper": Config(objective=_PAPER_JSD, training=_PAPER_TRAINING),
     "local-dv-paper": Config(objective=replace(_PAPER, bound="dv"), training=_PAPER_TRAINING),
     "global-jsd-paper": Config(objective=_PAPER_GLOBAL, training=_PAPER_TRAINING),
-    "local-global-paper": Config(objective=replace(_PAPER, bound="jsd", alpha=0.5, beta=0.1), training=_PAPER_TRAINING),
+    "local-global-paper": Config(objective=_PAPER_BOTH, training=_PAPER_TRAINING),
     "random-paper": Config(
         objective=ObjectiveConfig(method="untrained"),
         training=replace(_PAPER_TRAINING, epochs=1, learning_rate=0.0),
     ),
+    # What the releases of the code did; not run at full length here.
+    "local-infonce-paper-2018": _released(_PAPER, **_IN_2018),
+    "local-jsd-paper-2018": _released(_PAPER_JSD, **_IN_2018, **_CONCAT),
+    "global-jsd-paper-2018": _released(_PAPER_GLOBAL, **_IN_2018, others=1),
+    "local-global-paper-2018": _released(_PAPER_BOTH, **_IN_2018, **_CONCAT),
+    "local-infonce-paper-2019": _released(_PAPER, **_IN_2019),
+    "local-jsd-paper-2019": _released(_PAPER_JSD, **_IN_2019),
+    "global-jsd-paper-2019": _released(_PAPER_GLOBAL, **_IN_2019, **_ENCODED),
+    "local-global-paper-2019": _released(_PAPER_BOTH, **_IN_2019, **_ENCODED),
 }
 """The recipes by name."""
 

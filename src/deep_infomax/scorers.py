@@ -164,17 +164,19 @@ class EncodeAndDot(_UnscaledDot):
     """Local scorer: the dot product, at every location, of the map and the vector each encoded to u units.
 
     Both sides are a `ResidualProjection`, as in the authors' code; 2048 units are the paper's. The scores are not
-    scaled.
+    scaled. Without `normalised_vector` the vector's side has no layer norm, as in their code of January 2019.
 
     >>> scores = EncodeAndDot(local_channels=3, vector_size=5, units=32)(torch.randn(8, 3, 4, 4), torch.randn(8, 5))
     >>> scores.joint.shape, scores.marginal.shape
     (torch.Size([8, 16]), torch.Size([8, 7, 16]))
     """
 
-    def __init__(self, local_channels: int, vector_size: int, units: int = 2048) -> None:
+    def __init__(
+        self, local_channels: int, vector_size: int, units: int = 2048, normalised_vector: bool = True
+    ) -> None:
         super().__init__()
         self.encode_local = ResidualProjection(local_channels, units)
-        self.encode_vector = ResidualProjection(vector_size, units)
+        self.encode_vector = ResidualProjection(vector_size, units, normalised_vector)
 
     def encode(self, local: Float[Tensor, "n c *spatial"], vector: Float[Tensor, "a d"]) -> Encoded:
         """Both projections."""
@@ -332,6 +334,11 @@ LOCAL_SCORERS: Final[dict[str, NamedScorer]] = {
         "encode-and-dot",
         "Dot products of encoded locations and vectors, as in the authors' code.",
         lambda encoder, units: EncodeAndDot(encoder.local_shape[0], encoder.vector_size, units),
+    ),
+    "encode-and-dot-bare-vector": NamedScorer(
+        "encode-and-dot, vectors without layer norm",
+        "Encode-and-dot whose vectors have no layer norm, as in the authors' code of January 2019.",
+        lambda encoder, units: EncodeAndDot(encoder.local_shape[0], encoder.vector_size, units, False),
     ),
     "concat-and-convolve": NamedScorer(
         "concat-and-convolve",

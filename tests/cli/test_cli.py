@@ -603,9 +603,35 @@ def test_paper_recipes_are_the_papers() -> None:
         assert (objective.units, objective.local_scorer, objective.prior) == (2048, "encode-and-dot", "uniform")
         assert (training.batch_size, training.learning_rate, training.schedule) == (64, 1e-4, "constant")
         assert training.epochs == 1000
+        assert (training.betas, config.data_options) == ((0.9, 0.999), DataOptions())
     both = RECIPES["local-global-paper"].objective
     assert (both.alpha, both.beta) == (0.5, 0.1)
     single = RECIPES["global-jsd-paper"].objective
     assert (single.alpha, single.beta, single.gamma) == (1.0, 0.0, 1.0)
     assert both.global_units == single.global_units == 512
     assert both.global_scorer == single.global_scorer == "concat"
+
+
+@pytest.mark.parametrize("year", [2018, 2019])
+@pytest.mark.parametrize("name", ["local-infonce", "local-jsd", "global-jsd", "local-global"])
+def test_a_year_is_what_that_release_did(name: str, year: int) -> None:
+    """What differs from the form without a year, and nothing else."""
+    own, text = RECIPES[f"{name}-paper-{year}"], RECIPES[f"{name}-paper"]
+    assert own.training == replace(text.training, betas=(0.5, 0.999))
+    assert own.data_options == DataOptions(scaling="symmetric", with_labelled=True)
+    changes: dict[str, object] = (
+        {"gamma": 1.0, "gradient_penalty_on": "prior"} if year == 2018 else {"gradient_penalty": 1 / 64}
+    )
+    if year == 2018 and name != "local-infonce":
+        changes["others"] = 1
+    if year == 2018 and name in ("local-jsd", "local-global"):
+        changes |= {"local_scorer": "concat-and-convolve", "units": 512}
+    if year == 2019 and text.objective.alpha:
+        changes |= {"global_scorer": "encode-and-dot", "global_units": 2048}
+    assert own.objective == replace(text.objective, **changes)
+
+
+def test_a_penalty_of_one_of_64_samples_acts_like_a_64th() -> None:
+    """The release of 2019 squares the slope at the last sample, and divides by their number; as a mean over all."""
+    config = RECIPES["local-infonce-paper-2019"]
+    assert config.objective.gradient_penalty * config.training.batch_size == 1.0

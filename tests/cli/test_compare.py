@@ -58,6 +58,24 @@ def test_methods_are_trained_evaluated_and_shown_side_by_side(
     assert page.count("<small>seeds 0, 1</small>") == 2
 
 
+def test_recipes_that_read_the_data_in_ways_of_their_own_are_compared(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "compared"
+    flags = {"recipes": "random,global-jsd-paper-2019", "seeds": 1}
+    assert compare(data, out, **flags) == 0
+    scaled, plain = (
+        json.loads((out / f"{name}-0" / "evaluation.json").read_text())["data"]
+        for name in ("global-jsd-paper-2019", "random")
+    )
+    assert scaled.pop("scaling_rule").startswith("symmetric: ")
+    assert scaled == plain
+    assert 'class="best"' not in (out / "report.html").read_text()  # one method beside a floor
+    monkeypatch.setattr(task, "evaluate", None)
+    assert compare(data, out, **flags) == 0
+    assert "global-jsd-paper-2019" in capsys.readouterr().out
+
+
 def test_what_is_there_is_kept_and_what_is_missing_is_done(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.data.archives import roles
+from deep_infomax.data.description import lines
 
 X = np.random.default_rng(0).random((12, 8, 8), np.float32)
 Y = np.arange(12) % 3
@@ -50,6 +52,24 @@ def test_validation_arrays_are_tested_on_where_no_others_are_labelled(tmp_path):
     assert (dataset.test.split, dataset.description["split_rule"]) == ("validation", "x_validation as given")
     dataset = load(tmp_path, x=X, y=Y, x_unlabelled=X[:7], x_test=X[:5], y_test=Y[:5])
     assert (len(dataset.pretraining), len(dataset.labelled)) == (7, 12)
+
+
+def test_inputs_with_and_without_labels_are_trained_on_where_it_is_asked_for(tmp_path):
+    arrays = {"x": X, "y": Y, "x_unlabelled": X[:7] + 1, "x_test": X[:5], "y_test": Y[:5]}
+    dataset = load(tmp_path, {"with_labelled": True}, **arrays)
+    assert dataset.pretraining is dataset.pretraining  # which may be large
+    assert np.array_equal(dataset.pretraining.take(torch.arange(19))[:, 0], np.concatenate([X[:7] + 1, X]))
+    assert (dataset.pretraining.labels, dataset.pretraining.split) == (None, "unlabelled and train")
+    assert dataset.description["pretraining_rule"] == "19 inputs, those with labels and those without"
+    assert any("trained on: 19 inputs" in line for line in lines(dataset.description))
+    assert (len(dataset.labelled), len(dataset.unlabelled)) == (12, 7)
+    held_out = load(tmp_path, {"with_labelled": True, "held_out": 3}, **arrays)
+    assert (len(held_out.pretraining), len(held_out.train)) == (16, 9)
+    cropped = load(tmp_path, {"with_labelled": True, "random_crop": 4}, **arrays)
+    assert (cropped.pretraining.shape, cropped.train.shape) == ((1, 8, 8), (1, 4, 4))
+    without = load(tmp_path, {"with_labelled": True}, x=X, y=Y, x_test=X[:5], y_test=Y[:5])
+    assert without.pretraining is without.train
+    assert "pretraining_rule" not in without.description
 
 
 def test_the_likelier_name_counts_and_the_others_are_told():

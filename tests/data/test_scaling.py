@@ -1,5 +1,6 @@
 """Statistics of a stated scaling: right for heavy tails and counts, refused where they say nothing."""
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -64,6 +65,50 @@ def test_counts_are_measured_by_their_logarithms(kind: torch.dtype) -> None:
     logarithms = inputs.movedim(1, 0).flatten(1).double().log1p()
     torch.testing.assert_close(mean, logarithms.mean(1).float())
     torch.testing.assert_close(std, logarithms.std(1, correction=0).float())
+
+
+def test_bytes_are_mapped_by_their_whole_range_from_minus_1_to_1() -> None:
+    inputs = torch.randint(100, 140, (50, 3, 5), dtype=torch.uint8)
+    centre, half = statistics(source(inputs), scaling="symmetric")
+    assert centre.tolist() == half.tolist() == [127.5] * 3
+    encoder = convolutional(3, (5,), 4)
+    encoder.set_statistics(centre, half, scaling="symmetric")
+    of_images = inputs.float() / 255  # as libraries of images have them
+    torch.testing.assert_close(encoder.normalise(inputs), (of_images - 0.5) / 0.5)
+    torch.testing.assert_close(encoder.denormalise(encoder.normalise(inputs)), inputs.float())
+    inputs[:, 1] = 7  # a channel that never changes
+    with pytest.warns(UserWarning, match="constant"):
+        assert statistics(source(inputs), scaling="symmetric")[1].tolist() == [127.5] * 3
+
+
+@pytest.mark.parametrize("kind", [torch.int16, torch.float32, torch.float64])
+def test_other_values_are_mapped_by_the_least_and_the_largest(
+    kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MODULE, "CHUNK", 7)
+    inputs = torch.randint(-300, 900, (60, 2, 4)).to(kind)
+    encoder = convolutional(2, (4,), 4)
+    encoder.set_statistics(*statistics(source(inputs), scaling="symmetric"), scaling="symmetric")
+    seen = encoder.normalise(inputs).movedim(1, 0).flatten(1)
+    torch.testing.assert_close(seen.amin(1), torch.full((2,), -1.0))
+    torch.testing.assert_close(seen.amax(1), torch.ones(2))
+    values = inputs.movedim(1, 0).flatten(1).float()
+    assert torch.equal(seen.argsort(1), values.argsort(1))
+    inputs[:, 1] = 7
+    with pytest.warns(UserWarning, match="constant"):
+        centre, half = statistics(source(inputs), scaling="symmetric")
+    assert (centre[1].item(), half[1].item()) == (7, 1)
+
+
+def test_an_offset_and_what_is_missing_are_left_out_of_the_range() -> None:
+    values = torch.linspace(0, 4, 101, dtype=torch.float64).reshape(101, 1, 1)
+    offset = torch.tensor([1e9], dtype=torch.float64)
+    centre, half = statistics(source(values + 1e9), offset, "symmetric")
+    assert (centre.item(), half.item()) == (pytest.approx(2), pytest.approx(2))
+    gaps = values.float()
+    gaps[::3] = -9999
+    centre, half = statistics(replace(source(gaps), missing=-9999.0), scaling="symmetric")
+    assert (centre.item(), half.item()) == (pytest.approx(2, abs=0.03), pytest.approx(2, abs=0.03))
 
 
 def test_quartiles_that_are_one_value_are_refused() -> None:

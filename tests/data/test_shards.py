@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from deep_infomax.data import Batches, CropAndFlip, Source, fingerprint, shards, statistics
+from deep_infomax.data.dataset import joined
 from deep_infomax.data.shards import Ahead, ShardedInputs
 from deep_infomax.encoders import convolutional
 from deep_infomax.recipes import ObjectiveConfig, build_objective
@@ -51,6 +52,33 @@ def source(store):
 @pytest.fixture
 def plain(source):
     return replace(source, inputs=torch.from_numpy(INPUTS))
+
+
+@pytest.mark.parametrize("kind", ["tensors", "a memory map and a tensor", "shards and a memory map"])
+def test_two_sources_are_read_as_one(kind, source, plain, tmp_path):
+    others = np.random.default_rng(1).integers(0, 256, (11, 2, 4, 4), np.uint8)
+    np.save(tmp_path / "others.npy", others)
+    mapped = replace(plain, inputs=np.load(tmp_path / "others.npy", mmap_mode="r"), labels=None, split="unlabelled")
+    tensor = replace(plain, inputs=torch.from_numpy(others), labels=None, split="unlabelled")
+    first, second = {
+        "tensors": (tensor, plain), "a memory map and a tensor": (mapped, plain),
+        "shards and a memory map": (source, mapped),
+    }[kind]  # fmt: skip
+    both = joined(first, second)
+    expected = torch.from_numpy(np.concatenate([INPUTS, others] if first is source else [others, INPUTS]))
+    assert (len(both), both.shape, both.nbytes, both.labels) == (N + 11, (2, 4, 4), expected.nbytes, None)
+    assert torch.equal(both.take(torch.arange(N + 11)), expected)
+    assert torch.equal(both.take(torch.tensor([40, 2, 2, 20])), expected[[40, 2, 2, 20]])
+    assert len(both.take(torch.arange(0))) == 0
+    assert fingerprint(both) == fingerprint(replace(plain, inputs=expected, labels=None))
+    for one, other in zip(statistics(both), statistics(replace(plain, inputs=expected, labels=None)), strict=True):
+        assert torch.equal(one, other)
+    order = both.order(seed=3, epoch=1).permutation
+    assert torch.equal(order.sort().values, torch.arange(N + 11))
+    for resident_bytes in (0, 10**6):
+        found = Batches(both, 5, 3, "cpu", resident_bytes=resident_bytes)
+        for step in range(2 * found.steps_per_epoch):
+            assert torch.equal(found.batch(step).inputs, expected[found.index(step)])
 
 
 @pytest.fixture(autouse=True)
@@ -293,7 +321,7 @@ def test_a_shard_that_cannot_be_read_ends_a_training_with_its_step(source, store
             raise OSError("shard c.tar cannot be reached")
         return read(pieces)
 
-    source.inputs._read = broken
+    source.inputs.read = broken
     saved = TrainingState.contents
 
     def contents(state):
@@ -305,7 +333,7 @@ def test_a_shard_that_cannot_be_read_ends_a_training_with_its_step(source, store
     sentence = f"the inputs of step {first} cannot be read: shard c.tar cannot be reached; the last good checkpoint is"
     with monkeypatch.context() as patch, pytest.raises(ValueError, match=sentence):
         trained(source, patch, out=tmp_path / "run")
-    source.inputs._read = read
+    source.inputs.read = read
     with monkeypatch.context() as patch:
         found = trained(source, patch, out=tmp_path / "run", resume=True)
     with monkeypatch.context() as patch:

@@ -253,7 +253,7 @@ def test_a_batch_is_no_larger_than_the_data(n: int, processes: int, expected: in
     assert fitting(TrainingConfig(batch_size=128), n, processes).batch_size == expected
 
 
-@pytest.mark.parametrize("scaling", ["robust", "log1p"])
+@pytest.mark.parametrize("scaling", ["robust", "log1p", "symmetric"])
 def test_a_scaling_is_kept_with_the_run_and_all_that_is_made_of_it(
     scaling: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,6 +282,8 @@ def fit_like(encoder: Encoder, values: torch.Tensor, scaling: str) -> torch.Tens
         own = train[:, channel]
         if scaling == "log1p":
             centre, spread = own.log1p().mean(), own.log1p().std(correction=0)
+        elif scaling == "symmetric":
+            centre, spread = (own.min() + own.max()) / 2, (own.max() - own.min()) / 2
         else:
             low, centre, high = np.quantile(own.numpy(), [0.25, 0.5, 0.75])
             spread = (high - low) / 1.3489795

@@ -209,6 +209,15 @@ def test_inputs_of_another_shape_are_refused_by_transform() -> None:
         model.set_params(layer="Z").transform(SERIES)
 
 
+def test_a_recipe_that_scales_in_a_way_of_its_own_does_so_unless_told_otherwise() -> None:
+    rows = np.random.default_rng(0).normal(3, 2, size=(32, 24)).astype(np.float32)
+    small = {"epochs": 1, "dim": 4, "device": "cpu", "settings": {"objective": {"global_units": 16}}}
+    model = DeepInfoMaxTransformer("global-jsd-paper-2019", **small).fit(rows)
+    assert model.encoder_.scaling == "symmetric"
+    assert model.encoder_.mean.item() == pytest.approx((float(rows.min()) + float(rows.max())) / 2)
+    assert clone(model).set_params(scaling="standard").fit(rows).encoder_.scaling == "standard"
+
+
 def test_a_scaling_is_that_of_the_encoder() -> None:
     counts = np.random.default_rng(0).poisson(3, size=(32, 24)).astype(np.float32) ** 4
     model = DeepInfoMaxTransformer(epochs=1, dim=4, scaling="log1p", device="cpu").fit(counts)

@@ -18,8 +18,10 @@ def accept(values: torch.Tensor, distribution) -> None:
     assert stats.kstest(values.double().numpy(), distribution.cdf).pvalue > 1e-4
 
 
-def matching(prior: Prior | None = None, size: int = 3, gradient_penalty: float = 1.0) -> PriorMatching:
-    return PriorMatching(prior or Uniform(), size, units=(16, 8), gradient_penalty=gradient_penalty).double()
+def matching(
+    prior: Prior | None = None, size: int = 3, gradient_penalty: float = 1.0, penalised: str = "both"
+) -> PriorMatching:
+    return PriorMatching(prior or Uniform(), size, (16, 8), gradient_penalty, penalised).double()
 
 
 def discriminator_gradients(part: PriorMatching) -> list[torch.Tensor | None]:
@@ -114,8 +116,9 @@ def test_only_the_uniform_prior_squashes():
 # --- losses ------------------------------------------------------------------
 
 
-def test_losses_equal_a_loop_over_single_samples():
-    part, vector = matching(gradient_penalty=0.7), torch.randn(5, 3).double()
+@pytest.mark.parametrize("penalised", ["both", "prior"])
+def test_losses_equal_a_loop_over_single_samples(penalised):
+    part, vector = matching(gradient_penalty=0.7, penalised=penalised), torch.randn(5, 3).double()
     torch.manual_seed(3)
     encoder, adversary, terms = part(vector)
     torch.manual_seed(3)
@@ -129,7 +132,8 @@ def test_losses_equal_a_loop_over_single_samples():
             score = part.discriminator(x)
             (slope,) = torch.autograd.grad(score, x)
             expected_adversary += math.log1p(math.exp(-sign * score.item())) / 5
-            expected_adversary += 0.7 / 2 * slope.square().sum().item() / 5
+            if penalised == "both" or sign == 1:
+                expected_adversary += 0.7 / 2 * slope.square().sum().item() / 5
             right += (sign * score > 0).item() / 10
     assert encoder.item() == pytest.approx(expected_encoder)
     assert adversary.item() == pytest.approx(expected_adversary)
@@ -269,6 +273,12 @@ def test_the_game_moves_vectors_onto_the_prior():
 def test_penalty_out_of_range_is_refused(weight):
     with pytest.raises(ValueError, match="gradient_penalty is"):
         PriorMatching(Uniform(), 3, gradient_penalty=weight)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_unknown_place_of_the_penalty_is_refused():
+    with pytest.raises(ValueError, match="`penalised`: vectors is unknown; known are both, prior"):
+        PriorMatching(Uniform(), 3, penalised="vectors")
 
 
 def test_default_discriminator_is_the_papers():

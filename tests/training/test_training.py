@@ -34,6 +34,7 @@ from deep_infomax.training import (
 )
 from deep_infomax.training.checkpoint import Checkpoints, Record, load_optimizer, optimizer_tensors
 from deep_infomax.training.log import MetricsFile, RunningMeans
+from deep_infomax.training.prepare import Model, prepare_optimizers
 from deep_infomax.training.state import TrainingState
 
 SERIES = np.random.default_rng(0).normal(size=(40, 2, 32)).astype(np.float32)
@@ -381,6 +382,29 @@ def test_weights_of_layers_decay_and_nothing_else() -> None:
     for name, parameter in encoder.named_parameters():
         expected = 0.95**steps if parameter.dim() > 1 else 1.0
         torch.testing.assert_close(parameter, torch.full_like(parameter, expected), msg=name)
+
+
+def test_the_betas_are_those_of_both_optimisers_and_of_their_steps() -> None:
+    encoder, objective = built()
+    training = TrainingConfig(betas=(0.25, 0.75), learning_rate=0.1)
+    optimizers = prepare_optimizers(Model(encoder, objective), training)
+    assert {name: one.defaults["betas"] for name, one in optimizers.items()} == dict.fromkeys(
+        ("encoder", "adversary"), (0.25, 0.75)
+    )
+    weight = next(parameter for parameter in encoder.parameters() if parameter.dim() > 1)
+    before, first, second = weight.detach().clone(), 0.0, 0.0
+    for step, slope in enumerate((1.0, -3.0, 0.5), start=1):
+        weight.grad = torch.full_like(weight, slope)
+        optimizers["encoder"].step()
+        first, second = 0.25 * first + 0.75 * slope, 0.75 * second + 0.25 * slope**2
+        before -= 0.1 * first / (1 - 0.25**step) / math.sqrt(second / (1 - 0.75**step))
+    torch.testing.assert_close(weight.detach(), before)
+
+
+@pytest.mark.parametrize("betas", [(0.5,), (0.5, 0.9, 0.99), (0.5, 1.0), (-0.1, 0.9), ()])
+def test_betas_that_are_no_two_decays_are_refused(betas: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"`training\.betas` is .*; give two numbers of at least 0 and below 1"):
+        TrainingConfig(betas=betas)
 
 
 def test_one_cycle_rises_to_the_largest_rate_and_falls_to_nothing() -> None:

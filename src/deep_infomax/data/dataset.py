@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deep_infomax.data.options import Sides, sides
 from deep_infomax.data.precision import stored_as
-from deep_infomax.data.shards import Order, ShardedInputs
+from deep_infomax.data.shards import Order, ShardedInputs, joined_shards
 from deep_infomax.runtime.missing import Missing
 
 FileNames = Callable[[], list[str]]
@@ -165,14 +165,21 @@ class Dataset:
     """Where random crops are drawn from: the same at full size, where the splits show the centre."""
     window: tuple[int, ...] | None = None
     """Sizes of the random crops that an encoder is trained on, where the splits show whole inputs."""
+    with_labelled: bool = False
+    """Whether an encoder is trained on ``train`` as well where there is ``unlabelled``."""
     held_out: Int[Tensor, " _"] | None = None
     """Rows of the stored inputs that ``test`` was held out from, ascending; None where it was not."""
 
-    @property
+    @cached_property
     def pretraining(self) -> Source:
-        """The inputs an encoder is trained on: ``unlabelled`` where the data set has such a split, else ``train``."""
+        """The inputs an encoder is trained on: ``unlabelled`` where the data set has such a split, else ``train``.
+
+        Or both, unlabelled inputs first, if ``with_labelled`` says so.
+        """
         whole = self.uncropped or self
-        return whole.unlabelled or whole.train
+        if whole.unlabelled is None:
+            return whole.train
+        return joined(whole.unlabelled, whole.train) if self.with_labelled else whole.unlabelled
 
     @property
     def trained_shape(self) -> tuple[int, ...]:
@@ -201,6 +208,43 @@ class Dataset:
     def rows_of(self, source: Source) -> Int[Tensor, " n"]:
         """The rows that the inputs of a source, one of those in `stored`, have in its split."""
         return next(rows for parts in self.stored.values() for part, rows in parts if part is source)
+
+
+def joined(first: Source, second: Source) -> Source:
+    """The inputs of two sources of one data set, without labels; a copy where both lie in memory.
+
+    >>> one, other = (Source(torch.full((n, 1, 2), float(n)), None, None, "x", "train") for n in (2, 1))
+    >>> joined(one, other).take(torch.tensor([2, 0]))[:, 0, 0].tolist()
+    [1.0, 2.0]
+    """
+    files = None
+    if first.files is not None and second.files is not None:
+        files = partial(_files_of_both, first.files, second.files)
+    return replace(
+        first,
+        inputs=_inputs_of_both(first, second),
+        labels=None,
+        classes=None,
+        split=f"{first.split} and {second.split}",
+        double=first.double or second.double,
+        missing=second.missing if first.missing is None else first.missing,
+        files=files,
+    )
+
+
+def _inputs_of_both(
+    first: Source, second: Source
+) -> Num[Tensor, "n channels *spatial"] | Num[ShardedInputs, "n channels *spatial"]:
+    if isinstance(first.inputs, Tensor) and isinstance(second.inputs, Tensor):
+        return torch.cat([first.inputs, second.inputs])
+    parts = [
+        source.inputs.numpy() if isinstance(source.inputs, Tensor) else source.inputs for source in (first, second)
+    ]
+    return joined_shards(*parts)
+
+
+def _files_of_both(first: FileNames, second: FileNames) -> list[str]:
+    return first() + second()
 
 
 def _files_at(files: FileNames, index: Int[Tensor, " k"]) -> list[str]:

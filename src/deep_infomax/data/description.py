@@ -11,6 +11,7 @@ _TITLES: Final = {
     "shape": "each input", "channels_rule": "channels", "size_rule": "size", "label_rule": "labels",
     "test_labels": "labels to test on", "split_rule": "test part", "left_out": "left out", "not_read": "not read",
     "damaged_rule": "damaged", "precision_rule": "precision", "crop_rule": "crops", "train_rule": "training part",
+    "pretraining_rule": "trained on",
     "nodata": "declared no data",
 }  # fmt: skip
 _READ_ANEW: Final = ("depth_rule", "orientation_rule", "alpha_rule", "frames_rule")

@@ -53,13 +53,15 @@ class DataOptions:
     inputs of any size, as pooled does."""
     train_inputs: int | None = None
     """Keep at most so many training inputs, evenly spaced, for probes on the same data as well; none keeps all."""
+    with_labelled: bool = False
+    """Train on the labelled training inputs as well where the data have further ones without labels, as STL-10."""
     held_out: int | None = None
     """Test on so many training inputs, held out by class, and not on the test part: to choose settings by."""
     flip: bool = False
     """Mirror each training input left to right with probability 1/2."""
     scaling: Scaling = "standard"
     """How each channel is scaled: standard by mean and deviation; robust by median and quartiles, with heavy tails
-    clipped; log1p takes log(1 + x) first, for counts."""
+    clipped; log1p takes log(1 + x) first, for counts; symmetric maps the range to [-1, 1]."""
     missing: Literal["nan", "nodata"] | float | None = None
     """What stands for a missing value: nan; a number, beside which NaN counts as missing, too; nodata for the number
     that TIFF files declare. None refuses NaN, and takes all numbers for values."""

@@ -56,7 +56,7 @@ class ShardedInputs:
         self.shape = (int(self.sizes.sum()), *shape)
         self.ndim = len(self.shape)
         self._starts = np.concatenate([[0], self.sizes.cumsum()])
-        self._read = read
+        self.read = read
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -71,7 +71,7 @@ class ShardedInputs:
         """
         rows = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
         wanted, places = np.unique(rows, return_inverse=True)
-        values = self._read(self._pieces(wanted))
+        values = self.read(self._pieces(wanted))
         return values if np.array_equal(wanted, rows) else values[places]
 
     def subset(self, index: Int[np.ndarray, " k"]) -> "ShardedInputs":
@@ -79,7 +79,7 @@ class ShardedInputs:
         kept = self._pieces(index)
 
         def read(pieces: Sequence[Piece]) -> Num[np.ndarray, "n channels *spatial"]:
-            return self._read([(kept[number][0], kept[number][1][rows]) for number, rows in pieces])
+            return self.read([(kept[number][0], kept[number][1][rows]) for number, rows in pieces])
 
         return ShardedInputs([len(rows) for _, rows in kept], read, self.shape[1:], self.dtype)
 
@@ -89,7 +89,7 @@ class ShardedInputs:
         through = (slice(None), slice(None), *slices)
 
         def read(pieces: Sequence[Piece]) -> Num[np.ndarray, "n channels *spatial"]:
-            return self._read(pieces)[through]
+            return self.read(pieces)[through]
 
         return ShardedInputs(self.sizes.tolist(), read, (self.shape[1], *sizes), self.dtype)
 
@@ -121,6 +121,39 @@ class ShardedInputs:
         numbers, firsts = np.unique(shards, return_index=True)
         parts = np.split(rows, firsts[1:])
         return [(number, part - self._starts[number]) for number, part in zip(numbers.tolist(), parts, strict=False)]
+
+
+def joined_shards(
+    first: ShardedInputs | Num[np.ndarray, "n channels *spatial"],
+    second: ShardedInputs | Num[np.ndarray, "p channels *spatial"],
+) -> ShardedInputs:
+    """The inputs of one after those of the other; of an array, such as a memory map, each input is a shard.
+
+    >>> both = joined_shards(np.zeros((2, 1, 3)), np.ones((1, 1, 3)))
+    >>> len(both), both[np.array([2, 0])][:, 0, 0].tolist()
+    (3, [1.0, 0.0])
+    """
+    sizes = [part.sizes.tolist() if isinstance(part, ShardedInputs) else [1] * len(part) for part in (first, second)]
+    border = len(sizes[0])
+
+    def read(pieces: Sequence[Piece]) -> Num[np.ndarray, "n channels *spatial"]:
+        own = [piece for piece in pieces if piece[0] < border]
+        others = [(number - border, rows) for number, rows in pieces if number >= border]
+        found = [_read(part, wanted) for part, wanted in ((first, own), (second, others)) if wanted]
+        return np.concatenate(found) if found else np.empty((0, *first.shape[1:]), kind)
+
+    kind = np.result_type(first.dtype, second.dtype)
+    return ShardedInputs([*sizes[0], *sizes[1]], read, first.shape[1:], kind)
+
+
+def _read(
+    part: ShardedInputs | Num[np.ndarray, "n channels *spatial"], pieces: Sequence[Piece]
+) -> Num[np.ndarray, "k channels *spatial"]:
+    """Rows of some shards, whose numbers ascend; of an array, each input is a shard."""
+    if isinstance(part, ShardedInputs):
+        return part.read(pieces)
+    found: np.ndarray = part[np.array([number for number, _ in pieces])]
+    return found
 
 
 class Ahead(Generic[K, V]):

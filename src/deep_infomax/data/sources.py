@@ -238,6 +238,9 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     counts = {f"n_{split}": len(source) for split, source in sources.items() if source is not None}
     classes = {"classes": len(dataset.train.classes)} if dataset.train.classes else {}
     described = {"spec": spec, "name": dataset.name, **counts, **classes, **dataset.description}
+    if options.with_labelled and dataset.unlabelled is not None:
+        total = len(dataset.unlabelled) + len(dataset.train)
+        described["pretraining_rule"] = f"{total:,} inputs, those with labels and those without"
     if options.scaling != "standard":
         described["scaling_rule"] = f"{options.scaling}: {SCALINGS[options.scaling].meaning}"
     if dataset.test is not None and (said := labels_to_test_on(dataset.train, dataset.test)):
@@ -245,7 +248,7 @@ def prepared(dataset: Dataset, spec: str, options: DataOptions) -> Dataset:
     if held_out and dataset.test is not None:
         # Which inputs are held out depends on all files and labels; a change may put some that were trained on there.
         described["held_out_inputs"] = fingerprint(dataset.test)[:12]
-    return replace(dataset, description=described)
+    return replace(dataset, description=described, with_labelled=options.with_labelled)
 
 
 def read(spec: str, options: DataOptions) -> Dataset:

@@ -27,6 +27,8 @@ SAMPLE_VALUES = 2**20
 QUARTILE_VALUES = 2**18
 """Values of a channel that quartiles are read of at most: the median of so many is within 0.3 % of a deviation."""
 
+_BYTES = (torch.tensor(0.0, dtype=torch.float64), torch.tensor(255.0, dtype=torch.float64))
+"""The least and the largest value that a byte can have."""
 _EXACT = (torch.uint8, torch.int8, torch.int16, torch.bool, torch.float16, torch.bfloat16, torch.float32,
           np.uint8, np.int8, np.int16, np.uint16, np.float16, np.float32)  # fmt: skip
 """Types whose values float32 holds."""
@@ -91,7 +93,7 @@ def statistics(
         source: The inputs.
         offset: What is subtracted from them first, in double precision; see `offset_of`.
         scaling: ``robust`` returns the median and the deviation that a normal distribution with the same quartiles has;
-            ``log1p`` the mean and the deviation of log(1 + x).
+            ``log1p`` the mean and the deviation of log(1 + x); ``symmetric`` the middle and half of the range.
 
     Raises:
         ValueError: No channel ever changes, or by less than a normal float32 number; half of the values of a channel
@@ -139,6 +141,11 @@ def statistics(
                 f"half of the values of channel {int(alike.int().argmax())} of {source.name} {source.split} are the "
                 "same, so its quartiles tell no deviation; set `data_options.scaling` to standard, or log1p for counts"
             )
+    if scaling == "symmetric":
+        bytes_ = source.inputs.dtype in (torch.uint8, np.uint8)
+        least, most = _BYTES if bytes_ else extremes(_chunks(source, index, offset, scaling))
+        mean, std = (least + most).expand_as(mean) / 2, (most - least).expand_as(std) / 2
+        constant = constant & (not bytes_)
     return mean.float(), std.where(~constant, 1.0).float()
 
 
@@ -183,6 +190,22 @@ def quartiles(
     values = torch.cat(kept, dim=1).double()
     low, centre, high = torch.stack([channel[~channel.isnan()].quantile(levels) for channel in values], dim=1)
     return centre, (high - low) / NORMAL_QUARTILES
+
+
+def extremes(
+    chunks: Iterable[Num[Tensor, "channels _"]],
+) -> tuple[Float64[Tensor, " channels"], Float64[Tensor, " channels"]]:
+    """Return the least and the largest value of each channel; NaN is none.
+
+    >>> [found.item() for found in extremes([torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, torch.nan]])])]
+    [1.0, 3.0]
+    """
+    found = [
+        (values.nan_to_num(nan=math.inf).amin(dim=1), values.nan_to_num(nan=-math.inf).amax(dim=1))
+        for values in (chunk.cpu().double() for chunk in chunks)
+    ]
+    least, most = (torch.stack(parts) for parts in zip(*found, strict=True))
+    return least.amin(dim=0), most.amax(dim=0)
 
 
 def histogram_moments(chunks: Iterable[UInt8[Tensor, "channels _"]]) -> Moments:

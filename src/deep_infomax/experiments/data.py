@@ -25,7 +25,15 @@ from deep_infomax.experiments.run_directory import IN_MEMORY, Settings
 from deep_infomax.recipes import METHODS, Config
 from deep_infomax.runtime.files import expanded
 
-_AFTER_READING: Final = ("train_inputs", "held_out", "random_crop", "evaluate_whole", "flip", "scaling")
+_AFTER_READING: Final = (
+    "train_inputs",
+    "held_out",
+    "random_crop",
+    "evaluate_whole",
+    "flip",
+    "scaling",
+    "with_labelled",
+)
 """Options that also hold for data that have been read already."""
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from deep_infomax import evaluation
-from deep_infomax.data import load_dataset
+from deep_infomax.data import DataOptions, load_dataset
 from deep_infomax.evaluation import Result
 from deep_infomax.experiments.data import check_probe, check_whole, load_probe, trained_on
 from deep_infomax.experiments.launchers import InThisProcess, Job, Launcher, Processes
@@ -164,7 +164,7 @@ def carry_out(
     checkpoint. Where one fails, the others go on.
 
     Args:
-        plans: What is trained; the data and how they are read are the same in all.
+        plans: What is trained; the data are the same in all, and recipes may read them in ways of their own.
         measured: What is measured.
         launcher: Where it is done. None: in this process, or for several jobs in processes with equal shares of the
             processor's threads, each of which keeps a log beside its run.
@@ -191,7 +191,7 @@ def carry_out(
         alone.enter_context(_lock(folder))
         _check_same(plans)  # where it was not there, another series may have begun in between
         tasks = [
-            Task(plan, measured._replace(floors=measured.floors and number == 0), described)
+            Task(plan, measured._replace(floors=measured.floors and number == 0), described[plan.config.data_options])
             for number, plan in enumerate(plans)
         ]
         return _carry_out(tasks, launcher, jobs, show)
@@ -279,30 +279,32 @@ def _summary(failures: Sequence[tuple[Task, Outcome]], plans: int, folder: Path)
 
 def check_series(
     data: str, probe: str | None, configs: Sequence[Config], metrics: Sequence[str], layers: Sequence[str] | None
-) -> dict[str, str | int]:
+) -> dict[DataOptions, dict[str, str | int]]:
     """Let what a series cannot be trained on or measured by show before its first training.
 
     Returns:
-        What describes the data that it is measured on.
+        What describes the data that it is measured on, as each of its configurations reads them.
 
     Raises:
         ValueError: as the trainings or the evaluation would, later.
     """
-    options = configs[0].data_options
-    dataset = load_dataset(data, options)
-    probed = dataset
-    if probe is not None:
-        probed = load_probe(probe, data, options)
-        check_probe(probed, dataset)
-    channels, *spatial = dataset.trained_shape
-    for config in dict.fromkeys(configs):
-        encoder = build_encoder(config, channels, tuple(spatial))
-        check_whole(config, encoder, dataset)
-        source = trained_on(config, dataset)
-        encoder.missing = source.missing  # as a training sets it
-        build_objective(config.objective, encoder, source)
-        evaluation.check(encoder, probed, metrics, layers, bounded(config, encoder, metrics))
-    return probed.description
+    described = {}
+    for options in dict.fromkeys(config.data_options for config in configs):
+        dataset = load_dataset(data, options)
+        probed = dataset
+        if probe is not None:
+            probed = load_probe(probe, data, options)
+            check_probe(probed, dataset)
+        channels, *spatial = dataset.trained_shape
+        for config in dict.fromkeys(config for config in configs if config.data_options == options):
+            encoder = build_encoder(config, channels, tuple(spatial))
+            check_whole(config, encoder, dataset)
+            source = trained_on(config, dataset)
+            encoder.missing = source.missing  # as a training sets it
+            build_objective(config.objective, encoder, source)
+            evaluation.check(encoder, probed, metrics, layers, bounded(config, encoder, metrics))
+        described[options] = probed.description
+    return described
 
 
 def _check_same(plans: Sequence[Plan]) -> None:

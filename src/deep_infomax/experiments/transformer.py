@@ -51,7 +51,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         layer: What `transform` gives: ``Y``, or another layer of the encoder, such as ``conv``, ``fc`` or
             ``fc-linear``. It can be changed after `fit`.
         shape: What a flattened row is, ``(channels, *spatial)``, such as ``(1, 8, 8)``; None for a series.
-        scaling: How each channel is scaled: ``standard``, ``robust`` for heavy tails, or ``log1p`` for counts.
+        scaling: How each channel is scaled: ``standard``, ``robust`` for heavy tails, ``log1p`` for counts, or
+            ``symmetric`` from -1 to 1; None takes what the recipe says, mostly ``standard``.
         missing: What stands for a missing value: ``"nan"``, or a number, beside which NaN counts as missing, too. They
             are filled with the centre of their channel, and masked in the objective. None refuses NaN.
         seed: Of the weights, the order of the data and all noise.
@@ -90,7 +91,7 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         batch_size: int | None = None,
         layer: str = "Y",
         shape: Sequence[int] | None = None,
-        scaling: str = "standard",
+        scaling: str | None = None,
         missing: Missing | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -139,7 +140,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             encoder.units(self.layer)  # an unknown one shows before the training
             objective = build_objective(config.objective, encoder, source)
         try:
-            fit(encoder, objective, source, training, seed=self.seed, scaling=self.scaling, progress=self.verbose)
+            scaling = config.data_options.scaling if self.scaling is None else self.scaling
+            fit(encoder, objective, source, training, seed=self.seed, scaling=scaling, progress=self.verbose)
         except InterruptedTrainingError as error:  # a search that passes errors over is to end as well
             raise KeyboardInterrupt(str(error)) from None
         return encoder

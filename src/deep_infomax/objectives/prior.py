@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from deep_infomax.contracts import Batch, Features, Losses, Part
+from deep_infomax.runtime.values import read_setting
+
+Penalised = Literal["both", "prior"]
+"""Whose slopes a penalty is on: samples of the prior and vectors, or the former alone."""
 
 
 class Prior(ABC):
@@ -102,20 +106,23 @@ class PriorMatching(Part):
         + \tfrac{\lambda}{2} \left[ \mathbb{E}_u \lVert \nabla D(u) \rVert^2
         + \mathbb{E}_y \lVert \nabla D(y) \rVert^2 \right]
 
-    One pushes D(y) up, the other down. The penalty takes the gradient of every sample; without it the two
-    sides circle their equilibrium instead of reaching it.
+    One pushes D(y) up, the other down. The penalty takes the gradient of every sample, of both kinds or of the prior's
+    alone, where its second half is left out. Without it the two sides circle their equilibrium instead of reaching it.
 
     Args:
         prior: the distribution to match.
         vector_size: d, units of ``Y``.
         units: units of the hidden layers of D, each followed by a ReLU.
         gradient_penalty: lambda.
+        penalised: ``both``, or ``prior`` for the samples of the prior alone.
 
     Raises:
-        ValueError: ``gradient_penalty`` is negative or not finite, or ``prior`` is no `Prior`.
+        ValueError: ``gradient_penalty`` is negative or not finite, ``penalised`` is unknown, or ``prior`` is no
+            `Prior`.
 
     Source: Goodfellow et al., Generative adversarial nets, 2014, arXiv 1406.2661; the penalty: Mescheder et al., Which
-    training methods for GANs do actually converge?, 2018, arXiv 1801.04406 (R1 and R2 together, gamma = lambda).
+    training methods for GANs do actually converge?, 2018, arXiv 1801.04406 (R1 and R2 together, or R1 alone, gamma =
+    lambda).
     """
 
     not_compiled = ("_adversary_loss",)  # it differentiates twice; read by `training.compilation`
@@ -126,6 +133,7 @@ class PriorMatching(Part):
         vector_size: int,
         units: Sequence[int] = (1000, 200),
         gradient_penalty: float = 1.0,
+        penalised: Penalised = "both",
     ) -> None:
         super().__init__()
         if not isinstance(prior, Prior):
@@ -134,6 +142,7 @@ class PriorMatching(Part):
             raise ValueError(f"gradient_penalty is {gradient_penalty}; give a finite number of at least 0")
         self.prior = prior
         self.gradient_penalty = gradient_penalty
+        self.penalised: Penalised = read_setting("penalised", Penalised, penalised)
         sizes = (vector_size, *units)
         hidden = [layer for size in pairwise(sizes) for layer in (nn.Linear(*size), nn.ReLU())]
         self.discriminator = nn.Sequential(*hidden, nn.Linear(sizes[-1], 1))
@@ -175,6 +184,8 @@ class PriorMatching(Part):
         if self.gradient_penalty:
             # No layer of D mixes samples, so the gradient of the sum holds the slope of each.
             (slopes,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
-            loss = loss + self.gradient_penalty * slopes.square().sum(dim=1).mean()
+            squared = slopes.square().sum(dim=1)
+            mean = squared.mean() if self.penalised == "both" else squared[:n].mean() / 2
+            loss = loss + self.gradient_penalty * mean
         accuracy = torch.cat([on_samples > 0, on_vectors < 0]).float().mean()
         return loss, accuracy

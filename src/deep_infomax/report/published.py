@@ -156,31 +156,50 @@ _TABLES: Final[dict[tuple[str, str], tuple[int, dict[str, str]]]] = {
 }  # fmt: skip
 
 _DIM: Final = {
-    "method": "deep-infomax", "prior": "uniform", "matching": "adversary", "gradient_penalty": 1, "others": None,
-    "limit": None, "penalty": 0, "noise": None,
+    "method": "deep-infomax", "prior": "uniform", "matching": "adversary", "limit": None, "penalty": 0, "noise": None,
 }  # fmt: skip
-_LOCAL: Final = {"local_scorer": "encode-and-dot", "units": 2048}
-_GLOBAL: Final = {"global_scorer": "concat"}
-_ADVERSARIAL: Final = {"gradient_penalty": 1}
-_OBJECTIVES: Final[dict[str, dict[str, Any]]] = {
-    "DIM(G)": {**_DIM, **_GLOBAL, "bound": "jsd", "alpha": 1, "beta": 0, "gamma": 1},
-    "DIM(L) JSD": {**_DIM, **_LOCAL, "bound": "jsd", "alpha": 0, "beta": 1, "gamma": 0.1},
-    "DIM(L) InfoNCE": {**_DIM, **_LOCAL, "bound": "infonce", "alpha": 0, "beta": 1, "gamma": 0.1},
-    "DIM(L+G)": {**_DIM, **_LOCAL, **_GLOBAL, "bound": "jsd", "alpha": 0.5, "beta": 0.1, "gamma": 0.1},
-    "VAE": {"method": "vae", "beta": 1},
-    "AAE": {"method": "aae", "prior": "uniform", "gamma": 0.1, **_ADVERSARIAL},
-    "BiGAN": {"method": "bigan", "prior": "gaussian", **_ADVERSARIAL},
-    "NAT": {"method": "nat"},
-}
-"""The settings of every row."""
+_ENCODED: Final = {"local_scorer": "encode-and-dot", "units": 2048, "others": None}
+_CONCATENATED: Final = {"local_scorer": "concat-and-convolve", "units": 512, "others": 1}
+_WHOLE: Final = {"global_scorer": "concat"}
+_WHOLE_ENCODED: Final = {"global_scorer": "encode-and-dot", "global_units": 2048}
+_ADVERSARIAL: Final = {"gradient_penalty": 1, "gradient_penalty_on": "both"}
+
+
+def _reading(
+    local: Mapping[str, Any], whole: Mapping[str, Any], gamma: float, penalty: Mapping[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of Deep InfoMax, with what the paper leaves open settled in one way, as the recipes have it."""
+    jsd = {**_DIM, **penalty, "bound": "jsd", "others": local["others"]}
+    weights = {"alpha": 0, "beta": 1, "gamma": gamma}
+    return [
+        ("DIM(G)", {**jsd, **whole, "alpha": 1, "beta": 0, "gamma": 1}),
+        ("DIM(L) JSD", {**jsd, **local, **weights}),
+        ("DIM(L) InfoNCE", {**_DIM, **penalty, **_ENCODED, **weights, "bound": "infonce"}),
+        ("DIM(L+G)", {**jsd, **local, **whole, "alpha": 0.5, "beta": 0.1, "gamma": gamma}),
+    ]
+
+
+_OBJECTIVES: Final[list[tuple[str, dict[str, Any]]]] = [
+    *_reading(_ENCODED, _WHOLE, 0.1, _ADVERSARIAL),
+    *_reading(_CONCATENATED, _WHOLE, 1, {"gradient_penalty": 1, "gradient_penalty_on": "prior"}),  # August 2018
+    *_reading(_ENCODED, _WHOLE_ENCODED, 0.1, {"gradient_penalty": 1 / 64, "gradient_penalty_on": "both"}),  # 2019
+    ("VAE", {"method": "vae", "beta": 1}),
+    ("AAE", {"method": "aae", "prior": "uniform", "gamma": 0.1, **_ADVERSARIAL}),
+    ("BiGAN", {"method": "bigan", "prior": "gaussian", "gradient_penalty": 1}),
+    ("NAT", {"method": "nat"}),
+]
+"""The settings of every row; several where releases of the code differ from each other, or from the paper."""
 
 _TRAINING: Final = {
     "batch_size": 64, "learning_rate": 1e-4, "adversary_learning_rate": 1e-4, "schedule": "constant", "weight_decay": 0,
     "average": None,
 }  # fmt: skip
+_BETAS: Final = ((0.9, 0.999), (0.5, 0.999))
+_SCALINGS: Final = ("standard", "symmetric")
+"""What the paper does not state, usual and as the code had it."""
 _LATER: Final = {
     "others": None, "limit": None, "penalty": 0, "noise": None, "matching": "adversary", "gradient_penalty": 1,
-    "adversary_learning_rate": 1e-4, "weight_decay": 0, "average": None,
+    "gradient_penalty_on": "both", "adversary_learning_rate": 1e-4, "weight_decay": 0, "average": None,
 }  # fmt: skip
 """What a run of a version without such a setting was trained with."""
 
@@ -221,7 +240,7 @@ def method_of(objective: Mapping[str, Any]) -> str | None:
     >>> method_of({"method": "bigan", "prior": "gaussian"}), method_of({"method": "bigan", "prior": "uniform"})
     ('BiGAN', None)
     """
-    return next((row for row, settings in _OBJECTIVES.items() if _agree(objective, settings)), None)
+    return next((row for row, settings in _OBJECTIVES if _agree(objective, settings)), None)
 
 
 def trained_as_published(
@@ -237,7 +256,8 @@ def trained_as_published(
     """
     changed = {name: data_options[name] for name in ("random_crop", "flip") if data_options.get(name)}
     whole = not dataset.get("train_rule")
-    return _agree(training, _TRAINING) and changed == _AUGMENTATION.get(data, {}) and whole
+    open_ = tuple(training.get("betas", _BETAS[0])) in _BETAS and data_options.get("scaling", "standard") in _SCALINGS
+    return _agree(training, _TRAINING) and open_ and changed == _AUGMENTATION.get(data, {}) and whole
 
 
 def _agree(found: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:

@@ -24,6 +24,8 @@ from deep_infomax.runtime.figures import decimals, sampling_error, spread_text
 from deep_infomax.runtime.names import Titled
 from deep_infomax.runtime.verdict import FLOORS, Figure, verdict
 
+_OF_THE_TRAINING: Final = ("spec", "scaling_rule", "pretraining_rule")
+"""What a description of data says of how a training named and used them."""
 _UNTITLED: Final[Mapping[str, Titled]] = {}
 
 
@@ -268,8 +270,8 @@ def spread_of_trainings(rows: Iterable[MethodRow], measure: Measure) -> str:
 
 
 def _measured_on(run: RecordedRun) -> str:
-    """What has to be the same of the data for results to compare: all that describes them but how they were named."""
-    described = {name: value for name, value in run.probe_data.items() if name != "spec"}
+    """What has to be the same of the data for results to compare: all that describes them but what trainings choose."""
+    described = {name: value for name, value in run.probe_data.items() if name not in _OF_THE_TRAINING}
     return json.dumps({"name": probe_name(run)} | described, sort_keys=True)
 
 

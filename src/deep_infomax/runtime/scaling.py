@@ -3,7 +3,8 @@
 ``standard`` subtracts the mean and divides by the deviation. One value in a thousand that is a thousand times as large
 sets both, and leaves all others near zero. ``robust`` takes the median, and from the quartiles the deviation that a
 normal distribution with them has; what lies further than `CLIPPED_AT` of those from the median is drawn in to there, so
-that no tail outweighs the rest. ``log1p`` takes log(1 + x) first, under which counts over many orders of magnitude
+that no tail outweighs the rest. ``symmetric`` spreads the range over [-1, 1], as is usual for images, and divides by no
+deviation. ``log1p`` takes log(1 + x) first, under which counts over many orders of magnitude
 spread evenly, and scales what it gives as ``standard`` does.
 """
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from deep_infomax.runtime.names import Entry
 
-Scaling = Literal["standard", "robust", "log1p"]
+Scaling = Literal["standard", "robust", "log1p", "symmetric"]
 
 CLIPPED_AT: Final = 10.0
 """Deviations from the median beyond which ``robust`` clips; a normal value lies there once in 10^23."""
@@ -28,12 +29,17 @@ SCALINGS: Final[dict[Scaling, Entry]] = {
         f"The median is subtracted, and the deviation divided by that the quartiles tell; clipped at {CLIPPED_AT:g}.",
     ),
     "log1p": Entry("log1p", "For counts: log(1 + x), then as standard. Negative values are refused."),
+    "symmetric": Entry(
+        "symmetric", "From -1 to 1: bytes by their range of 0 to 255, other values by least and largest."
+    ),
 }
 """Every scaling by its name."""
 
 
 def scaled(values: Float[Tensor, "..."], mean: Tensor, std: Tensor, scaling: Scaling) -> Float[Tensor, "..."]:
     """Values as a network sees them; mean and deviation are those of the logarithms where these are taken.
+
+    With ``symmetric`` they are the middle and half of the range.
 
     >>> import torch
     >>> scaled(torch.tensor([-5.0, 7.0, 1e9]), torch.tensor(3.0), torch.tensor(2.0), "robust").tolist()

@@ -32,6 +32,9 @@ class TrainingConfig:
     """Decay of a moving average of the encoder's weights, which is what the training gives; none: the last weights."""
     adversary_learning_rate: float = 1e-4
     """Constant learning rate of the adversary (prior matching, BiGAN)."""
+    betas: tuple[float, ...] = (0.9, 0.999)
+    """Decays of the two moments of Adam, of encoder and adversary (Kingma and Ba 2015, 1412.6980); games often use a
+    first of 0.5."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Number type of matrix products and convolutions; auto: bfloat16 where that is faster, else float32."""
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
@@ -63,6 +66,9 @@ class TrainingConfig:
             raise ValueError(
                 f"`training.average` is {self.average:g}; give a decay of at least 0 and below 1, such as 0.999"
             )
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            found = ",".join(f"{beta:g}" for beta in self.betas)
+            raise ValueError(f"`training.betas` is {found}; give two numbers of at least 0 and below 1, as 0.9,0.999")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"`training.warmup` is {self.warmup}; give a share of the steps, at least 0 and below 1")
 

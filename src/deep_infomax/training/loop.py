@@ -93,8 +93,8 @@ def fit(
         out: a run directory for the log, the checkpoints and the trained encoder; None writes nothing.
         resume: continue from the newest checkpoint in ``out``, or from the beginning where there is none.
         transform: applied on the device to the inputs of every batch, such as a random crop.
-        scaling: how an encoder without statistics of its own is to use those of the data: ``standard``, ``robust`` or
-            ``log1p``, see `deep_infomax.runtime.scaling`.
+        scaling: how an encoder without statistics of its own is to use those of the data: ``standard``, ``robust``,
+            ``log1p`` or ``symmetric``, see `deep_infomax.runtime.scaling`.
         progress: show progress on standard error.
         callbacks: hear of every line of the log and of every epoch, and may end the training; see `Callback`.
 

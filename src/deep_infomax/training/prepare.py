@@ -99,11 +99,13 @@ def prepare_optimizers(model: Model, training: TrainingConfig) -> dict[str, torc
         {"params": [p for p in encoder if p.dim() > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in encoder if p.dim() <= 1], "weight_decay": 0.0},
     ]
+    first, second = training.betas
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "encoder": torch.optim.AdamW(groups, training.learning_rate, fused=True)
+        "encoder": torch.optim.AdamW(groups, training.learning_rate, (first, second), fused=True)
     }
     if adversary:
-        optimizers["adversary"] = torch.optim.Adam(adversary, training.adversary_learning_rate, fused=True)
+        rate = training.adversary_learning_rate
+        optimizers["adversary"] = torch.optim.Adam(adversary, rate, (first, second), fused=True)
     return optimizers
 
 
