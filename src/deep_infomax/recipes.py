@@ -12,9 +12,9 @@ The code was released twice, and a form with a year is what that release did, wh
 thing: ``-paper-2018`` the release of August 2018, ``-paper-2019`` the one of January to April 2019, at its end. Shared
 by both: Adam's betas 0.5 and 0.999, inputs from -1 to 1, labelled images among those that are trained on. The former
 has one negative a step for the Jensen-Shannon bound, concatenating scorers of 512 units, a prior of weight 1, and a
-penalty on its samples alone. It had no InfoNCE, which takes scorer and negatives from the latter. There a penalty of
-weight 1 acts like 1/64, as it is on the last of 64 samples, and is divided by their number. A Donsker-Varadhan bound
-could not be trained with either. docs/method/released_code.md says what no setting stands for.
+penalty on its samples alone. What it had for InfoNCE is not known, so scorer and negatives are then the latter's. There
+a penalty of weight 1 acts like 1/64, as it is on the last of 64 samples, and is divided by their number. The released
+Donsker-Varadhan bound cannot run. docs/method/released_code.md says what no setting stands for.
 
 Two recipes keep the distribution of Y in check without an adversary. `local-infonce-noise` has noise of deviation 0.2:
 with 64 units at most 104 nats pass, with the 16 of digits 26. That is finite, and far above the 4.85 that InfoNCE can

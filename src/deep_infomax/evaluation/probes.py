@@ -32,10 +32,10 @@ Each protocol has a name and a version. Figures of two versions do not compare; 
 ``mlp-paper/2``
     The paper's, as the authors released it: 200 hidden units on features as they are, dropout 0.1, batch normalisation
     and ReLU in this order; Adam at 1e-4 with betas 0.5 and 0.999, times 0.1 at epochs 50 and 100; batches of 64; 1,000
-    epochs. The figure is the mean of the test accuracies after each of the last 100. Hours long on a CPU, and here to
-    stand beside published figures. Version 1 had the network of ``mlp/1``, Adam's usual betas and 150 epochs, the last
-    of which gave the figure. The encoder's own batch normalisation is in evaluation mode; in the code of August 2018 it
-    was in training mode while a classifier was trained.
+    epochs. The figure is the mean of the test accuracies after each of the last 100. It takes an hour or so on a CPU
+    for a wide layer, and is here to stand beside published figures. Version 1 had the network of ``mlp/1``, Adam's
+    usual betas and 150 epochs, the last of which gave the figure. The encoder's own batch normalisation is in
+    evaluation mode; in the code of August 2018 it was in training mode while a classifier was trained.
 ``svm-paper/1``
     What the paper's machine may have been: scikit-learn's ``LinearSVC`` as it was by default in 2018, on features as
     they are, with the random states 0 to 4, whatever the seeds of the evaluation. A machine for each class against all
