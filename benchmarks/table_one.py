@@ -31,7 +31,7 @@ from deep_infomax.report import read_runs
 
 BASE: Final = "plain"
 BATCH: Final = 128
-LAYERS: Final = ("conv", "fc", "Y")
+LAYERS: Final = ("conv", "fc-linear", "fc", "Y")
 LADDER: Final = "ladder.jsonl"
 
 STEPS: Final[Mapping[str, Setting]] = {
@@ -43,6 +43,7 @@ STEPS: Final[Mapping[str, Setting]] = {
     "decay-0.8": Setting("local-infonce", training={"weight_decay": 0.8}),
     "decay-0.8-rate-5e-4": Setting("local-infonce", training={"weight_decay": 0.8, "learning_rate": 5e-4}),
     "decay-3.2-rate-5e-4": Setting("local-infonce", training={"weight_decay": 3.2, "learning_rate": 5e-4}),
+    "betas-0.5": Setting("local-infonce", training={"betas": (0.5, 0.999)}),
     "constant-averaged": Setting("local-infonce", training={"schedule": "constant", "average": 0.999}),
     # The task.
     "batch-64": Setting("local-infonce", training={"batch_size": 64}),
@@ -56,12 +57,16 @@ STEPS: Final[Mapping[str, Setting]] = {
     "folded-2048": Setting("local-infonce", {"units": 2048}),
     "exact-2048": Setting("local-infonce", {"units": 2048, "local_scorer": "encode-and-dot"}),
     "prior-0.1": Setting("local-infonce", {"gamma": 0.1}),
+    "noise-0.2": Setting("local-infonce-noise"),
+    "sigreg-0.05": Setting("local-infonce-sigreg"),
     "fc-2048": Setting("local-infonce", encoder={"hidden": 2048}),
+    # The inputs.
     "flips": Setting("local-infonce"),
+    "symmetric": Setting("local-infonce"),
 }
 """What is changed of the plain recipe, by the name of the step."""
-DRAWN: Final[Mapping[str, Mapping[str, Any]]] = {"flips": {"flip": True}}
-"""What is done with inputs as they are drawn."""
+INPUTS: Final[Mapping[str, Mapping[str, Any]]] = {"flips": {"flip": True}, "symmetric": {"scaling": "symmetric"}}
+"""What is done with the inputs, by the name of the step."""
 
 
 def main() -> None:
@@ -97,7 +102,7 @@ def parse() -> argparse.Namespace:
 
 def measure(name: str, updates: int, arguments: argparse.Namespace) -> None:
     """Train a step with every seed and append what is new to the ladder."""
-    setting, drawn = STEPS[name], DRAWN.get(name, {})
+    setting, inputs = STEPS[name], INPUTS.get(name, {})
     per_epoch = arguments.inputs // setting.training.get("batch_size", BATCH)
     series = Series(
         data=arguments.data,
@@ -105,11 +110,11 @@ def measure(name: str, updates: int, arguments: argparse.Namespace) -> None:
         seeds=arguments.seeds,
         metrics=("mlp", "bound"),
         out=arguments.out / f"{updates}-updates" / name,
-        data_options={"held_out": arguments.held_out, "train_inputs": arguments.inputs + arguments.held_out, **drawn},
+        data_options={"held_out": arguments.held_out, "train_inputs": arguments.inputs + arguments.held_out, **inputs},
         jobs=arguments.jobs,
     )
     known = {(row["step"], row["seed"], row["updates"]) for row in read(arguments.out / LADDER)}
-    for measured in series.measure("ladder", {name: setting}, layers=("conv", "fc", "Y")):
+    for measured in series.measure("ladder", {name: setting}, layers=LAYERS):
         if (name, measured.seed, updates) in known:
             continue
         [run] = read_runs([measured.run])
