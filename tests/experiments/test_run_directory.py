@@ -1,11 +1,12 @@
-import json
 from pathlib import Path
+from textwrap import indent
 
 import pytest
+import yaml
 
 from deep_infomax.data import DataOptions
 from deep_infomax.experiments.run import train
-from deep_infomax.experiments.run_directory import read_settings, write_settings
+from deep_infomax.experiments.run_directory import plain, read_settings, write_settings
 from deep_infomax.recipes import EncoderConfig, ObjectiveConfig
 from deep_infomax.training import TrainingConfig
 
@@ -79,8 +80,8 @@ def test_settings_are_read_and_written_without_a_change(tmp_path: Path, lines: i
     write_settings(tmp_path, read_settings(tmp_path))
     written = (tmp_path / "config.yaml").read_text()
     defaults = vars(DataOptions()) | vars(TrainingConfig()) | vars(EncoderConfig()) | vars(ObjectiveConfig())
-    defaults = {name: value if isinstance(value, str) else json.dumps(value) for name, value in defaults.items()}
-    later = [f"  {name}: {value}\n" for name, value in defaults.items() if f"  {name}:" not in text]
+    dumped = (yaml.safe_dump(plain({name: value})) for name, value in defaults.items() if f"  {name}:" not in text)
+    later = [line for setting in dumped for line in indent(setting, "  ").splitlines(keepends=True)]
     assert [line for line in written.splitlines(keepends=True) if line not in later] == text.splitlines(keepends=True)
     write_settings(tmp_path, read_settings(tmp_path))
     assert (tmp_path / "config.yaml").read_text() == written
