@@ -510,6 +510,8 @@ def build_encoder(config: Config, channels: int, spatial: tuple[int, ...]) -> En
                 f"`encoder.local` and `encoder.hidden` say nothing to the network {encoder.architecture}; "
                 "leave them out"
             )
+        if chosen.local is not None and chosen.local > (most := len(encoder.network.convolutions)):
+            raise ValueError(f"`encoder.local` is {chosen.local}; give 1 to {most}, as many convolutions as there are")
         encoder = encoder.changed(chosen.local, chosen.hidden)
     return VariationalEncoder(encoder) if METHODS[config.objective.method].variational else encoder
 

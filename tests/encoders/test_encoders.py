@@ -611,7 +611,7 @@ def test_the_local_map_and_the_hidden_layer_can_be_others(chosen: EncoderConfig,
 
 
 def test_a_place_or_a_width_that_no_network_has_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"after one of 3 convolution\(s\), got local=4"):
+    with pytest.raises(ValueError, match=r"`encoder.local` is 4; give 1 to 3, as many convolutions as there are"):
         build_encoder(Config(encoder=EncoderConfig(local=4)), 3, (32, 32))
     with pytest.raises(ValueError, match=r"`encoder.hidden` is 0; give 1 or more"):
         EncoderConfig(hidden=0)

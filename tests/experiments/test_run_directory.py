@@ -108,6 +108,8 @@ def refused(out: Path) -> None:
 
 def test_a_training_that_is_refused_leaves_no_directory(tmp_path: Path) -> None:
     refused(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"`training.device` is xpu, but this torch finds no such GPU"):
+        train("local-infonce", "digits", out=tmp_path / "run", training={"device": "xpu"}, progress=False)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -48,8 +48,16 @@ def require_parts(encoder: object, objective: object, training: object) -> None:
 
 
 def uses_cpu(training: TrainingConfig) -> bool:
-    """Whether a training runs on the CPU, alone or in several processes."""
-    return not has_device("cuda" if training.device == "auto" else training.device) or training.device == "cpu"
+    """Whether a training runs on the CPU, alone or in several processes.
+
+    Raises:
+        ValueError: a device is asked for that is not there.
+    """
+    if training.device == "auto":
+        return not has_device("cuda")
+    if not has_device(training.device):
+        raise ValueError(f"`training.device` is {training.device}, but this torch finds no such GPU; use auto or cpu")
+    return training.device == "cpu"
 
 
 def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerator:
@@ -58,8 +66,8 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     Raises:
         ValueError: a device is asked for that is not there, or a tracker that is not installed.
     """
-    if not has_device(choose_device(training.device).type):
-        raise ValueError(f"`training.device` is {training.device}, but this torch finds no such GPU; use auto or cpu")
+    cpu = uses_cpu(training)
+    choose_device(training.device)  # which says of some that they were never tested
     if missing := set(training.trackers) - {str(tracker) for tracker in get_available_trackers()}:
         names = " ".join(sorted(missing))
         raise ValueError(
@@ -69,7 +77,7 @@ def prepare_accelerator(training: TrainingConfig, out: Path | None) -> Accelerat
     if PartialState._shared_state and not PartialState().use_distributed:
         AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
-        cpu=uses_cpu(training),
+        cpu=cpu,
         mixed_precision="no",  # the loop's own autocast covers the forward pass
         log_with=list(training.trackers) or None,
         project_dir=out,
