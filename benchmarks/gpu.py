@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,12 +119,13 @@ def tests(most: float) -> str:
 
 def rows(device: torch.device) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     """The table of steps: every shape eager and, on a GPU, as one captured graph; then compiled, which takes longer."""
+    library, compiled = training_step.library, training_step.compiled
     for shape in training_step.SHAPES:
-        yield f"{shape}, eager", lambda shape=shape: training_step.library(shape, device)
+        yield f"{shape}, eager", partial(library, shape, device)
         if device.type == "cuda":
-            yield f"{shape}, graph", lambda shape=shape: captured(shape, device)
+            yield f"{shape}, graph", partial(captured, shape, device)
     for shape in training_step.SHAPES:
-        yield f"{shape}, compiled", lambda shape=shape: training_step.compiled(shape, device)
+        yield f"{shape}, compiled", partial(compiled, shape, device)
 
 
 def attempted(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
