@@ -37,7 +37,7 @@ from deep_infomax.experiments.run import Run, train
 from deep_infomax.recipes import build_encoder
 from deep_infomax.runtime import run_files
 from deep_infomax.training import InterruptedTrainingError
-from deep_infomax.training.checkpoint import Checkpoints
+from deep_infomax.training.checkpoint import MODEL, Checkpoints
 from deep_infomax.training.prepare import use_channels_last
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -215,9 +215,7 @@ def of_run(run: Path, data: str, device: torch.device) -> dict[str, Any] | None:
     dataset = load_dataset(data, settings.config.data_options)
     channels, *spatial = dataset.trained_shape
     encoder = build_encoder(settings.config, channels, tuple(spatial))
-    prefix = "model.encoder."
-    weights = {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
-    encoder.load_state_dict(weights)
+    encoder.load_state_dict(checkpoint.part(f"{MODEL}encoder."))
     began = time.perf_counter()
     results = evaluate(encoder.to(device), dataset, ["linear", "mlp"], LAYERS, seeds=1)
     seconds, images = checkpoint.record.seconds, checkpoint.record.step * settings.config.training.batch_size

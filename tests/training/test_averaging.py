@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from deep_infomax.bounds import INFO_NCE
 from deep_infomax.encoders import ConvolutionalEncoder, convolutional
+from deep_infomax.experiments.run import train
 from deep_infomax.objectives import DeepInfoMax, MutualInformation
 from deep_infomax.scorers import EncodeAndDot
 from deep_infomax.training import InterruptedTrainingError, TrainingConfig, fit
@@ -108,3 +109,10 @@ def test_a_state_without_the_average_is_refused() -> None:
 def test_a_decay_out_of_range_is_refused(decay: float) -> None:
     with pytest.raises(ValueError, match="give a decay of at least 0 and below 1"):
         TrainingConfig(average=decay)
+
+
+def test_the_bound_of_a_run_with_averaged_weights_can_be_read(tmp_path: Path) -> None:
+    changes = {"training": {"average": 0.9, "device": "cpu"}, "objective": {"units": 8}}
+    run = train("local-infonce", "digits", epochs=1, out=tmp_path / "run", progress=False, **changes)
+    [result] = run.evaluate(metrics=["bound"], seeds=1)
+    assert 0 < result.value < np.log(128)

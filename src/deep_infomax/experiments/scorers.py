@@ -10,9 +10,7 @@ from deep_infomax.evaluation import METRICS, TrainedBy
 from deep_infomax.experiments.run_directory import Settings
 from deep_infomax.recipes import METHODS, Config, build_objective
 from deep_infomax.runtime import run_files
-from deep_infomax.training.checkpoint import Checkpoints
-
-_ENCODER, _OBJECTIVE = "model.encoder.", "model.objective."
+from deep_infomax.training.checkpoint import AVERAGE, MODEL, Checkpoints
 
 
 def bounded(config: Config, encoder: Encoder, metrics: Sequence[str]) -> TrainedBy | None:
@@ -32,6 +30,8 @@ def bounded(config: Config, encoder: Encoder, metrics: Sequence[str]) -> Trained
 
 def trained_by(run: Path, settings: Settings | None, encoder: Encoder, metrics: Sequence[str]) -> TrainedBy | None:
     """The objective of a finished run as it was at the end of the training; None where no metric reads it.
+
+    Its scorers are the last ones, also of an encoder whose weights were averaged.
 
     Raises:
         ValueError: it reports no bound, or is not kept.
@@ -53,12 +53,11 @@ def trained_by(run: Path, settings: Settings | None, encoder: Encoder, metrics: 
             "put it back, or train anew"
         )
     weights = encoder.state_dict()
-    kept = {name.removeprefix(_ENCODER): t for name, t in checkpoint.tensors.items() if name.startswith(_ENCODER)}
+    kept = checkpoint.part(f"{MODEL}encoder." if settings.config.training.average is None else AVERAGE)
     if not kept or not all(torch.equal(t, weights[name].cpu()) for name, t in kept.items() if name in weights):
         raise ValueError(f"{checkpoint.path} is not of the end of the training; put the last one back, or train anew")
-    scorers = {n.removeprefix(_OBJECTIVE): t for n, t in checkpoint.tensors.items() if n.startswith(_OBJECTIVE)}
     try:
-        found.objective.load_state_dict(scorers)
+        found.objective.load_state_dict(checkpoint.part(f"{MODEL}objective."))
     except RuntimeError as error:
         raise ValueError(f"{checkpoint.path} does not fit the run's configuration; restore config.yaml") from error
     # Fewer inputs than a batch make a smaller one; checkpoints of older versions do not say so.

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import torch
 from msgspec import Meta
@@ -24,6 +24,10 @@ from deep_infomax.runtime.regular import own_folder
 from deep_infomax.runtime.tensors import first_misfit, read_tensors
 from deep_infomax.training.errors import WriteError
 
+MODEL: Final = "model."
+"""What the names of the weights of encoder and objective begin with."""
+AVERAGE: Final = "average."
+"""What the names of an encoder's averaged weights begin with."""
 _SUFFIX = ".safetensors"
 _REMEDY = "remove it to resume from the checkpoint before it"
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
@@ -58,6 +62,10 @@ class Checkpoint(NamedTuple):
     path: Path
     tensors: dict[str, Tensor]
     record: Record
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, by the rest of their names."""
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
 
     def damaged(self, what: object) -> ValueError:
         """The error of a file whose parts do not agree."""

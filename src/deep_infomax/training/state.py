@@ -11,13 +11,19 @@ from deep_infomax.data import Source, fingerprint
 from deep_infomax.runtime.processes import gathered
 from deep_infomax.runtime.tensors import first_misfit
 from deep_infomax.training.averaging import Average
-from deep_infomax.training.checkpoint import Checkpoint, Checkpoints, load_optimizer, optimizer_tensors, what_is_kept
+from deep_infomax.training.checkpoint import (
+    AVERAGE,
+    MODEL,
+    Checkpoint,
+    Checkpoints,
+    load_optimizer,
+    optimizer_tensors,
+    what_is_kept,
+)
 from deep_infomax.training.config import TrainingConfig
 from deep_infomax.training.errors import NonFiniteLossError
 from deep_infomax.training.log import RunningMeans
 from deep_infomax.training.prepare import Model, prepare_optimizers
-
-_MODEL, _AVERAGE = "model.", "average."
 
 
 class TrainingState:
@@ -40,9 +46,9 @@ class TrainingState:
 
     def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and record of a checkpoint, but for the log's size; every process has to ask, as it gathers sums."""
-        tensors = {f"{_MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors = {f"{MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
         if self.average is not None:
-            tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in self.average.tensors.items()}
+            tensors |= {f"{AVERAGE}{name}": tensor for name, tensor in self.average.tensors.items()}
         for name, optimizer in self.optimizers.items():
             tensors |= optimizer_tensors(name, optimizer)
         record = {
@@ -67,7 +73,7 @@ class TrainingState:
         for name, value in self._chosen.items():
             if (found := getattr(record, name)) not in (None, value):
                 raise ValueError(f"{out} was trained with the {name} {found}, not {value}; give that, or train anew")
-        weights = {name.removeprefix(_MODEL): t for name, t in tensors.items() if name.startswith(_MODEL)}
+        weights = checkpoint.part(MODEL)
         expected = self.model.state_dict()
         of_this_shape = {n: t for n, t in weights.items() if n in expected and t.shape == expected[n].shape}
         if said := first_misfit(of_this_shape, expected):
@@ -83,7 +89,7 @@ class TrainingState:
                 load_optimizer(name, optimizer, tensors)
             self.means.load(tensors, self.device)
             if self.average is not None:
-                self.average.load({n.removeprefix(_AVERAGE): t for n, t in tensors.items() if n.startswith(_AVERAGE)})
+                self.average.load(checkpoint.part(AVERAGE))
         except ValueError as error:
             raise checkpoint.damaged(error) from None
         self.step, self.seconds, self.log_size = record.step, record.seconds, record.log_size
