@@ -225,3 +225,12 @@ def test_a_scaling_is_that_of_the_encoder() -> None:
     assert pickle.loads(pickle.dumps(model)).encoder_.scaling == "log1p"
     with pytest.raises(ValueError, match="`scaling`: log is unknown; did you mean log1p"):
         clone(model).set_params(scaling="log").fit(counts)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_was_fitted_on_a_device_that_is_not_here_transforms_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = DeepInfoMaxTransformer(**SMALL).fit(SERIES)
+    expected = fitted.transform(SERIES)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    moved = pickle.loads(pickle.dumps(fitted.set_params(device="cuda")))
+    np.testing.assert_array_equal(moved.transform(SERIES), expected)

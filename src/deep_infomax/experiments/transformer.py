@@ -24,7 +24,7 @@ from deep_infomax.encoders import Encoder
 from deep_infomax.experiments.settings import configure, recipe_named
 from deep_infomax.experiments.train import check_seed, fitting
 from deep_infomax.recipes import METHODS, Config, build_encoder, build_objective
-from deep_infomax.runtime.devices import choose_device
+from deep_infomax.runtime.devices import choose_device, has_device
 from deep_infomax.runtime.missing import Missing, read_missing
 from deep_infomax.runtime.values import read_setting
 from deep_infomax.training import InterruptedTrainingError, fit
@@ -160,7 +160,8 @@ class DeepInfoMaxTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"inputs of shape {arrays.shape[1:]} do not fit an encoder that was fitted to {self.shape_}; "
                 "give inputs like those of fit"
             )
-        self.encoder_.to(choose_device(self.device))
+        there = self.device == "auto" or has_device(self.device)  # it may have been fitted on another machine
+        self.encoder_.to(choose_device(self.device if there else "auto"))
         found: np.ndarray = self.encoder_.encode(arrays, self.layer).numpy()
         return found
 
